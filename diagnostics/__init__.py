@@ -1,0 +1,1 @@
+"""What is wrong with the fleet: health of each terminal, symptoms, incidents."""

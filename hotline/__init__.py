@@ -1,0 +1,1 @@
+"""Calls of shopkeepers, the agents who answer them, and the console they work in."""
