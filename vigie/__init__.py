@@ -1,0 +1,1 @@
+"""The front door: the command line, the embedded engines, and `vigie up`."""
