@@ -48,7 +48,7 @@ CREATE TABLE fleet.sample (
 SELECT create_hypertable('fleet.sample', 'at', chunk_time_interval => interval '6 hours', create_default_indexes => false);
 CREATE UNIQUE INDEX sample_key ON fleet.sample (terminal_id, at, boot, seq);
 -- Rows lie in the order of their receipt, so a block-range index finds the new ones at almost no cost.
-CREATE INDEX sample_received ON fleet.sample USING brin (received_at) WITH (pages_per_range = 32);
+CREATE INDEX sample_received ON fleet.sample USING brin (received_at) WITH (pages_per_range = 32, autosummarize = on);
 
 CREATE TABLE fleet.event (
     at           timestamptz NOT NULL,
@@ -61,7 +61,7 @@ CREATE TABLE fleet.event (
 );
 SELECT create_hypertable('fleet.event', 'at', chunk_time_interval => interval '1 day', create_default_indexes => false);
 CREATE UNIQUE INDEX event_key ON fleet.event (terminal_id, at, boot, seq);
-CREATE INDEX event_received ON fleet.event USING brin (received_at) WITH (pages_per_range = 8);
+CREATE INDEX event_received ON fleet.event USING brin (received_at) WITH (pages_per_range = 8, autosummarize = on);
 
 -- What else tells of a terminal than its own messages: each call of its shop is one row per terminal.
 CREATE TABLE fleet.signal (
@@ -77,10 +77,11 @@ CREATE UNIQUE INDEX signal_key ON fleet.signal (terminal_id, at, kind, ref);
 -- One row per committed batch. A reader that keeps the last id it has seen, and takes only batches whose transaction
 -- every snapshot sees (xid < pg_snapshot_xmin), reads each batch exactly once, with any number of workers.
 CREATE TABLE fleet.ingest_batch (
-    id           bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
-    xid          xid8 NOT NULL DEFAULT pg_current_xact_id(),
+    id           bigint PRIMARY KEY,
+    xid          xid8 NOT NULL,
     worker       text NOT NULL,
-    received_at  timestamptz NOT NULL,
+    -- Every row a batch stores carries its received_at, which therefore names the batch.
+    received_at  timestamptz NOT NULL UNIQUE,
     messages     integer NOT NULL,
     samples      integer NOT NULL,
     events       integer NOT NULL,
@@ -89,7 +90,21 @@ CREATE TABLE fleet.ingest_batch (
     at_min       timestamptz,
     at_max       timestamptz
 );
-CREATE INDEX ingest_batch_received ON fleet.ingest_batch (received_at);
+CREATE SEQUENCE fleet.ingest_batch_id OWNED BY fleet.ingest_batch.id;
+
+-- Draws a batch's id and its transaction's id as one step, so that both always have the same order: else a batch with a
+-- lower id could become visible after a reader had passed it. The lock lasts for this step only.
+CREATE FUNCTION fleet.open_batch() RETURNS bigint LANGUAGE plpgsql AS $$
+DECLARE
+    drawn bigint;
+BEGIN
+    PERFORM pg_advisory_lock(7350419001);
+    PERFORM pg_current_xact_id();
+    drawn := nextval('fleet.ingest_batch_id');
+    PERFORM pg_advisory_unlock(7350419001);
+    RETURN drawn;
+END
+$$;
 
 CREATE TABLE fleet.dead_letter (
     id           bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
