@@ -13,8 +13,10 @@ from psycopg import sql
 
 from fleet.migrate import migrate
 from fleet.settings import read
+from tests.running_broker import Broker
 from vigie.engines.fetch import fetch_engines
 from vigie.engines.layout import EngineSettings, Layout
+from vigie.engines.mosquitto import EmbeddedMosquitto
 from vigie.engines.postgres import FOR_TESTS, EmbeddedPostgres
 
 TEMPLATE = "vigie_template"
@@ -75,6 +77,17 @@ def conn(shared_database_url: str) -> Iterator[psycopg.Connection]:
     with psycopg.connect(shared_database_url) as connection:
         yield connection
         connection.rollback()
+
+
+@pytest.fixture
+def broker(engines: Layout, engine_home: Path) -> Iterator[Broker]:
+    """A running Mosquitto with accounts for the programs and for terminals T00001 to T00020, and the real rules."""
+    running = Broker(EmbeddedMosquitto(engines, Path(tempfile.mkdtemp(dir=engine_home))))
+    running.mosquitto.home.chmod(0o755)
+    running.set_terminals(f"T{number:05}" for number in range(1, 21))
+    running.mosquitto.start()
+    yield running
+    running.mosquitto.stop()
 
 
 def _create(postgres: EmbeddedPostgres, name: str, *, template: str) -> None:

@@ -1,7 +1,7 @@
 """An embedded Mosquitto: one broker with a door for terminals and a door for Vigie's own programs.
 
     broker = EmbeddedMosquitto(layout, home, terminals=Door(port=1883), services=Door(port=1884))
-    write_files(broker.passwords, broker.acl, …)      # fleet.broker_access
+    fleet.broker_access.write_files(conn, broker.home, service_passwords)
     broker.start(); …; broker.reload(); …; broker.stop()
 
 Nobody is anonymous at either door. At the terminals' door the user name is the client id, so that one terminal cannot
@@ -14,6 +14,7 @@ import subprocess
 from dataclasses import dataclass
 from pathlib import Path
 
+from fleet.broker_access import ACL, PASSWORDS
 from fleet.errors import VigieError
 from vigie.engines.certificates import Certificates
 from vigie.engines.layout import Layout, RunAs, engine_user, give, make_folder
@@ -44,13 +45,13 @@ class EmbeddedMosquitto:
 
     def __init__(self, layout: Layout, home: Path, terminals: Door | None = None, services: Door | None = None) -> None:
         self._program = layout.mosquitto
-        self._home = home
+        self.home = home
         self._process: subprocess.Popen[bytes] | None = None
         self.terminals = terminals or Door(free_port())
         self.services = services or Door(free_port())
         make_folder(home)
-        self.passwords = home / "passwords"
-        self.acl = home / "acl"
+        self.passwords = home / PASSWORDS
+        self.acl = home / ACL
         self.log = home / "mosquitto.log"
 
     @property
@@ -76,9 +77,9 @@ class EmbeddedMosquitto:
         for door in (self.terminals, self.services):
             insist_free(door.port)
         user = self._hand_over_accounts()
-        data = make_folder(self._home / "data", user, mode=0o700)
+        data = make_folder(self.home / "data", user, mode=0o700)
         tls = self._hand_over_certificates(user)
-        settings = self._home / "mosquitto.conf"
+        settings = self.home / "mosquitto.conf"
         settings.write_text(configuration(self, data, tls, user))
         give(settings, user, mode=0o600)
         self._process = spawn(
@@ -86,7 +87,7 @@ class EmbeddedMosquitto:
             log=self.log,
             user=user,
             death_signal=None if daemon else signal.SIGTERM,
-            cwd=self._home,
+            cwd=self.home,
         )
         if not self._wait():
             self.stop()
@@ -126,7 +127,7 @@ class EmbeddedMosquitto:
     def _hand_over_accounts(self) -> RunAs:
         if not self.passwords.exists() or not self.acl.exists():
             raise VigieError(f"the broker has no accounts: {self.passwords} and {self.acl} must be written first")
-        user = engine_user(self._home / "data")
+        user = engine_user(self.home / "data")
         for file in (self.passwords, self.acl):
             give(file, user, mode=0o600)
         return user
@@ -135,7 +136,7 @@ class EmbeddedMosquitto:
         # The key may stand where the broker's user cannot go: it gets copies of its own.
         if self.terminals.tls is None:
             return None
-        folder = make_folder(self._home / "tls", user, mode=0o700)
+        folder = make_folder(self.home / "tls", user, mode=0o700)
         own = Certificates(folder / "ca.pem", folder / "server.pem", folder / "server.key")
         given = self.terminals.tls
         for source, target in ((given.ca, own.ca), (given.certificate, own.certificate), (given.key, own.key)):

@@ -163,7 +163,7 @@ class EmbeddedPostgres:
 
 def configuration(tuning: PostgresTuning, port: int) -> str:
     """The server's settings: what initdb chose for this machine, then ours."""
-    safety = "" if tuning.durable else "fsync = off\nsynchronous_commit = off\nfull_page_writes = off\n"
+    safety = "" if tuning.durable else "fsync = off\nfull_page_writes = off\n"
     return f"""# Written at each start by Vigie.
 include 'data/postgresql.conf'
 listen_addresses = '127.0.0.1'
