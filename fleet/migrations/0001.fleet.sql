@@ -45,7 +45,7 @@ CREATE TABLE fleet.sample (
     signal_dbm   real, print_errors real, paper_pct real, head_c      real, scans    real, scan_errors real,
     cpu_pct      real, mem_mb       real, disk_mb   real, board_c     real, clock_ms real, uptime_s real
 );
-SELECT create_hypertable('fleet.sample', 'at', chunk_time_interval => interval '6 hours', create_default_indexes => false);
+DO $$ BEGIN PERFORM create_hypertable('fleet.sample', 'at', chunk_time_interval => interval '6 hours', create_default_indexes => false); END $$;
 CREATE UNIQUE INDEX sample_key ON fleet.sample (terminal_id, at, boot, seq);
 -- Rows lie in the order of their receipt, so a block-range index finds the new ones at almost no cost.
 CREATE INDEX sample_received ON fleet.sample USING brin (received_at) WITH (pages_per_range = 32, autosummarize = on);
@@ -59,7 +59,7 @@ CREATE TABLE fleet.event (
     code         text NOT NULL,
     detail       text NOT NULL
 );
-SELECT create_hypertable('fleet.event', 'at', chunk_time_interval => interval '1 day', create_default_indexes => false);
+DO $$ BEGIN PERFORM create_hypertable('fleet.event', 'at', chunk_time_interval => interval '1 day', create_default_indexes => false); END $$;
 CREATE UNIQUE INDEX event_key ON fleet.event (terminal_id, at, boot, seq);
 CREATE INDEX event_received ON fleet.event USING brin (received_at) WITH (pages_per_range = 8, autosummarize = on);
 
@@ -71,7 +71,7 @@ CREATE TABLE fleet.signal (
     ref          text NOT NULL,
     detail       text NOT NULL DEFAULT ''
 );
-SELECT create_hypertable('fleet.signal', 'at', chunk_time_interval => interval '7 days', create_default_indexes => false);
+DO $$ BEGIN PERFORM create_hypertable('fleet.signal', 'at', chunk_time_interval => interval '7 days', create_default_indexes => false); END $$;
 CREATE UNIQUE INDEX signal_key ON fleet.signal (terminal_id, at, kind, ref);
 
 -- One row per committed batch. A reader that keeps the last id it has seen, and takes only batches whose transaction
@@ -175,5 +175,5 @@ CREATE TABLE fleet.sample_5min (
     tx_ms        real, rtt_ms  real, loss_pct    real, signal_dbm   real, paper_pct real, head_c real,
     cpu_pct      real, mem_mb  real, disk_mb     real, board_c      real, clock_ms  real, uptime_s real
 );
-SELECT create_hypertable('fleet.sample_5min', 'bucket', chunk_time_interval => interval '7 days', create_default_indexes => false);
+DO $$ BEGIN PERFORM create_hypertable('fleet.sample_5min', 'bucket', chunk_time_interval => interval '7 days', create_default_indexes => false); END $$;
 CREATE UNIQUE INDEX sample_5min_key ON fleet.sample_5min (terminal_id, bucket);

@@ -1,0 +1,64 @@
+"""What one terminal has said over a span of time: raw samples, or a coarser series for plots.
+
+The unique key (terminal, at, boot, seq) is the index that serves both; see benchmarks/lookup.py.
+"""
+
+from datetime import datetime, timedelta
+from typing import Any
+
+from psycopg import sql
+from psycopg.rows import dict_row
+
+from fleet.contract import COUNTERS, SAMPLE_FIELDS
+from fleet.database import Connection
+
+# From this step on the 5-minute roll-up serves: it is a tenth of the rows.
+ROLLUP_STEP = timedelta(minutes=5)
+
+
+def samples_between(conn: Connection, *, terminal_id: str, start: datetime, end: datetime) -> list[dict[str, Any]]:
+    """The terminal's samples with `start <= at < end`, oldest first: `at`, `received_at`, `boot`, `seq` and the 18 fields (None: not measured)."""
+    query = sql.SQL(
+        """
+        SELECT at, received_at, boot, seq, {fields} FROM fleet.sample
+        WHERE terminal_id = %(terminal_id)s AND at >= %(start)s AND at < %(end)s
+        ORDER BY at, boot, seq
+        """
+    ).format(fields=sql.SQL(", ").join(map(sql.Identifier, SAMPLE_FIELDS)))
+    with conn.cursor(row_factory=dict_row, binary=True) as cursor:
+        return cursor.execute(query, {"terminal_id": terminal_id, "start": start, "end": end}).fetchall()
+
+
+def series_between(conn: Connection, *, terminal_id: str, start: datetime, end: datetime, step: timedelta) -> list[dict[str, Any]]:
+    """The same span in steps: `at` (start of the step), `samples`, counters summed, gauges averaged; steps without samples are absent.
+
+    Steps of five minutes or more are read from the roll-up, which follows the samples by a few minutes.
+    """
+    rolled_up = step >= ROLLUP_STEP
+    time, table = ("bucket", "sample_5min") if rolled_up else ("at", "sample")
+    weight = sql.SQL("samples" if rolled_up else "1")
+    query = sql.SQL(
+        """
+        SELECT time_bucket(%(step)s, {time}) AS at, sum({weight})::integer AS samples, {fields} FROM fleet.{table}
+        WHERE terminal_id = %(terminal_id)s AND {time} >= %(start)s AND {time} < %(end)s
+        GROUP BY 1 ORDER BY 1
+        """
+    ).format(
+        time=sql.Identifier(time),
+        table=sql.Identifier(table),
+        weight=weight,
+        fields=sql.SQL(", ").join(_aggregate(name, weight) for name in SAMPLE_FIELDS),
+    )
+    with conn.cursor(row_factory=dict_row, binary=True) as cursor:
+        parameters = {"terminal_id": terminal_id, "start": start, "end": end, "step": step}
+        return cursor.execute(query, parameters).fetchall()
+
+
+def _aggregate(name: str, weight: sql.Composable) -> sql.Composable:
+    """A counter's sum, or a gauge's mean weighted by the samples behind each row that measured it."""
+    field = sql.Identifier(name)
+    if name in COUNTERS:
+        return sql.SQL("sum({field}) AS {field}").format(field=field)
+    return sql.SQL(
+        "(sum({field} * {weight}) / nullif(sum({weight}) FILTER (WHERE {field} IS NOT NULL), 0))::real AS {field}"
+    ).format(field=field, weight=weight)
