@@ -1,0 +1,159 @@
+"""Looks things up in the registry: points of sale, their telephone numbers, their terminals.
+
+The firmware of a terminal is what it last said it runs (its birth or its `reported`, whichever is younger); the registry's
+own value serves until it has spoken.
+"""
+
+import unicodedata
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from psycopg.rows import class_row
+
+from fleet.database import Connection
+
+# What incidents are explained by.
+DIMENSIONS = ("department", "region", "model", "hw", "firmware", "access", "carrier", "lot", "agency")
+
+# Folds what people leave out when they type a French name; lower case only, each to one letter.
+_ACCENTED, _PLAIN = "àáâäãçèéêëìíîïñòóôöõùúûüýÿ", "aaaaaceeeeiiiinooooouuuuyy"
+
+
+@dataclass(frozen=True, slots=True)
+class PointOfSale:
+    """A shop; phones in E.164."""
+
+    code: str
+    name: str
+    department: str
+    region: str
+    agency: str
+    timezone: str
+    opening_hours: str
+    phones: list[str]
+
+
+@dataclass(frozen=True, slots=True)
+class Terminal:
+    """A terminal with the dimensions of its shop."""
+
+    id: str
+    point_of_sale: str
+    model: str
+    hw: str
+    firmware: str
+    access: str
+    carrier: str
+    lot: str
+    department: str
+    region: str
+    agency: str
+    timezone: str
+    opening_hours: str
+
+
+_POINT = """
+    SELECT s.code, s.name, s.department, s.region, s.agency, s.timezone, s.opening_hours,
+        ARRAY(SELECT n.e164 FROM fleet.phone_number n WHERE n.point_of_sale = s.code ORDER BY 1) AS phones
+    FROM fleet.point_of_sale s
+"""
+_TERMINAL = """
+    SELECT t.id, t.point_of_sale, t.model, t.hw,
+        COALESCE(CASE WHEN r.received_at >= p.at THEN r.firmware END, p.firmware, r.firmware, t.firmware) AS firmware,
+        t.access, t.carrier, t.lot, s.department, s.region, s.agency, s.timezone, s.opening_hours
+    FROM fleet.terminal t
+    JOIN fleet.point_of_sale s ON s.code = t.point_of_sale
+    LEFT JOIN fleet.presence p ON p.terminal_id = t.id
+    LEFT JOIN fleet.reported r ON r.terminal_id = t.id
+"""
+
+
+def find_points_of_sale(conn: Connection, *, phone: str) -> list[PointOfSale]:
+    """The shops that have this number (E.164), by code; several may share one."""
+    return _points(
+        conn,
+        _POINT + "WHERE s.code IN (SELECT point_of_sale FROM fleet.phone_number WHERE e164 = %(phone)s) ORDER BY s.code",
+        {"phone": phone},
+    )
+
+
+def point_of_sale(conn: Connection, code: str) -> PointOfSale | None:
+    """One shop, or None."""
+    found = _points(conn, _POINT + "WHERE s.code = %(code)s", {"code": code})
+    return found[0] if found else None
+
+
+def terminals_of(conn: Connection, *, points_of_sale: Sequence[str]) -> list[Terminal]:
+    """The terminals of these shops, by shop and id."""
+    return _terminals(
+        conn,
+        _TERMINAL + "WHERE t.point_of_sale = ANY(%(codes)s) ORDER BY t.point_of_sale, t.id",
+        {"codes": list(points_of_sale)},
+    )
+
+
+def terminal(conn: Connection, terminal_id: str) -> Terminal | None:
+    """One terminal, or None."""
+    found = _terminals(conn, _TERMINAL + "WHERE t.id = %(id)s", {"id": terminal_id})
+    return found[0] if found else None
+
+
+def all_terminals(conn: Connection) -> list[Terminal]:
+    """The whole fleet, by id."""
+    return _terminals(conn, _TERMINAL + "ORDER BY t.id", {})
+
+
+def search(conn: Connection, text: str, *, limit: int) -> list[PointOfSale]:
+    """Shops for what a person typed: a shop's code, a part of its name, a terminal's id, or digits of its number.
+
+    Exact hits come first. Case and accents do not matter; every word must be found in the name.
+    """
+    words = folded(text).split()
+    if not words:
+        return []
+    digits = "".join(filter(str.isdigit, text))
+    # Only what has no letters can be a telephone number; its national 0 is not part of the E.164 form.
+    number = digits.removeprefix("0") if len(digits) >= 4 and not any(map(str.isalpha, text)) else ""
+    return _points(
+        conn,
+        _POINT
+        + """
+        WHERE lower(s.code) LIKE %(start)s
+            OR translate(lower(s.name), %(accented)s, %(plain)s) LIKE ALL (%(words)s)
+            OR s.code IN (SELECT t.point_of_sale FROM fleet.terminal t WHERE lower(t.id) LIKE %(start)s)
+            OR (%(number)s <> '' AND s.code IN
+                (SELECT n.point_of_sale FROM fleet.phone_number n WHERE n.e164 LIKE '%%' || %(number)s || '%%'))
+        ORDER BY lower(s.code) <> %(exact)s, s.name, s.code
+        LIMIT %(limit)s
+        """,
+        {
+            "exact": " ".join(words),
+            "start": _literal(" ".join(words)) + "%",
+            "words": [f"%{_literal(word)}%" for word in words],
+            "accented": _ACCENTED,
+            "plain": _PLAIN,
+            "number": number,
+            "limit": limit,
+        },
+    )
+
+
+def folded(text: str) -> str:
+    """The text in lower case without accents, the form in which names are compared."""
+    return "".join(c for c in unicodedata.normalize("NFD", text.lower()) if not unicodedata.combining(c))
+
+
+def _literal(text: str) -> str:
+    """The text as a LIKE pattern that means itself."""
+    return text.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_")
+
+
+def _points(conn: Connection, query: str, parameters: dict[str, Any]) -> list[PointOfSale]:
+    with conn.cursor(row_factory=class_row(PointOfSale)) as cursor:
+        return cursor.execute(query, parameters).fetchall()
+
+
+def _terminals(conn: Connection, query: str, parameters: dict[str, Any]) -> list[Terminal]:
+    with conn.cursor(row_factory=class_row(Terminal)) as cursor:
+        return cursor.execute(query, parameters).fetchall()
