@@ -2,17 +2,19 @@
 
 Nothing of the machine's package state is read or written, so it works for an unprivileged user, offers Debian 13's
 packages on Debian 12, and resolves a closure as if nothing were installed. apt itself checks the signatures.
+
+Set-up uses this module before any Python package is installed: it needs the standard library only.
 """
 
 import os
 import re
+import shutil
 import subprocess
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from fleet.errors import VigieError
-from vigie.engines.layout import debian_architecture
 
 KEYRING = Path("/usr/share/keyrings/debian-archive-keyring.gpg")
 MAIN_SUITES = re.compile(r"^(bookworm|trixie|forky|sid|oldstable|stable|testing|unstable)$")
@@ -124,6 +126,16 @@ def parse_simulation(output: str) -> list[Package]:
     if not found:
         raise AptError(f"apt resolved no package: {output.strip()[-300:]}")
     return [Package(name, version) for name, version in found]
+
+
+def debian_architecture() -> str:
+    """This machine's architecture in Debian's words: amd64, arm64."""
+    if shutil.which("dpkg") is None:
+        raise AptError(
+            "this is no Debian (dpkg is missing): point VIGIE_DATABASE_URL and VIGIE_MQTT_URL at existing engines,"
+            " or use deploy/compose.yaml"
+        )
+    return _run(["dpkg", "--print-architecture"]).strip()
 
 
 def unpack(file: Path, into: Path) -> None:

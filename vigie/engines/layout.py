@@ -5,7 +5,6 @@ An engine drops to an unprivileged user when Vigie runs as root, so neither fold
 
 import os
 import pwd
-import shutil
 import subprocess
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,6 +13,7 @@ from pydantic import Field
 
 from fleet.errors import VigieError
 from fleet.settings import VigieSettings
+from vigie.engines.apt import debian_architecture
 
 POSTGRES_MAJOR = 17
 # In this order: a real installation's own user, Debian's database user, the user that owns nothing.
@@ -160,16 +160,6 @@ def make_folder(path: Path, user: RunAs | None = None, *, mode: int = 0o755) -> 
     elif path in missing:
         path.chmod(mode)
     return path
-
-
-def debian_architecture() -> str:
-    """This machine's architecture in Debian's words: amd64, arm64."""
-    if shutil.which("dpkg") is None:
-        raise VigieError(
-            "this is no Debian (dpkg is missing): point VIGIE_DATABASE_URL and VIGIE_MQTT_URL at existing engines,"
-            " or use deploy/compose.yaml"
-        )
-    return subprocess.run(["dpkg", "--print-architecture"], check=True, capture_output=True, text=True).stdout.strip()
 
 
 def _installed_version(package: str) -> str:

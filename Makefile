@@ -1,0 +1,39 @@
+# Every target sets up what it needs; the second time that takes no time and no network.
+.DEFAULT_GOAL := help
+.PHONY: help demo test lint types bench setup setup-dev engines chromium
+
+PYTHON ?= python3
+BIN := .venv/bin
+MINUTES ?= 0
+
+help: ## this list
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | while IFS="$$(printf '\t')" read -r t d; do printf '  make %-8s %s\n' "$$t" "$$d"; done
+
+demo: setup engines ## the whole fleet, live, with faults and callers; MINUTES=3 ends by itself
+	@exec $(BIN)/vigie demo --minutes $(MINUTES)
+
+test: setup-dev engines chromium lint types ## everything that must hold: lint, types, and all tests on the real engines
+	$(BIN)/pytest
+
+lint: setup-dev ## style, formatting, and the direction of imports
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/lint-imports
+
+types: setup-dev ## strict type check
+	$(BIN)/mypy
+
+bench: setup-dev engines ## what the README claims, measured on this machine
+	@exec $(BIN)/python -m benchmarks
+
+setup:
+	@$(PYTHON) setup/bootstrap.py run
+
+setup-dev:
+	@$(PYTHON) setup/bootstrap.py dev
+
+engines: setup
+	@$(BIN)/vigie engines fetch
+
+chromium:
+	@sh setup/chromium
