@@ -87,8 +87,8 @@ class _Findings:
     def warn(self, line: int, column: str, value: str, remark: str) -> None:
         self.warnings.append(self._text(line, column, value, remark))
 
-    def whole(self, text: str) -> None:
-        self.problems.append(f"{self.file}: {text}")
+    def unreadable(self, line: int, text: str) -> None:
+        self.problems.append(f"{self.file}, line {line}: {text}")
 
     def _text(self, line: int, column: str, value: str, remark: str) -> str:
         shown = value if len(value) <= 60 else value[:59] + "…"
@@ -158,13 +158,13 @@ def _lines(content: bytes, columns: tuple[str, ...], findings: _Findings) -> Ite
                 continue
             if len(values) != len(names):
                 remedy = f"has {len(values)} values, the header {len(names)}: quote a value that holds `{delimiter}`"
-                findings.whole(f"line {number} {remedy}")
+                findings.unreadable(number, remedy)
                 continue
             line = _Line(number, {name: value.strip() for name, value in zip(names, values, strict=True)})
             if _plain(line, columns, findings):
                 yield line
     except csv.Error as error:
-        findings.whole(f"line {first}: not CSV from here on ({error}): look for a quote that is not closed")
+        findings.unreadable(first, f"not CSV from here on ({error}): look for a quote that is not closed")
 
 
 def _decode(content: bytes, findings: _Findings) -> str | None:
@@ -172,7 +172,7 @@ def _decode(content: bytes, findings: _Findings) -> str | None:
         return content.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         line = content.count(b"\n", 0, error.start) + 1
-        findings.whole(f"line {line}: not UTF-8: save the file as `CSV UTF-8`")
+        findings.unreadable(line, "not UTF-8: save the file as `CSV UTF-8`")
         return None
 
 
@@ -180,9 +180,9 @@ def _header_serves(names: list[str], columns: tuple[str, ...], findings: _Findin
     missing = [column for column in columns if column not in names]
     double = sorted({name for name in names if names.count(name) > 1})
     if missing:
-        findings.whole(f"line 1: column {', '.join(missing)} missing: the first line must name {','.join(columns)}")
+        findings.unreadable(1, f"column {', '.join(missing)} missing: the first line must name {','.join(columns)}")
     if double:
-        findings.whole(f"line 1: column {', '.join(double)} is named twice")
+        findings.unreadable(1, f"column {', '.join(double)} is named twice")
     return not missing and not double
 
 
