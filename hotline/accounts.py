@@ -1,0 +1,189 @@
+"""The people who sign in and the programs that hold tokens; passwords are kept as argon2 hashes, tokens as digests."""
+
+import hashlib
+import secrets
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Literal
+
+import psycopg
+from argon2 import PasswordHasher
+from argon2.exceptions import InvalidHashError, VerificationError
+from psycopg.rows import class_row
+
+from fleet.database import Connection
+from fleet.errors import VigieError
+from hotline.roles import Role
+
+SHORTEST_PASSWORD = 12
+# RFC 9106's second recommendation (64 MiB, three passes) would let ten sign-ins take most of a small machine's memory;
+# this is OWASP's setting for argon2id: 19 MiB, two passes, one lane.
+_HASHER = PasswordHasher(time_cost=2, memory_cost=19 * 1024, parallelism=1)
+# Verified against when the login is unknown, so that the answer's time does not tell which logins exist.
+_NOBODY = _HASHER.hash(secrets.token_urlsafe(16))
+
+Purpose = Literal["api", "cti"]
+
+
+class AccountError(VigieError):
+    """An account cannot be made or changed: the text says why."""
+
+
+@dataclass(frozen=True, slots=True)
+class Agent:
+    """Somebody with an account."""
+
+    id: int
+    login: str
+    name: str
+    extension: str
+    role: Role
+    language: str
+    active: bool
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "role", Role(self.role))
+
+
+@dataclass(frozen=True, slots=True)
+class Token:
+    """A program's right of entry; the token itself was shown once and is not kept."""
+
+    name: str
+    purpose: Purpose
+    role: Role
+    created_at: datetime
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "role", Role(self.role))
+
+
+AGENT_COLUMNS = "id, login, name, extension, role, language, active"
+
+
+def digest(token: str) -> bytes:
+    """What is stored of a random token: SHA-256 suffices, a 256-bit secret cannot be guessed."""
+    return hashlib.sha256(token.encode()).digest()
+
+
+def generate_password() -> str:
+    """A password of 96 random bits, to be shown once."""
+    return secrets.token_urlsafe(12)
+
+
+def add_agent(
+    conn: Connection, *, login: str, name: str, role: Role, password: str, extension: str = "", language: str = "fr"
+) -> Agent:
+    """Make an account; `AccountError` where the login is taken or the password too short."""
+    login = login.strip().lower()
+    if not login or not name.strip():
+        raise AccountError("a login and a name are needed")
+    _check_password(password)
+    try:
+        with conn.transaction(), conn.cursor(row_factory=class_row(Agent)) as cursor:
+            row = cursor.execute(
+                "INSERT INTO hotline.agent (login, name, extension, role, language, password_hash)"
+                " VALUES (%(login)s, %(name)s, %(extension)s, %(role)s, %(language)s, %(hash)s)"
+                f" RETURNING {AGENT_COLUMNS}",
+                {
+                    "login": login,
+                    "name": name.strip(),
+                    "extension": extension.strip(),
+                    "role": role,
+                    "language": language,
+                    "hash": _HASHER.hash(password),
+                },
+            ).fetchone()
+    except psycopg.errors.UniqueViolation:
+        raise AccountError(
+            f"the login {login} is taken: choose another, or change its password with `vigie agent password`"
+        ) from None
+    assert row is not None
+    return row
+
+
+def agents(conn: Connection, *, active_only: bool = False) -> list[Agent]:
+    """Every account, by login."""
+    with conn.cursor(row_factory=class_row(Agent)) as cursor:
+        where = "WHERE active" if active_only else ""
+        return cursor.execute(f"SELECT {AGENT_COLUMNS} FROM hotline.agent {where} ORDER BY login").fetchall()
+
+
+def set_password(conn: Connection, *, login: str, password: str) -> None:
+    """Change a password and end the account's sessions; `AccountError` where there is no such account."""
+    _check_password(password)
+    _change(conn, login=login, assignment="password_hash = %(value)s", value=_HASHER.hash(password))
+
+
+def set_active(conn: Connection, *, login: str, active: bool) -> None:
+    """Open or close an account and end its sessions; calls keep the name of a closed one."""
+    _change(conn, login=login, assignment="active = %(value)s", value=active)
+
+
+def set_language(conn: Connection, *, agent_id: int, language: str) -> None:
+    """Remember the language an agent reads."""
+    conn.execute("UPDATE hotline.agent SET language = %(language)s WHERE id = %(id)s", {"id": agent_id, "language": language})
+
+
+def check_password(conn: Connection, *, login: str, password: str) -> Agent | None:
+    """The active agent this login and password belong to; as slow for an unknown login as for a known one."""
+    row = conn.execute(
+        f"SELECT password_hash, {AGENT_COLUMNS} FROM hotline.agent WHERE login = %(login)s AND active",
+        {"login": login.strip().lower()},
+    ).fetchone()
+    try:
+        _HASHER.verify(row[0] if row else _NOBODY, password)
+    except (VerificationError, InvalidHashError):
+        return None
+    return Agent(*row[1:]) if row else None
+
+
+def add_token(conn: Connection, *, name: str, purpose: Purpose, role: Role, now: datetime) -> str:
+    """Make a token for a program and return it: the only time it can be seen."""
+    token = secrets.token_urlsafe(32)
+    try:
+        with conn.transaction():
+            conn.execute(
+                "INSERT INTO hotline.token (digest, name, purpose, role, created_at)"
+                " VALUES (%(digest)s, %(name)s, %(purpose)s, %(role)s, %(now)s)",
+                {"digest": digest(token), "name": name, "purpose": purpose, "role": role, "now": now},
+            )
+    except psycopg.errors.UniqueViolation:
+        raise AccountError(f"there is a token named {name} already: choose another name, or remove it first") from None
+    return token
+
+
+def tokens(conn: Connection) -> list[Token]:
+    """Every token, by name, without its secret."""
+    with conn.cursor(row_factory=class_row(Token)) as cursor:
+        return cursor.execute("SELECT name, purpose, role, created_at FROM hotline.token ORDER BY name").fetchall()
+
+
+def remove_token(conn: Connection, *, name: str) -> None:
+    """Take a program's right of entry away; `AccountError` where there is no such token."""
+    if conn.execute("DELETE FROM hotline.token WHERE name = %(name)s", {"name": name}).rowcount == 0:
+        raise AccountError(f"no token named {name}")
+
+
+def find_token(conn: Connection, *, token: str, purpose: Purpose) -> Token | None:
+    """The token as it was made, if it is one of ours and made for this."""
+    with conn.cursor(row_factory=class_row(Token)) as cursor:
+        return cursor.execute(
+            "SELECT name, purpose, role, created_at FROM hotline.token WHERE digest = %(digest)s AND purpose = %(purpose)s",
+            {"digest": digest(token), "purpose": purpose},
+        ).fetchone()
+
+
+def _check_password(password: str) -> None:
+    if len(password) < SHORTEST_PASSWORD:
+        raise AccountError(f"a password has at least {SHORTEST_PASSWORD} characters")
+
+
+def _change(conn: Connection, *, login: str, assignment: str, value: object) -> None:
+    found = conn.execute(
+        f"UPDATE hotline.agent SET {assignment} WHERE login = %(login)s RETURNING id",
+        {"login": login.strip().lower(), "value": value},
+    ).fetchone()
+    if found is None:
+        raise AccountError(f"no account with the login {login}")
+    conn.execute("DELETE FROM hotline.session WHERE agent_id = %(id)s", {"id": found[0]})

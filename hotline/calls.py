@@ -1,0 +1,240 @@
+"""The calls: what the telephone system told, stored in one transaction per event, and read back for screens and programs."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from datetime import datetime
+
+from psycopg.rows import class_row
+
+from fleet import registry
+from fleet.database import Connection
+from fleet.errors import VigieError
+from hotline import matching
+from hotline.accounts import agents
+from hotline.call_state import Call, Reason, State, Step, apply
+from hotline.cti import CtiEvent
+from hotline.phone_numbers import caller_of
+from hotline.stored_call import LONGEST_RING, LONGEST_TALK, StoredCall, is_live
+
+# The channel that tells web processes of a call's change; the payload is the call's id.
+CHANNEL = "vigie_call"
+
+
+class CallError(VigieError):
+    """A call cannot be changed so: the text says why."""
+
+
+_COLUMNS = (
+    "c.id, c.call_id, c.version, c.direction, c.state, c.from_number, c.to_number, c.queue, c.rang_at, c.answered_at, c.ended_at,"
+    " c.cause, c.users, c.answered_as, c.called, c.answered_by, a.name AS answered_by_name, c.point_of_sale,"
+    " ARRAY(SELECT p.point_of_sale FROM hotline.call_point_of_sale p WHERE p.call = c.id ORDER BY 1) AS candidates"
+)
+_FROM = "FROM hotline.call c LEFT JOIN hotline.agent a ON a.id = c.answered_by"
+
+
+def record_event(conn: Connection, *, event: CtiEvent, now: datetime) -> Reason:
+    """Store one event of the telephone system and what it does to its call; says what became of it.
+
+    The screens are told when the caller commits.
+    """
+    # Two events of one call at the same moment take their turns; other calls do not wait.
+    conn.execute("SELECT pg_advisory_xact_lock(hashtextextended(%(id)s, 0))", {"id": event.call_id})
+    event = replace(event, from_number=caller_of(event.from_number), to_number=caller_of(event.to_number))
+    stored = _find(conn, "c.call_id = %(key)s", event.call_id)
+    step = apply(_told(stored) if stored else None, event, now=now)
+    conn.execute(
+        "INSERT INTO hotline.call_event (call_id, received_at, event, applied, reason)"
+        " VALUES (%(call_id)s, %(now)s, %(event)s, %(applied)s, %(reason)s)",
+        {"call_id": event.call_id, "now": now, "event": event.name, "applied": step.applied, "reason": step.reason},
+    )
+    if step.applied:
+        _save(conn, before=stored, step=step)
+    return step.reason
+
+
+def find_call(conn: Connection, *, call: int) -> StoredCall | None:
+    """One call by Vigie's id."""
+    return _find(conn, "c.id = %(key)s", call)
+
+
+def live_calls(conn: Connection, *, now: datetime) -> list[StoredCall]:
+    """Calls that ring or are spoken, oldest first."""
+    found = _select(
+        conn,
+        "WHERE c.state <> 'ended' AND c.rang_at > %(since)s ORDER BY c.rang_at, c.id",
+        {"since": now - LONGEST_TALK - LONGEST_RING},
+    )
+    return [call for call in found if is_live(call, now=now)]
+
+
+def list_calls(
+    conn: Connection,
+    *,
+    point_of_sale: str | None = None,
+    number: str | None = None,
+    state: State | None = None,
+    since: datetime | None = None,
+    before: int | None = None,
+    limit: int = 50,
+) -> list[StoredCall]:
+    """Calls, newest first: of one shop, of one number, in one state, since a moment, older than the call `before`."""
+    conditions = ["true"]
+    if point_of_sale is not None:
+        conditions.append("c.id IN (SELECT p.call FROM hotline.call_point_of_sale p WHERE p.point_of_sale = %(point_of_sale)s)")
+        # Of several shops that share a number, a call counts for the one that was picked.
+        conditions.append("coalesce(c.point_of_sale, %(point_of_sale)s) = %(point_of_sale)s")
+    if number is not None:
+        conditions.append("(c.from_number = %(number)s OR c.to_number = %(number)s)")
+    if state is not None:
+        conditions.append("c.state = %(state)s")
+    if since is not None:
+        conditions.append("c.rang_at >= %(since)s")
+    if before is not None:
+        conditions.append("c.id < %(before)s")
+    parameters = {
+        "point_of_sale": point_of_sale,
+        "number": number,
+        "state": state,
+        "since": since,
+        "before": before,
+        "limit": limit,
+    }
+    return _select(conn, f"WHERE {' AND '.join(conditions)} ORDER BY c.id DESC LIMIT %(limit)s", parameters)
+
+
+def choose_point_of_sale(conn: Connection, *, call: int, code: str) -> StoredCall:
+    """Say which shop a call is from; `CallError` where there is no such call.
+
+    What was signalled of another shop's terminals is taken back.
+    """
+    stored = find_call(conn, call=call)
+    if stored is None:
+        raise CallError(f"no call {call}")
+    _add_candidates(conn, call=call, codes=[code])
+    conn.execute(
+        "UPDATE hotline.call SET point_of_sale = %(code)s, version = version + 1 WHERE id = %(call)s", {"call": call, "code": code}
+    )
+    conn.execute(
+        "DELETE FROM fleet.signal WHERE kind = 'call' AND ref = %(ref)s AND at = %(at)s", {"ref": str(call), "at": stored.rang_at}
+    )
+    if stored.direction != "out":
+        _signal(conn, call=call, code=code, at=stored.rang_at)
+    _tell(conn, call=call)
+    after = find_call(conn, call=call)
+    assert after is not None
+    return after
+
+
+def events_of(conn: Connection, *, call_id: str) -> list[tuple[datetime, str, bool, str]]:
+    """What the telephone system sent of a call, in order: when, which event, whether it changed the call, and why."""
+    return conn.execute(
+        "SELECT received_at, event, applied, reason FROM hotline.call_event WHERE call_id = %(call_id)s ORDER BY id",
+        {"call_id": call_id},
+    ).fetchall()
+
+
+def _find(conn: Connection, condition: str, key: object) -> StoredCall | None:
+    found = _select(conn, f"WHERE {condition}", {"key": key})
+    return found[0] if found else None
+
+
+def _select(conn: Connection, rest: str, parameters: Mapping[str, object]) -> list[StoredCall]:
+    with conn.cursor(row_factory=class_row(StoredCall)) as cursor:
+        return cursor.execute(f"SELECT {_COLUMNS} {_FROM} {rest}", parameters).fetchall()
+
+
+def _told(stored: StoredCall) -> Call:
+    """What the telephone system told of the call."""
+    return Call(
+        call_id=stored.call_id,
+        state=stored.state,
+        rang_at=stored.rang_at,
+        direction=stored.direction,
+        from_number=stored.from_number,
+        to_number=stored.to_number,
+        queue=stored.queue,
+        users=tuple(stored.users),
+        answered_at=stored.answered_at,
+        answered_as=stored.answered_as,
+        ended_at=stored.ended_at,
+        cause=stored.cause,
+    )
+
+
+def _save(conn: Connection, *, before: StoredCall | None, step: Step) -> None:
+    """Store the call as it is after the step, with whom and which shop it means, and tell the screens."""
+    told = step.call
+    assert told is not None
+    staff = agents(conn, active_only=True)
+    answered = matching.agents_meant([told.answered_as], staff)
+    called = matching.agents_meant(told.users, staff)
+    if told.answered_at is not None and not told.answered_as and len(called) == 1:
+        # It rang for one agent only, and somebody answered without a name.
+        answered = called
+    row = conn.execute(
+        """
+        INSERT INTO hotline.call (call_id, direction, state, from_number, to_number, queue, rang_at, answered_at, ended_at, cause,
+                                  users, answered_as, called, answered_by)
+        VALUES (%(call_id)s, %(direction)s, %(state)s, %(from_number)s, %(to_number)s, %(queue)s, %(rang_at)s, %(answered_at)s,
+                %(ended_at)s, %(cause)s, %(users)s, %(answered_as)s, %(called)s, %(answered_by)s)
+        ON CONFLICT (call_id) DO UPDATE SET
+            version = call.version + 1, direction = excluded.direction, state = excluded.state, from_number = excluded.from_number,
+            to_number = excluded.to_number, queue = excluded.queue, answered_at = excluded.answered_at,
+            ended_at = excluded.ended_at, cause = excluded.cause, users = excluded.users, answered_as = excluded.answered_as,
+            called = excluded.called, answered_by = excluded.answered_by
+        RETURNING id
+        """,
+        {
+            "call_id": told.call_id,
+            "direction": told.direction,
+            "state": told.state,
+            "from_number": told.from_number,
+            "to_number": told.to_number,
+            "queue": told.queue,
+            "rang_at": told.rang_at,
+            "answered_at": told.answered_at,
+            "ended_at": told.ended_at,
+            "cause": told.cause,
+            "users": list(told.users),
+            "answered_as": told.answered_as,
+            "called": called,
+            "answered_by": answered[0] if answered else None,
+        },
+    ).fetchone()
+    assert row is not None
+    number = told.to_number if told.direction == "out" else told.from_number
+    if number and (before is None or before.number != number) and not (before and before.candidates):
+        _match_shops(conn, call=row[0], told=told, number=number)
+    _tell(conn, call=row[0])
+
+
+def _match_shops(conn: Connection, *, call: int, told: Call, number: str) -> None:
+    """Remember the shops this number belongs to; where it is one, the call is its, and its terminals carry the signal."""
+    codes = [shop.code for shop in registry.find_points_of_sale(conn, phone=number)]
+    _add_candidates(conn, call=call, codes=codes)
+    if len(codes) == 1:
+        conn.execute("UPDATE hotline.call SET point_of_sale = %(code)s WHERE id = %(call)s", {"call": call, "code": codes[0]})
+        if told.direction != "out":
+            _signal(conn, call=call, code=codes[0], at=told.rang_at)
+
+
+def _add_candidates(conn: Connection, *, call: int, codes: Sequence[str]) -> None:
+    conn.execute(
+        "INSERT INTO hotline.call_point_of_sale (call, point_of_sale)"
+        " SELECT %(call)s, unnest(%(codes)s::text[]) ON CONFLICT DO NOTHING",
+        {"call": call, "codes": list(codes)},
+    )
+
+
+def _signal(conn: Connection, *, call: int, code: str, at: datetime) -> None:
+    """Let each terminal of the shop tell that its shop rang: diagnostics and rollout gates read calls beside telemetry."""
+    terminals = [terminal.id for terminal in registry.terminals_of(conn, points_of_sale=[code])]
+    conn.execute(
+        "INSERT INTO fleet.signal (at, terminal_id, kind, ref)"
+        " SELECT %(at)s, unnest(%(terminals)s::text[]), 'call', %(ref)s ON CONFLICT DO NOTHING",
+        {"at": at, "ref": str(call), "terminals": terminals},
+    )
+
+
+def _tell(conn: Connection, *, call: int) -> None:
+    conn.execute("SELECT pg_notify(%(channel)s, %(call)s)", {"channel": CHANNEL, "call": str(call)})

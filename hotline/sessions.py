@@ -1,0 +1,114 @@
+"""Signing in and staying signed in: server-side sessions that end by themselves, and a limit on guessing."""
+
+import secrets
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from enum import StrEnum
+
+from fleet.database import Connection
+from hotline.accounts import AGENT_COLUMNS, Agent, check_password, digest
+
+# Guesses: five wrong passwords for one login, or thirty from one address (a floor may share it), within a quarter of an hour.
+GUESS_WINDOW = timedelta(minutes=15)
+GUESSES_PER_LOGIN = 5
+GUESSES_PER_ADDRESS = 30
+# The sliding end is moved at most this often: a page view need not cost a write.
+_SLIDE_EVERY = timedelta(minutes=1)
+
+
+class Refusal(StrEnum):
+    """Why a sign-in was refused."""
+
+    WRONG = "wrong"
+    TOO_MANY = "too_many"
+
+
+@dataclass(frozen=True, slots=True)
+class Session:
+    """Somebody signed in; `csrf` must come with every request that changes something."""
+
+    agent: Agent
+    csrf: str
+    token_digest: bytes
+
+
+def sign_in(
+    conn: Connection, *, login: str, password: str, address: str, lifetime: timedelta, now: datetime
+) -> tuple[str, Agent] | Refusal:
+    """Open a session and return its token (shown to the browser once) and whose it is, or say why not.
+
+    A refused guess is not verified at all, so that guessing costs us nothing.
+    """
+    login = login.strip().lower()[:200]
+    if _too_many_guesses(conn, login=login, address=address, now=now):
+        return Refusal.TOO_MANY
+    agent = check_password(conn, login=login, password=password)
+    if agent is None:
+        conn.execute("DELETE FROM hotline.sign_in_failure WHERE at < %(before)s", {"before": now - GUESS_WINDOW})
+        conn.execute(
+            "INSERT INTO hotline.sign_in_failure (login, address, at) VALUES (%(login)s, %(address)s, %(now)s)",
+            {"login": login, "address": address, "now": now},
+        )
+        return Refusal.WRONG
+    conn.execute("DELETE FROM hotline.sign_in_failure WHERE login = %(login)s", {"login": login})
+    conn.execute("DELETE FROM hotline.session WHERE expires_at < %(now)s", {"now": now})
+    token = secrets.token_urlsafe(32)
+    conn.execute(
+        "INSERT INTO hotline.session (token_digest, agent_id, csrf, created_at, expires_at)"
+        " VALUES (%(digest)s, %(agent)s, %(csrf)s, %(now)s, %(end)s)",
+        {
+            "digest": digest(token),
+            "agent": agent.id,
+            "csrf": secrets.token_urlsafe(24),
+            "now": now,
+            "end": now + lifetime,
+        },
+    )
+    return token, agent
+
+
+def find_session(conn: Connection, *, token: str, lifetime: timedelta, now: datetime, slide: bool = True) -> Session | None:
+    """The session of a cookie's token, its end moved on by use; None once it has ended or its account is closed.
+
+    `slide` False looks without counting as use: a page that refreshes itself must not keep an empty chair signed in.
+    """
+    row = conn.execute(
+        f"SELECT s.csrf, s.token_digest, s.expires_at, {', '.join('a.' + c for c in AGENT_COLUMNS.split(', '))}"
+        " FROM hotline.session s JOIN hotline.agent a ON a.id = s.agent_id"
+        " WHERE s.token_digest = %(digest)s AND s.expires_at > %(now)s AND a.active",
+        {"digest": digest(token), "now": now},
+    ).fetchone()
+    if row is None:
+        return None
+    csrf, token_digest, expires_at, *agent = row
+    if slide and now + lifetime - expires_at > _SLIDE_EVERY:
+        conn.execute(
+            "UPDATE hotline.session SET expires_at = %(end)s WHERE token_digest = %(digest)s",
+            {"end": now + lifetime, "digest": token_digest},
+        )
+    return Session(Agent(*agent), csrf, bytes(token_digest))
+
+
+def sign_out(conn: Connection, *, token: str) -> None:
+    """End a session; nothing happens where it has ended already."""
+    conn.execute("DELETE FROM hotline.session WHERE token_digest = %(digest)s", {"digest": digest(token)})
+
+
+def still_signed_in(conn: Connection, *, token_digest: bytes, now: datetime) -> bool:
+    """Whether a session still stands, without counting as use."""
+    row = conn.execute(
+        "SELECT 1 FROM hotline.session s JOIN hotline.agent a ON a.id = s.agent_id"
+        " WHERE s.token_digest = %(digest)s AND s.expires_at > %(now)s AND a.active",
+        {"digest": token_digest, "now": now},
+    ).fetchone()
+    return row is not None
+
+
+def _too_many_guesses(conn: Connection, *, login: str, address: str, now: datetime) -> bool:
+    row = conn.execute(
+        "SELECT count(*) FILTER (WHERE login = %(login)s), count(*) FILTER (WHERE address = %(address)s)"
+        " FROM hotline.sign_in_failure WHERE at > %(since)s",
+        {"login": login, "address": address, "since": now - GUESS_WINDOW},
+    ).fetchone()
+    assert row is not None
+    return bool(row[0] >= GUESSES_PER_LOGIN or row[1] >= GUESSES_PER_ADDRESS)

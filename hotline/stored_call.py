@@ -1,0 +1,52 @@
+"""A call as it is stored: what the telephone system told, and what Vigie knows about it besides."""
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from hotline.call_state import State
+from hotline.cti import Direction
+
+# A hangup can get lost: after this long, a call is taken for ended on the screens (the call itself is left as it was told).
+LONGEST_RING = timedelta(minutes=15)
+LONGEST_TALK = timedelta(hours=4)
+
+
+@dataclass(frozen=True, slots=True)
+class StoredCall:
+    """A call with what Vigie knows about it besides."""
+
+    id: int
+    call_id: str
+    version: int
+    direction: Direction | None
+    state: State
+    from_number: str
+    to_number: str
+    queue: str
+    rang_at: datetime
+    answered_at: datetime | None
+    ended_at: datetime | None
+    cause: str
+    users: list[str]
+    answered_as: str
+    called: list[int]
+    answered_by: int | None
+    answered_by_name: str | None
+    point_of_sale: str | None
+    # The shops the number belongs to.
+    candidates: list[str]
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "state", State(self.state))
+
+    @property
+    def number(self) -> str:
+        """The shop's side of the call: who rings us, or whom we ring."""
+        return self.to_number if self.direction == "out" else self.from_number
+
+
+def is_live(call: StoredCall, *, now: datetime) -> bool:
+    """Whether the call still rings or is spoken, as far as can be believed."""
+    if call.state is State.RINGING:
+        return now - call.rang_at < LONGEST_RING
+    return call.state is State.ANSWERED and now - (call.answered_at or call.rang_at) < LONGEST_TALK
