@@ -1,9 +1,9 @@
 """One terminal's last 24 hours out of a full week's table: `python -m benchmarks.lookup`.
 
-Fills a throw-away TimescaleDB with a week of the whole fleet (a sample every 30 s for 14 hours a day, every 300 s for the rest, in the order of
-their times, as they would have arrived), then asks for the last day of many terminals, each asked for once, so that none is answered
-from its own cached pages. The rows are counted against what was filled in. A full week of 16,000 terminals needs about 45 GB of disk and some
-twenty minutes; `--terminals 1600` is a look.
+Fills a throw-away TimescaleDB with a week of the whole fleet (a sample every 30 s for 14 hours a day, every 300 s for the rest,
+in the order of their times, as they would have arrived), then asks for the last day of many terminals, each asked for once, so
+that none is answered from its own cached pages. The rows are counted against what was filled in. A full week of 16,000 terminals
+needs about 45 GB of disk and some twenty minutes; `--terminals 1600` is a look.
 """
 
 import argparse
@@ -83,7 +83,7 @@ def fill(conn: Connection, *, terminals: int, days: int, console: Console) -> fl
         SELECT at + phase, at + phase + interval '1 second', 1, extract(epoch FROM at)::bigint %% 1000000, id, {values}
         FROM (
             SELECT at, n, 'T' || lpad(n::text, 5, '0') AS id, n %% 30 * interval '1 second' AS phase
-            FROM generate_series(%(start)s::timestamptz, %(end)s::timestamptz - interval '1 second', interval '{OPEN_CADENCE_S} seconds') AS at,
+            FROM generate_series(%(start)s, %(end)s - interval '1 second', interval '{OPEN_CADENCE_S} seconds') AS at,
                  generate_series(1, %(terminals)s) AS n
             WHERE extract(hour FROM at) BETWEEN {OPEN_FROM_H} AND {OPEN_TO_H - 1}
                OR extract(epoch FROM at)::bigint %% {CLOSED_CADENCE_S} = 0

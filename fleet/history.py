@@ -17,7 +17,10 @@ ROLLUP_STEP = timedelta(minutes=5)
 
 
 def samples_between(conn: Connection, *, terminal_id: str, start: datetime, end: datetime) -> list[dict[str, Any]]:
-    """The terminal's samples with `start <= at < end`, oldest first: `at`, `received_at`, `boot`, `seq` and the 18 fields (None: not measured)."""
+    """The terminal's samples with `start <= at < end`, oldest first.
+
+    Each has `at`, `received_at`, `boot`, `seq` and the 18 fields (None: not measured).
+    """
     query = sql.SQL(
         """
         SELECT at, received_at, boot, seq, {fields} FROM fleet.sample
@@ -30,9 +33,9 @@ def samples_between(conn: Connection, *, terminal_id: str, start: datetime, end:
 
 
 def series_between(conn: Connection, *, terminal_id: str, start: datetime, end: datetime, step: timedelta) -> list[dict[str, Any]]:
-    """The same span in steps: `at` (start of the step), `samples`, counters summed, gauges averaged; steps without samples are absent.
+    """The same span in steps: `at` (start of the step), `samples`, counters summed, gauges averaged.
 
-    Steps of five minutes or more are read from the roll-up, which follows the samples by a few minutes.
+    Steps without samples are absent. Steps of five minutes or more are read from the roll-up, which follows the samples by a few minutes.
     """
     rolled_up = step >= ROLLUP_STEP
     time, table = ("bucket", "sample_5min") if rolled_up else ("at", "sample")
