@@ -77,6 +77,10 @@ class FaultSpec(BaseModel):
             raise ValueError("terminals is empty: name at least one, or use scope")
         return self
 
+    def scope_by_name(self) -> dict[str, str]:
+        """Return the scope with plain names; empty where there is none or it is the whole fleet."""
+        return {str(dimension): value for dimension, value in (self.scope or {}).items()}
+
 
 class Scenario(BaseModel):
     """A whole scenario; frozen, so that what was played is what was read."""
