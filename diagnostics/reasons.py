@@ -71,7 +71,7 @@ REASONS: Final = tuple(Reason)
 STATE_INDEX: Final = {state: index for index, state in enumerate(STATES)}
 REASON_INDEX: Final = {reason: index for index, reason in enumerate(REASONS)}
 
-# What a reason makes of an open shop's terminal; several reasons: unknown before down before degraded.
+# What a reason makes of a terminal; of several, unknown comes before closed, closed before down, down before degraded.
 STATE_OF: Final = {
     Reason.NOT_WATCHED: State.UNKNOWN,
     Reason.TELEMETRY_LATE: State.UNKNOWN,

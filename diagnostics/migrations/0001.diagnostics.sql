@@ -9,15 +9,14 @@ CREATE TABLE diagnostics.watermark (
     ticked_at    timestamptz NOT NULL
 );
 
+-- Rewritten only when something changed: that a row still holds is said by watermark.ticked_at.
 CREATE TABLE diagnostics.health (
     terminal_id  text PRIMARY KEY,
     state        text NOT NULL CHECK (state IN ('ok', 'degraded', 'down', 'closed', 'unknown')),
     since        timestamptz NOT NULL,
-    judged_at    timestamptz NOT NULL,
-    -- [{"code": "paper_low", "since": "…", "value": 4.0}], worst first
+    -- [{"code": "paper_low", "since": "2026-11-23T10:00:00.000Z", "value": 2.5}], worst first
     reasons      jsonb NOT NULL
-);
-CREATE INDEX health_state ON diagnostics.health (state);
+) WITH (fillfactor = 60);  -- room on the page for the next version of a row: no index to touch
 
 CREATE TABLE diagnostics.health_change (
     terminal_id  text NOT NULL,
@@ -37,21 +36,23 @@ CREATE TABLE diagnostics.incident (
     opened_at    timestamptz NOT NULL,
     closed_at    timestamptz
 );
-CREATE INDEX incident_state ON diagnostics.incident (state);
+CREATE INDEX incident_open ON diagnostics.incident (id) WHERE state <> 'closed';
 
 CREATE TABLE diagnostics.incident_event (
     id           bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
     incident_id  bigint NOT NULL REFERENCES diagnostics.incident,
     at           timestamptz NOT NULL,
-    kind         text NOT NULL,
+    kind         text NOT NULL CHECK (kind IN ('declared', 'acknowledged', 'resolved', 'joined')),
     actor        text NOT NULL,
     detail       text NOT NULL DEFAULT ''
 );
 CREATE INDEX incident_event_incident ON diagnostics.incident_event (incident_id);
 
+-- A terminal that was hit once stays listed, even when it no longer meets the scope.
 CREATE TABLE diagnostics.incident_terminal (
     incident_id  bigint NOT NULL REFERENCES diagnostics.incident,
     terminal_id  text NOT NULL,
+    joined_at    timestamptz NOT NULL,
     PRIMARY KEY (incident_id, terminal_id)
 );
 CREATE INDEX incident_terminal_terminal ON diagnostics.incident_terminal (terminal_id);

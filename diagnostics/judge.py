@@ -1,0 +1,82 @@
+"""Says of every terminal how it is and why: arrays and `now` in, states and reasons out; no loop over terminals.
+
+Three rules run through it. Missing data is never health: what was not heard lately is `unknown` or `down`, and while our
+own pipeline is late nothing open is called well. A reason leaves only on evidence: a limit that is no longer measured
+keeps its reason. Nothing flaps: every way in has another way out.
+"""
+
+from typing import Final
+
+import numpy as np
+
+from diagnostics.judgement import REASON_BITS, Case, Draft, Judgement
+from diagnostics.limits import Policy
+from diagnostics.readings import judge_events, judge_limits, judge_paper_event
+from diagnostics.reasons import REASON_INDEX, REASONS, STATE_INDEX, STATE_OF, Reason, State
+from diagnostics.silence import Hours, judge_presence, shop_hours, telemetry_late
+from diagnostics.snapshot import F32, I8, Bool, Snapshot
+
+_STATE_OF_REASON: Final = np.array([STATE_INDEX[STATE_OF[reason]] for reason in REASONS], np.int8)
+# A terminal's own reasons: what it keeps while our pipeline says nothing new of it.
+_OWN: Final = np.isin(_STATE_OF_REASON, [STATE_INDEX[State.DOWN], STATE_INDEX[State.DEGRADED]])
+# Who knows nothing says nothing, and a closed shop has no fault: the last of these that applies is the state.
+_RISING: Final = (State.DEGRADED, State.DOWN, State.CLOSED, State.UNKNOWN)
+
+
+def judge(fleet: Snapshot, now_ms: int, policy: Policy, previous: Judgement) -> Judgement:
+    """Judge every terminal of `fleet` at `now_ms`; `previous` has the same rows. Neither is changed."""
+    late = telemetry_late(fleet, now_ms, policy, was_late=previous.late)
+    trusted_ms = now_ms if previous.late and not late else previous.trusted_ms
+    case = Case(fleet, now_ms, policy, previous, previous.table(), trusted_ms)
+    draft = Draft(len(fleet), now_ms)
+    hours = shop_hours(case)
+    judge_presence(draft, case, hours)
+    beyond_ms = judge_limits(draft, case)
+    judge_events(draft, case)
+    judge_paper_event(draft, case)
+    if late:
+        _keep_what_was(draft, case, hours)
+
+    on = draft.on
+    since_ms = np.where(case.was & on, previous.reason_since_ms, draft.since_ms)
+    state = _states(on)
+    # A state begins with the first of the reasons that make it, though not before the state it follows.
+    makes_it = on & (state[:, None] == _STATE_OF_REASON)
+    begun_ms = np.maximum(np.where(makes_it, since_ms, now_ms).min(axis=1, initial=now_ms), previous.state_since_ms)
+    return Judgement(
+        state=state,
+        reasons=(on * REASON_BITS).sum(axis=1, dtype=np.uint32),
+        state_since_ms=np.where(state != previous.state, begun_ms, previous.state_since_ms),
+        reason_since_ms=np.where(on, since_ms, 0),
+        value=_told(draft, case),
+        beyond_ms=beyond_ms,
+        late=late,
+        trusted_ms=trusted_ms,
+    )
+
+
+def _keep_what_was(draft: Draft, case: Case, hours: Hours) -> None:
+    """While our pipeline is late: terminals of open shops keep their own reasons, and are unknown."""
+    unheard = hours.is_open & ~draft.has(Reason.NEVER_SEEN)
+    draft.on[unheard] = case.was[unheard] & _OWN
+    draft.put(Reason.TELEMETRY_LATE, unheard)
+
+
+def _states(on: Bool) -> I8:
+    """The state that the reasons make: int8 (n,) of STATES."""
+    state = np.full(len(on), STATE_INDEX[State.OK], np.int8)
+    for name in _RISING:
+        leads_there = np.flatnonzero(np.equal(_STATE_OF_REASON, STATE_INDEX[name]))
+        state[on[:, leads_there].any(axis=1)] = STATE_INDEX[name]
+    return state
+
+
+def _told(draft: Draft, case: Case) -> F32:
+    """The values to tell: the last told ones unless they moved by a step; NaN where there is no reason."""
+    step = np.full(len(REASONS), np.inf, np.float32)
+    for limit in case.policy.limits:
+        step[REASON_INDEX[limit.reason]] = limit.step
+    told = case.previous.value
+    near = np.isnan(draft.value) | (np.abs(draft.value - told) < step)
+    value = np.where(case.was & draft.on & near, told, draft.value)
+    return np.where(draft.on, value, np.float32(np.nan))
