@@ -92,7 +92,7 @@ def load_judgement(conn: Connection, fleet: Snapshot, *, policy: Policy, now: da
     judgement = unjudged(len(fleet), policy=policy, now_ms=to_ms(now))
     stored = np.zeros(len(fleet), bool)
     rows = conn.execute("SELECT terminal_id, state, since, reasons FROM diagnostics.health").fetchall()
-    places = fleet.rows_of(np.array([row[0] for row in rows], dtype="U6"))
+    places = fleet.rows_of(np.array([row[0] for row in rows], dtype="S6"))
     for place, (_, state, since, reasons) in zip(places.tolist(), rows, strict=True):
         if place < 0:
             continue
@@ -160,7 +160,7 @@ def _copy_text(fleet: Snapshot, judgement: Judgement, rows: np.ndarray[Any, np.d
             reasons[place] += f'{"," if reasons[place] else ""}{{"code":"{reason}","since":"{begun}","value":{value}}}'
     states = [STATES[state] for state in judgement.state[rows].tolist()]
     since = _iso(judgement.state_since_ms[rows])
-    columns = zip(fleet.terminals[rows].tolist(), states, since, reasons, flipped[rows].tolist(), strict=True)
+    columns = zip(fleet.terminals[rows].astype("U6").tolist(), states, since, reasons, flipped[rows].tolist(), strict=True)
     return "".join(
         f"{terminal}\t{state}\t{begun}\t[{why}]\t{'t' if flip else 'f'}\n" for terminal, state, begun, why, flip in columns
     ).encode()

@@ -19,6 +19,8 @@ I8 = NDArray[np.int8]
 F32 = NDArray[np.float32]
 Bool = NDArray[np.bool_]
 Index = NDArray[np.intp]
+# Terminal ids as six ASCII bytes, the form in which the feed has them.
+Ids = NDArray[np.bytes_]
 
 EVENTS: Final = tuple(EventCode)
 EVENT_INDEX: Final = {code: index for index, code in enumerate(EVENTS)}
@@ -38,7 +40,7 @@ class Snapshot:
 
     def __init__(self, terminals: Sequence[str], models: Sequence[str]) -> None:
         n = len(terminals)
-        self.terminals = np.array(terminals, dtype="U6").reshape(n)
+        self.terminals: Ids = np.array(terminals, dtype="S6").reshape(n)
         self.models, self.model = _coded(models)
         self.heard_ms: I64 = np.zeros(n, np.int64)
         self.measured_ms: I64 = np.zeros(n, np.int64)
@@ -57,7 +59,7 @@ class Snapshot:
     def __len__(self) -> int:
         return len(self.terminals)
 
-    def rows_of(self, terminals: NDArray[np.str_]) -> Index:
+    def rows_of(self, terminals: Ids) -> Index:
         """The row of each terminal id; -1 for one that the registry does not have."""
         if not len(self):
             return np.full(len(terminals), -1, np.intp)

@@ -2,7 +2,7 @@
 
 CREATE SCHEMA diagnostics;
 
--- How far `vigie watch` has read the committed batches of fleet.ingest_batch.
+-- How far `vigie watch` has read the committed batches of fleet.ingest_batch, and when it last judged.
 CREATE TABLE diagnostics.watermark (
     reader       text PRIMARY KEY,
     batch_id     bigint NOT NULL,
@@ -18,6 +18,7 @@ CREATE TABLE diagnostics.health (
     reasons      jsonb NOT NULL
 ) WITH (fillfactor = 60);  -- room on the page for the next version of a row: no index to touch
 
+-- Every flip: a changed state, or a changed set of reasons.
 CREATE TABLE diagnostics.health_change (
     terminal_id  text NOT NULL,
     at           timestamptz NOT NULL,
@@ -25,6 +26,7 @@ CREATE TABLE diagnostics.health_change (
     reasons      jsonb NOT NULL,
     PRIMARY KEY (terminal_id, at)
 );
+SELECT create_hypertable('diagnostics.health_change', 'at', chunk_time_interval => interval '1 day', create_default_indexes => false);
 
 CREATE TABLE diagnostics.incident (
     id           bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
