@@ -1,15 +1,18 @@
 """A scenario file: which fleet, when, and what goes wrong in it."""
 
+import re
 import tomllib
-from collections.abc import Mapping
 from datetime import UTC, datetime
+from difflib import get_close_matches
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, get_args
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from fleet.errors import VigieError
+
+SHIPPED = Path(__file__).parent / "scenarios"
 
 
 class ScenarioError(VigieError):
@@ -46,13 +49,6 @@ HARMLESS = frozenset({Kind.RACE_RUSH, Kind.EARLY_CLOSE, Kind.MAINTENANCE_REBOOT,
 # The registry's dimensions; a test holds them equal to the world's.
 Dimension = Literal["department", "region", "model", "hw", "firmware", "access", "carrier", "lot", "agency"]
 TerminalId = Annotated[str, Field(pattern="^T[0-9]{5}$")]
-
-REMEDIES: Mapping[str, str] = {
-    "enum": "use one of the kinds that docs/scenarios.md lists",
-    "extra_forbidden": "remove it, or check its spelling",
-    "missing": "add it",
-    "timezone_aware": "add the offset from UTC, as in 2026-11-23T09:00:00+01:00",
-}
 
 
 class FaultSpec(BaseModel):
@@ -95,7 +91,7 @@ class Scenario(BaseModel):
     warmup_days: Annotated[float, Field(ge=0, le=60)] = 7
     # A demonstration cannot wait half an hour for the first shopkeeper: their delays are divided by this.
     callers_hurry: Annotated[float, Field(ge=1, le=1000)] = 1.0
-    fault: tuple[FaultSpec, ...] = ()
+    fault: Annotated[tuple[FaultSpec, ...], Field(max_length=1000)] = ()
 
     @property
     def start_s(self) -> int:
@@ -111,23 +107,98 @@ class Scenario(BaseModel):
         """Return the same scenario begun at another second: played live, a scenario begins now."""
         return self.model_copy(update={"start": datetime.fromtimestamp(start_s, UTC)})
 
-    @field_validator("fault")
-    @classmethod
-    def _faults_are_bounded(cls, faults: tuple[FaultSpec, ...]) -> tuple[FaultSpec, ...]:
-        if len(faults) > 1000:
-            raise ValueError("more than 1000 faults: split the scenario")
-        return faults
+    @model_validator(mode="after")
+    def _faults_begin_before_the_end(self) -> "Scenario":
+        for order, fault in enumerate(self.fault):
+            if fault.at_min >= self.minutes:
+                raise _MisplacedError(order, "at_min", f"begins at minute {fault.at_min:g}, the scenario ends at {self.minutes:g}")
+        return self
+
+
+class _MisplacedError(ValueError):
+    """A value that is wrong only beside another one."""
+
+    def __init__(self, order: int, field: str, message: str) -> None:
+        super().__init__(message)
+        self.loc = ("fault", order, field)
 
 
 def load(path: Path) -> Scenario:
     """Read a scenario, or raise a ScenarioError with one line per mistake."""
-    raise NotImplementedError
+    try:
+        text = path.read_text(encoding="utf-8")
+    except FileNotFoundError:
+        raise ScenarioError(f"{path}: no such scenario; the ones that come with Vigie are: {', '.join(shipped())}") from None
+    except (OSError, UnicodeDecodeError) as error:
+        raise ScenarioError(f"{path}: cannot be read ({error}); a scenario is a UTF-8 TOML file") from error
+    return parse(text, source=str(path))
+
+
+def shipped() -> dict[str, Path]:
+    """Return the scenarios that come with Vigie, by name."""
+    return {path.stem: path for path in sorted(SHIPPED.glob("*.toml"))}
 
 
 def parse(text: str, *, source: str) -> Scenario:
     """Check a scenario's text; `source` is the name that errors show."""
-    document: dict[str, Any] = tomllib.loads(text)
+    try:
+        document: dict[str, Any] = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise ScenarioError(f"{source}: not TOML: {error}") from None
     try:
         return Scenario.model_validate(document)
     except ValidationError as error:
-        raise ScenarioError(source) from error
+        lines = [_in_words(text, source, dict(mistake)) for mistake in error.errors()]
+        raise ScenarioError("\n".join(lines)) from None
+
+
+def _in_words(text: str, source: str, mistake: dict[str, Any]) -> str:
+    """Say one mistake with file, line, field and remedy."""
+    cause = mistake.get("ctx", {}).get("error")
+    loc = cause.loc if isinstance(cause, _MisplacedError) else tuple(mistake["loc"])
+    line = _line_of(text, loc)
+    where = f"{source}:{line}" if line else source
+    names = [
+        f"fault {part + 1}" if isinstance(part, int) and loc[0] == "fault" and n == 1 else str(part) for n, part in enumerate(loc)
+    ]
+    field = ", ".join(name for n, name in enumerate(names) if name != "[key]" and not (n == 0 and len(names) > 1))
+    message = str(mistake["msg"]).removeprefix("Value error, ")
+    return f"{where}: {field or 'scenario'}: {message[:1].lower()}{message[1:]}{_remedy(mistake, loc)}"
+
+
+def _remedy(mistake: dict[str, Any], loc: tuple[int | str, ...]) -> str:
+    kind, value = mistake["type"], mistake.get("input")
+    if kind == "extra_forbidden":
+        known = FaultSpec.model_fields if len(loc) > 1 else Scenario.model_fields
+        return f"; the fields are {', '.join(known)}{_did_you_mean(str(loc[-1]), list(known))}"
+    if kind == "enum":
+        return f" (got {value!r}{_did_you_mean(str(value), [str(k) for k in Kind])})"
+    if kind == "literal_error":
+        choices = get_args(Dimension) if "[key]" in loc else ("incident", "symptom", "nothing")
+        return f" (got {value!r}{_did_you_mean(str(value), list(choices))})"
+    if kind == "missing":
+        return f": add a line `{loc[-1]} = ...`"
+    if kind == "timezone_aware":
+        return ": add the offset from UTC, as in 2026-11-23T09:00:00+01:00"
+    return "" if kind == "value_error" else f" (got {value!r})"
+
+
+def _did_you_mean(word: str, known: list[str]) -> str:
+    near = get_close_matches(word, known, n=1)
+    return f"; did you mean {near[0]}?" if near else ""
+
+
+def _line_of(text: str, loc: tuple[int | str, ...]) -> int | None:
+    """Find the line of a field: its own, or its table's where it is missing."""
+    in_fault = len(loc) > 1 and loc[0] == "fault" and isinstance(loc[1], int)
+    wanted = loc[1] if in_fault else -1
+    keys = [str(part) for part in (loc[2:] if in_fault else loc)]
+    fault, table_line = -1, None
+    for number, line in enumerate(text.splitlines(), start=1):
+        if re.match(r"\s*\[\[\s*fault\s*\]\]", line):
+            fault += 1
+            table_line = number if fault == wanted else table_line
+        key = re.match(r"\s*\[?\s*(?:fault\.)?[\"']?(\w+)[\"']?\s*(?:=|\])", line)
+        if fault == wanted and key and keys and key.group(1) == keys[0]:
+            return number
+    return table_line

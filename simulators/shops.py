@@ -98,7 +98,7 @@ def _phone(index: int) -> str:
     return f"{FICTION_PREFIXES[index // 10_000]}{index % 10_000:04d}"
 
 
-def unlisted_phone(seed: int, index: int) -> str:
-    """Return a fictional number that no shop of this world has on file (for up to 29,999 shops)."""
+def unlisted_phones(seed: int) -> list[str]:
+    """Return a thousand fictional numbers that no shop of this world has on file (for up to 29,500 shops)."""
     shuffled: Any = np.random.Generator(np.random.PCG64(key_of(seed, "phones"))).permutation(60_000)
-    return _phone(int(shuffled[59_999 - index % 100]))
+    return [_phone(int(index)) for index in shuffled[-1000:]]
