@@ -13,7 +13,6 @@ from vigie.commands import (
 
 app = typer.Typer(
     name="vigie",
-    help="Watches a fleet of betting terminals and answers the shopkeepers who ring its hotline.",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
@@ -26,11 +25,23 @@ for module in (
     module.add_to(app)
 
 
+@app.callback()
+def find_running_house(context: typer.Context) -> None:
+    """Watches a fleet of betting terminals and answers the shopkeepers who ring its hotline."""
+    # These bring up a house of their own and must not mistake a running one for an external database.
+    if context.invoked_subcommand not in ("engines", "up", "demo"):
+        from vigie.running import use_running_house
+
+        use_running_house()
+
+
 def main() -> None:
     """Run the command line."""
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s", stream=sys.stderr)
+    # It logs every statement of a migration; fleet.migrate says what was applied.
+    logging.getLogger("yoyo").setLevel(logging.WARNING)
     try:
-        app()
+        app(prog_name="vigie")
     except VigieError as error:
         print(f"vigie: {error}", file=sys.stderr)
         sys.exit(1)

@@ -1,5 +1,7 @@
 """`vigie engines`: bring, start, stop and show the embedded TimescaleDB and Mosquitto."""
 
+from typing import Annotated
+
 import typer
 
 group = typer.Typer(help="The embedded engines: TimescaleDB and Mosquitto.", no_args_is_help=True)
@@ -17,5 +19,73 @@ def fetch() -> None:
     from vigie.engines.fetch import fetch_engines
     from vigie.engines.layout import EngineSettings
 
-    layout = fetch_engines(read(EngineSettings), lambda line: typer.echo(f"engines: {line}"))
-    typer.echo(f"engines: ready ({layout.postgres_bin / 'postgres'}, {layout.mosquitto})")
+    layout = fetch_engines(read(EngineSettings), _say)
+    _say(f"ready ({layout.postgres_bin / 'postgres'}, {layout.mosquitto})")
+
+
+@group.command()
+def start(
+    *,
+    listen: Annotated[str, typer.Option(help="Address of the broker's door for terminals.")] = "127.0.0.1",
+    terminals_port: Annotated[int, typer.Option(help="The broker's door for terminals.")] = 1883,
+    services_port: Annotated[int, typer.Option(help="The broker's door for Vigie's programs.")] = 1884,
+    database_port: Annotated[int, typer.Option(help="The database.")] = 5433,
+) -> None:
+    """Start both as daemons on the kept data, with the schema and the registry's accounts."""
+    from fleet.settings import read
+    from vigie.engines.accounts import SERVICE_PASSWORDS
+    from vigie.engines.daemon import start_daemons
+    from vigie.engines.fetch import fetch_engines
+    from vigie.engines.layout import EngineSettings
+    from vigie.engines.mosquitto import Door
+
+    settings = read(EngineSettings)
+    doors = Door(terminals_port, listen), Door(services_port)
+    layout = fetch_engines(settings, _say)
+    start_daemons(layout, settings.state(), database_port=database_port, doors=doors, report=_say)
+    _say("other `vigie` commands on this machine find the database by themselves")
+    _say(f"the programs' broker passwords are in {settings.state() / 'mosquitto' / SERVICE_PASSWORDS}")
+
+
+@group.command()
+def stop() -> None:
+    """Stop the daemons; what they keep stays."""
+    from fleet.settings import read
+    from vigie.engines.daemon import stop_daemons
+    from vigie.engines.layout import EngineSettings
+
+    stop_daemons(read(EngineSettings).state(), _say)
+
+
+@group.command()
+def status() -> None:
+    """Show what is fetched and what runs; status 1 when the daemons do not run."""
+    from rich.console import Console
+    from rich.table import Table
+
+    from fleet.settings import read
+    from vigie.engines.daemon import read_daemons
+    from vigie.engines.fetch import manifest
+    from vigie.engines.layout import EngineSettings, find_layout
+
+    settings = read(EngineSettings)
+    layout = find_layout(settings)
+    versions = manifest(settings)
+    daemons = {daemon.name: daemon for daemon in read_daemons(settings.state())}
+    table = Table("engine", "version", "daemon")
+    packages = {"postgres": "postgresql-17", "timescaledb": "postgresql-17-timescaledb", "mosquitto": "mosquitto"}
+    for name, package in packages.items():
+        daemon = daemons.get(name)
+        running = f"pid {daemon.pid}, port {daemon.port}" if daemon is not None and daemon.alive() else "not running"
+        shown = "in postgres" if name == "timescaledb" else running
+        table.add_row(name, versions.get(package, "the system's"), shown)
+    console = Console()
+    console.print(table)
+    for line in (f"programs  {layout.postgres_bin}, {layout.mosquitto}", f"data      {settings.state()}"):
+        console.print(line, soft_wrap=True, highlight=False)
+    if not daemons or not all(daemon.alive() for daemon in daemons.values()):
+        raise typer.Exit(1)
+
+
+def _say(line: str) -> None:
+    typer.echo(f"engines: {line}")

@@ -1,0 +1,41 @@
+"""The command line answers at once and fails in one line."""
+
+import subprocess
+import sys
+import time
+
+import pytest
+
+from fleet.errors import VigieError
+from vigie import cli
+
+# Half a second on an idle machine; a busy one gets some slack.
+HELP_S = 1.5
+HEAVY = ("numpy", "pandas", "psycopg", "fastapi", "pydantic")
+
+
+def test_help_needs_no_heavy_package() -> None:
+    begin = time.monotonic()
+    script = f"import sys; from vigie import cli; print([m for m in {HEAVY} if m in sys.modules])"
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
+    assert time.monotonic() - begin < HELP_S
+
+
+def test_an_expected_failure_is_one_line_and_status_1(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    def fail(**_: object) -> None:
+        raise VigieError("the broker has no accounts")
+
+    monkeypatch.setattr(cli, "app", fail)
+    with pytest.raises(SystemExit) as ended:
+        cli.main()
+    assert ended.value.code == 1
+    assert capsys.readouterr().err == "vigie: the broker has no accounts\n"
+
+
+def test_a_wrong_setting_stops_a_command_and_names_its_variable(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("VIGIE_DATABASE_URL", "mysql://nowhere")
+    done = subprocess.run([sys.executable, "-m", "vigie", "up"], capture_output=True, text=True, check=False)
+    assert done.returncode == 1
+    assert done.stderr.startswith("vigie: settings: VIGIE_DATABASE_URL")
+    assert "nowhere" not in done.stderr

@@ -1,0 +1,58 @@
+"""What `vigie up` would run, and on which clock."""
+
+from datetime import UTC, datetime
+
+import pytest
+
+from vigie.up.plan import PROGRAMS, Ports, clock_offset_s, programs
+
+PORTS = Ports()
+URLS = {"ingest": "mqtt://vigie-ingest:a@h:1", "rollout": "mqtt://vigie-rollout:b@h:1", "web": "mqtt://vigie-web:c@h:1"}
+
+
+def _planned(clock_offset_s: int = 0) -> dict[str, dict[str, str]]:
+    planned = programs(
+        database_url="postgresql://d", mqtt_urls=URLS, ports=PORTS, listen="127.0.0.1", clock_offset_s=clock_offset_s
+    )
+    return {program.name: dict(program.environment) for program in planned}
+
+
+def test_programs_start_in_order_of_who_feeds_whom() -> None:
+    assert tuple(_planned()) == PROGRAMS == ("ingest", "watch", "rollout", "web")
+
+
+def test_each_program_gets_its_own_broker_account_and_watch_gets_none() -> None:
+    accounts = {name: environment.get("VIGIE_MQTT_URL") for name, environment in _planned().items()}
+    assert accounts == {**URLS, "watch": None}
+
+
+def test_every_program_has_the_same_clock_and_database() -> None:
+    for environment in _planned(clock_offset_s=-3600).values():
+        assert environment["VIGIE_CLOCK_OFFSET_S"] == "-3600"
+        assert environment["VIGIE_DATABASE_URL"] == "postgresql://d"
+
+
+def test_no_two_programs_answer_on_the_same_port() -> None:
+    used = [PORTS.database, PORTS.terminals, PORTS.services, PORTS.web, *PORTS.metrics.values()]
+    assert len(set(used)) == len(used)
+
+
+@pytest.mark.parametrize(
+    ("clock", "now", "seconds"),
+    [
+        pytest.param("14:00", datetime(2026, 11, 23, 13, 0, tzinfo=UTC), 0, id="winter: 13:00 UTC is 14:00 in Paris"),
+        pytest.param("14:00", datetime(2026, 7, 14, 12, 0, tzinfo=UTC), 0, id="summer: 12:00 UTC is 14:00 in Paris"),
+        pytest.param("14:00", datetime(2026, 11, 23, 2, 0, tzinfo=UTC), 11 * 3600, id="at night the clock goes forward"),
+        pytest.param("14:00", datetime(2026, 11, 23, 22, 0, tzinfo=UTC), -9 * 3600, id="late in the evening it goes back"),
+        pytest.param("14:00", datetime(2026, 11, 23, 23, 30, tzinfo=UTC), 48_600, id="after midnight in Paris it is tomorrow"),
+        pytest.param("14:00", datetime(2026, 10, 25, 0, 0, tzinfo=UTC), 13 * 3600, id="on the day the clocks change"),
+    ],
+)
+def test_clock_offset_makes_it_that_time_in_paris_today(clock: str, now: datetime, seconds: int) -> None:
+    assert clock_offset_s(clock, now) == seconds
+
+
+@pytest.mark.parametrize("clock", ["25:00", "noon", "14h00"])
+def test_what_is_no_time_of_day_is_refused(clock: str) -> None:
+    with pytest.raises(ValueError, match=r".+"):
+        clock_offset_s(clock, datetime(2026, 11, 23, 13, 0, tzinfo=UTC))

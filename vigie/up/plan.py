@@ -1,0 +1,71 @@
+"""What `vigie up` runs: pure functions from options to programs with their settings."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, time
+from zoneinfo import ZoneInfo
+
+PARIS = ZoneInfo("Europe/Paris")
+# The programs in starting order; each but the last (which answers on its own port) shows metrics on a port of its own.
+PROGRAMS = ("ingest", "watch", "rollout", "web")
+ACCOUNTS: Mapping[str, str] = {"ingest": "vigie-ingest", "rollout": "vigie-rollout", "web": "vigie-web"}
+
+
+@dataclass(frozen=True)
+class Ports:
+    """Where everything answers; fixed for an operator, free ones for tests and demonstrations."""
+
+    database: int = 5433
+    terminals: int = 1883
+    services: int = 1884
+    web: int = 8080
+    metrics: Mapping[str, int] = field(default_factory=lambda: {"ingest": 9101, "watch": 9102, "rollout": 9103})
+
+
+@dataclass(frozen=True)
+class Program:
+    """One program to run: its name, its arguments after `vigie`, its settings and the port that tells it is ready."""
+
+    name: str
+    arguments: tuple[str, ...]
+    environment: Mapping[str, str]
+    ready_port: int | None = None
+
+
+def programs(
+    *, database_url: str, mqtt_urls: Mapping[str, str], ports: Ports, listen: str, clock_offset_s: int
+) -> tuple[Program, ...]:
+    """The programs of the house, in starting order.
+
+    Args:
+        database_url: for all of them.
+        mqtt_urls: for each program that speaks MQTT, the broker with its own account.
+        ports: where they answer.
+        listen: address the console is served on.
+        clock_offset_s: seconds every program's clock runs ahead of the machine's.
+    """
+    planned = []
+    for name in PROGRAMS:
+        port = ports.web if name == "web" else ports.metrics[name]
+        environment = {"VIGIE_DATABASE_URL": database_url, "VIGIE_CLOCK_OFFSET_S": str(clock_offset_s)}
+        if name in mqtt_urls:
+            environment["VIGIE_MQTT_URL"] = mqtt_urls[name]
+        if name == "web":
+            environment |= {"VIGIE_WEB_PORT": str(port), "VIGIE_WEB_HOST": listen}
+        else:
+            environment["VIGIE_METRICS_PORT"] = str(port)
+        planned.append(Program(name, (name,), environment, ready_port=port))
+    return tuple(planned)
+
+
+def clock_offset_s(clock: str, now: datetime) -> int:
+    """Seconds from now to that time of today in Paris (`HH:MM`); negative when it has passed.
+
+    Raises:
+        ValueError: it is no time of day.
+    """
+    wanted = time.fromisoformat(clock)
+    today = now.astimezone(PARIS).date()
+    then = datetime.combine(today, wanted, PARIS)
+    # In UTC, because subtracting local times of one zone ignores a change of the clocks between them.
+    return round((then.astimezone(UTC) - now).total_seconds())
