@@ -107,7 +107,7 @@ def broker_files(
     settings = read(DatabaseSettings)
     own = services or folder / "service-passwords.csv"
     with connect(settings.database_url.get_secret_value(), program="registry") as conn:
-        count = write_files(conn, folder, _service_passwords(own))
+        count = write_files(conn, folder, service_passwords(own))
     typer.echo(f"{count} terminals' and the programs' accounts written to {folder}; the programs' passwords are in {own}")
 
 
@@ -135,7 +135,7 @@ def write_passwords(file: Path | None, passwords: Mapping[str, str], *, first_co
         os.fsync(content.fileno())
 
 
-def _service_passwords(file: Path) -> dict[str, str]:
+def service_passwords(file: Path) -> dict[str, str]:
     """The programs' passwords from the file; accounts it lacks are made, if the file is missing altogether."""
     from fleet.broker_access import SERVICE_RULES
     from fleet.errors import VigieError
