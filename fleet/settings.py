@@ -10,7 +10,7 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from fleet.errors import VigieError
 
-Settings = TypeVar("Settings", bound="VigieSettings")
+Settings = TypeVar("Settings", bound=BaseSettings)
 
 
 def _postgres_url(value: SecretStr) -> SecretStr:

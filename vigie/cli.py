@@ -8,6 +8,7 @@ import typer
 from fleet.errors import VigieError
 from vigie.commands import (
     engines,
+    simulate,
     up,
 )
 
@@ -20,6 +21,7 @@ app = typer.Typer(
 
 for module in (
     engines,
+    simulate,
     up,
 ):
     module.add_to(app)

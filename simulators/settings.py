@@ -1,0 +1,24 @@
+"""What the simulator needs to know of the house: addresses only, as a real terminal and a real telephone system would."""
+
+from pathlib import Path
+
+from pydantic import Field, SecretStr
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+
+class SimulateSettings(BaseSettings):
+    """`vigie simulate`."""
+
+    model_config = SettingsConfigDict(env_prefix="VIGIE_", frozen=True, extra="ignore")
+
+    clock_offset_s: int = Field(0, description="Seconds added to the machine's clock by every program (demonstrations).")
+    simulate_mqtt_url: str = Field(
+        "mqtt://127.0.0.1:1883", description="The terminals' door of the broker, without an account (mqtts:// for TLS)."
+    )
+    simulate_mqtt_ca_file: str = Field("", description="Certificate authority that signed the broker's certificate (TLS only).")
+    simulate_passwords: Path = Field(Path("passwords.csv"), description="CSV `terminal,password` that the registry's import wrote.")
+    simulate_cti_url: SecretStr = Field(
+        SecretStr(""), description="The call hook with its token, http://…/api/v1/cti/TOKEN; empty: nobody rings."
+    )
+    simulate_agents: int = Field(30, ge=0, description="Simulated agents who answer calls; 0: every call waits for a person.")
+    simulate_truth: Path = Field(Path("truth.jsonl"), description="Where the truth of what was played is written.")
