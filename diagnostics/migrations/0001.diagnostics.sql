@@ -26,7 +26,7 @@ CREATE TABLE diagnostics.health_change (
     reasons      jsonb NOT NULL,
     PRIMARY KEY (terminal_id, at)
 );
-SELECT create_hypertable('diagnostics.health_change', 'at', chunk_time_interval => interval '1 day', create_default_indexes => false);
+DO $$ BEGIN PERFORM create_hypertable('diagnostics.health_change', 'at', chunk_time_interval => interval '1 day', create_default_indexes => false); END $$;
 
 CREATE TABLE diagnostics.incident (
     id           bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
