@@ -10,6 +10,7 @@ from urllib.parse import urlsplit
 import msgspec
 from paho.mqtt.client import Client, MQTTMessage, MQTTv5
 from paho.mqtt.enums import CallbackAPIVersion
+from paho.mqtt.subscribeoptions import SubscribeOptions
 
 from fleet.contract import Ack, Channel, Events, Presence, Reported, Result, Telemetry, parse_topic, topic
 
@@ -46,7 +47,7 @@ class Keeper:
 
     def _listen(self) -> None:
         channels = (Channel.PRESENCE, Channel.TELEMETRY, Channel.EVENT, Channel.REPORTED, Channel.RES)
-        self._client.subscribe([(topic("+", channel), _options()) for channel in channels])
+        self._client.subscribe([(topic("+", channel), SubscribeOptions(qos=1)) for channel in channels])
 
     def _take(self, _client: Any, _data: Any, message: MQTTMessage) -> None:
         terminal, channel = parse_topic(message.topic)
@@ -77,9 +78,3 @@ def pump_until(pump: Callable[[float], None], condition: Callable[[], bool], *, 
     while not condition():
         assert time.monotonic() < deadline, "timed out"
         pump(time.monotonic() + 0.05)
-
-
-def _options() -> Any:
-    from paho.mqtt.subscribeoptions import SubscribeOptions
-
-    return SubscribeOptions(qos=1)
