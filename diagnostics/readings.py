@@ -16,7 +16,6 @@ _PASSING: Final = {Reason.CRASHED: EventCode.APP_CRASH, Reason.READER_FAIL: Even
 _UNRESOLVED: Final = {
     Reason.SCANNER_FAIL: EventCode.SCANNER_FAIL,
     Reason.PAPER_JAM: EventCode.PAPER_JAM,
-    Reason.COVER_OPEN: EventCode.COVER_OPEN,
 }
 
 

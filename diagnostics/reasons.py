@@ -19,12 +19,12 @@ Every reason shown carries `since` (when it began) and, where the table says so,
 | `reader_fail`    | the card reader reported a failure in the last quarter of an hour                | none                |
 | `scanner_fail`   | the slip scanner reported a failure, and no slip was read since                  | none                |
 | `paper_jam`      | a paper jam was reported, and no bet was sold since                              | none                |
-| `cover_open`     | an open cover was reported, and no bet was sold since                            | none                |
 | `paper_low`      | the roll nears its end                                                           | paper left, %       |
 | `closed_by_shop` | the shopkeeper ended the day, during the usual hours                             | none                |
 | `closed`         | outside the usual hours, and the shopkeeper has not opened                       | none                |
 
 `value` may be absent (`None`) where the code allows one: `paper_out` told by an event alone has none.
+An opened cover is no reason: it is how a roll is changed, and nothing tells when it is shut again.
 """
 
 from enum import StrEnum
@@ -59,7 +59,6 @@ class Reason(StrEnum):
     READER_FAIL = "reader_fail"
     SCANNER_FAIL = "scanner_fail"
     PAPER_JAM = "paper_jam"
-    COVER_OPEN = "cover_open"
     PAPER_LOW = "paper_low"
     CLOSED_BY_SHOP = "closed_by_shop"
     CLOSED = "closed"
@@ -88,7 +87,6 @@ STATE_OF: Final = {
     Reason.READER_FAIL: State.DEGRADED,
     Reason.SCANNER_FAIL: State.DEGRADED,
     Reason.PAPER_JAM: State.DEGRADED,
-    Reason.COVER_OPEN: State.DEGRADED,
     Reason.PAPER_LOW: State.DEGRADED,
     Reason.CLOSED_BY_SHOP: State.CLOSED,
     Reason.CLOSED: State.CLOSED,
