@@ -7,7 +7,10 @@ import typer
 
 from fleet.errors import VigieError
 from vigie.commands import (
+    demo,
     engines,
+    programs,
+    registry,
     simulate,
     up,
 )
@@ -19,10 +22,14 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 
+# In the order of the help: what people start with first.
 for module in (
-    engines,
-    simulate,
+    demo,
     up,
+    engines,
+    registry,
+    simulate,
+    programs,
 ):
     module.add_to(app)
 

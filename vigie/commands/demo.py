@@ -1,0 +1,27 @@
+"""`vigie demo`: the whole fleet, live, with faults and callers, on throw-away data."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+def add_to(app: typer.Typer) -> None:
+    """Add the command to the application."""
+    app.command()(demo)
+
+
+def demo(
+    *,
+    minutes: Annotated[float, typer.Option(min=0, help="End by itself after so many minutes; 0: when the scenario ends.")] = 0,
+    scenario: Annotated[Path | None, typer.Option(help="Another scenario than the demonstration's.")] = None,
+    clock: Annotated[str, typer.Option(help="What time it is in Paris when it starts, HH:MM; empty: now.")] = "14:00",
+    listen: Annotated[str, typer.Option(help="Address for terminals and the console.")] = "127.0.0.1",
+    web_port: Annotated[int, typer.Option(help="The console; 0: a free port.")] = 0,
+) -> None:
+    """Generate a fleet, bring everything up, play a scenario, and hold what was stored against what was sent."""
+    from vigie.demo import DEMONSTRATION, run_demo
+
+    good = run_demo(minutes=minutes, scenario=scenario or DEMONSTRATION, clock=clock, listen=listen, web_port=web_port)
+    if not good:
+        raise typer.Exit(1)

@@ -1,0 +1,47 @@
+"""The four programs of a running house; their bodies live in their packages."""
+
+import typer
+
+
+def add_to(app: typer.Typer) -> None:
+    """Add the commands to the application."""
+    for program in (ingest, watch, rollout, web):
+        app.command()(program)
+
+
+def ingest() -> None:
+    """Store what terminals send: MQTT to the database, nothing lost, nothing twice."""
+    from fleet.ingest.settings import IngestSettings
+    from fleet.ingest.worker import run
+    from fleet.settings import read
+
+    run(read(IngestSettings))
+
+
+def watch() -> None:
+    """Judge every terminal's health, tick by tick."""
+    from diagnostics.settings import WatchSettings
+    from diagnostics.watch import run
+    from fleet.settings import read
+
+    run(read(WatchSettings))
+
+
+def rollout() -> None:
+    """Keep every terminal's target firmware and its status."""
+    from firmware_rollout.reconcile import run
+    from firmware_rollout.settings import RolloutSettings
+
+    from fleet.settings import read
+
+    run(read(RolloutSettings))
+
+
+def web() -> None:
+    """Serve the console, the REST API and the call hook."""
+    from hotline.web.server import run
+
+    from fleet.settings import read
+    from hotline.settings import WebSettings
+
+    run(read(WebSettings))

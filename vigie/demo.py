@@ -1,0 +1,184 @@
+"""The demonstration: a generated fleet of 16,000 terminals that lives, fails and rings on this machine, at any hour.
+
+A plan with one more program than `vigie up`: the simulator, which plays a scenario on throw-away data. At the end it
+stops first (its journals drain), then its truth is held against the database, then all else stops.
+"""
+
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from fleet.clock import Clock, system_clock
+from fleet.database import connect
+from fleet.errors import VigieError
+from fleet.settings import read
+from hotline.accounts import add_agent, add_token, generate_password
+from hotline.roles import Role
+from simulators.scenario import load
+from vigie.engines.layout import EngineSettings
+from vigie.up.figures import FigureReader
+from vigie.up.house import House, Options, free_ports
+from vigie.up.plan import Program
+from vigie.up.run import offset_to
+from vigie.up.screen import make_screen
+from vigie.up.supervisor import ProgramPart, StopRequestedError
+
+DEMONSTRATION = Path(__file__).resolve().parent.parent / "simulators/scenarios/demo.toml"
+FIGURES_EVERY_S = 2.0
+# The simulator drains its journals for up to a minute and a half after it was told to stop.
+SIMULATOR_STOP_S = 120.0
+# Nearly all count as all: a fault of the scenario may already keep some away.
+ONLINE_SHARE = 0.99
+PEOPLE: Mapping[Role, str] = {
+    Role.LEVEL1: "Alix Martin",
+    Role.LEVEL2: "Camille Bernard",
+    Role.SUPERVISOR: "Dominique Petit",
+    Role.VEILLE: "Claude Moreau",
+    Role.DSI: "Maxime Laurent",
+    Role.ROLLOUT_MANAGER: "Sacha Simon",
+    Role.ADMINISTRATOR: "Lou Michel",
+}
+
+
+@dataclass(frozen=True)
+class Access:
+    """Who may come in: passwords by login, and the telephone system's token."""
+
+    passwords: Mapping[str, str]
+    cti_token: str
+
+
+def run_demo(*, minutes: float, scenario: Path, clock: str, listen: str, web_port: int) -> bool:
+    """Play the demonstration; whether the database holds all that was sent, once.
+
+    Raises:
+        VigieError: something did not start, or there is no such scenario.
+    """
+    script = load(scenario)
+    ports = free_ports()
+    options = Options(
+        ports=replace(ports, web=web_port or ports.web),
+        listen=listen,
+        clock_offset_s=offset_to(clock),
+        throw_away=True,
+    )
+    demonstration_clock = system_clock(options.clock_offset_s)
+    with House(options, read(EngineSettings), make_screen()) as house:
+        try:
+            registry = _make_registry(house, seed=script.seed, terminals=script.terminals)
+            house.start_database()
+            began = time.monotonic()
+            _command(house, "registry", "import", *map(str, registry[:2]), "--passwords", str(registry[2]))
+            house.start_broker()
+            access = _open_accounts(house, demonstration_clock)
+            house.start_programs()
+            truth = house.home / "truth.jsonl"
+            simulator = _start_simulator(house, access, scenario=scenario, minutes=minutes, passwords=registry[2], truth=truth)
+        except StopRequestedError:
+            return True
+        house.facts += _welcome(house, access, scenario.name, minutes)
+        figures = FigureReader(house.database_url, demonstration_clock)
+        house.watch(until=lambda: not simulator.alive(), facts=_observer(house, figures, began))
+        figures.close()
+        return _finish(house, simulator, truth)
+
+
+def _make_registry(house: House, *, seed: int, terminals: int) -> tuple[Path, Path, Path]:
+    folder = house.home / "registry"
+    house.screen.say(f"making a registry of {terminals:,} terminals (seed {seed})")
+    _command(house, "world", "--folder", str(folder), "--seed", str(seed), "--terminals", str(terminals))
+    return folder / "points_of_sale.csv", folder / "terminals.csv", folder / "passwords.csv"
+
+
+def _open_accounts(house: House, clock: Clock) -> Access:
+    passwords = {}
+    with connect(house.database_url, program="demo") as conn:
+        for number, (role, name) in enumerate(PEOPLE.items(), start=1):
+            password = passwords[role.value] = generate_password()
+            add_agent(conn, login=role.value, name=name, role=role, password=password, extension=f"{900 + number}")
+        token = add_token(conn, name="demonstration", purpose="cti", role=Role.LEVEL1, now=clock())
+    return Access(passwords, token)
+
+
+def _start_simulator(house: House, access: Access, *, scenario: Path, minutes: float, passwords: Path, truth: Path) -> ProgramPart:
+    program = Program(
+        "simulate",
+        ("simulate", str(scenario), *(("--minutes", f"{minutes:g}") if minutes else ())),
+        {
+            "VIGIE_CLOCK_OFFSET_S": str(house.options.clock_offset_s),
+            "VIGIE_SIMULATE_MQTT_URL": house.terminals_url,
+            "VIGIE_SIMULATE_PASSWORDS": str(passwords),
+            "VIGIE_SIMULATE_CTI_URL": f"{house.console_url}/api/v1/cti/{access.cti_token}",
+            "VIGIE_SIMULATE_TRUTH": str(truth),
+        },
+    )
+    return house.start_program(program, keep=False, stop_timeout_s=SIMULATOR_STOP_S)
+
+
+def _welcome(house: House, access: Access, scenario: str, minutes: float) -> list[str]:
+    ending = f"for {minutes:g} minutes" if minutes else "until the scenario ends or Ctrl-C"
+    shown = [f"{login} {password}" for login, password in access.passwords.items()]
+    return [
+        "",
+        f"console      {house.console_url}   (a demonstration: {scenario}, {ending})",
+        f"sign in as   {'   '.join(shown[:3])}",
+        f"             {'   '.join(shown[3:])}",
+        f"also         VIGIE_STATE_DIR={house.home} vigie status",
+        "",
+    ]
+
+
+def _observer(house: House, figures: FigureReader, began: float) -> Callable[[], Sequence[str]]:
+    """A reader of the fleet's figures for the screen, which also tells once when the fleet is online."""
+    shown: list[str] = []
+    next_look, told = 0.0, False
+
+    def observe() -> Sequence[str]:
+        nonlocal next_look, told, shown
+        now = time.monotonic()
+        if now < next_look:
+            return shown
+        next_look = now + FIGURES_EVERY_S
+        current = figures.read()
+        if current is None:
+            return shown
+        shown = [current.line()]
+        if not told and current.terminals and current.online >= ONLINE_SHARE * current.terminals:
+            told = True
+            house.screen.say(f"{current.online:,} terminals online {now - began:.0f} s after the engines' start")
+        return shown
+
+    return observe
+
+
+def _finish(house: House, simulator: ProgramPart, truth: Path) -> bool:
+    house.screen.say("stopping the simulator: its terminals first send what they still hold")
+    simulator.stop()
+    if simulator.exit_status not in (0, None) or not truth.exists():
+        house.screen.say(f"the simulator did not end well ({simulator.exit_status}); its log is {simulator.log}:")
+        house.screen.say(simulator.log.read_text(errors="replace")[-1500:])
+        return False
+    done = _run(house, "check", str(truth))
+    house.screen.say(done.stdout.rstrip() or done.stderr.rstrip())
+    return done.returncode == 0
+
+
+def _command(house: House, *arguments: str) -> None:
+    """Run a `vigie` command to its end, its words into a log."""
+    house.supervisor.checkpoint()
+    done = _run(house, *arguments)
+    if done.returncode != 0:
+        raise VigieError(f"vigie {' '.join(arguments[:2])} failed: {(done.stderr or done.stdout).strip()[-1500:]}")
+
+
+def _run(house: House, *arguments: str) -> subprocess.CompletedProcess[str]:
+    environment = {**os.environ, "VIGIE_CLOCK_OFFSET_S": str(house.options.clock_offset_s)}
+    if house.database_url:
+        environment["VIGIE_DATABASE_URL"] = house.database_url
+    command = [sys.executable, "-m", "vigie", *arguments]
+    # A session of its own: Ctrl-C asks us to stop, and we stop at the next step.
+    return subprocess.run(command, check=False, capture_output=True, text=True, env=environment, start_new_session=True)
