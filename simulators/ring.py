@@ -216,7 +216,7 @@ class Ring:
         while not self._stop.is_set():
             wait_s = self._due[0][0] - self._clock_s() if self._due else 3600.0
             if wait_s > 0:
-                self._stop.wait(min(wait_s, 1.0))
+                self._stop.wait(min(wait_s, 0.25))
                 continue
             when, _, act, tries = heapq.heappop(self._due)
             self._perform(act, tries, when)
