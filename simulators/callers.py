@@ -101,8 +101,9 @@ class _Desk:
             rings = float(rng.random()) < share
             second = int(fault.onset_s[row])
             for turn in range(_MOST_CALLS):
-                median_min = habit.delay_min if turn == 0 else _AGAIN_AFTER_MIN
-                second += 5 + int(60 * median_min * float(np.exp(habit.spread * rng.standard_normal())) / self._hurry)
+                # Only the first call can be hurried: the next is a matter of patience.
+                median_min = habit.delay_min / self._hurry if turn == 0 else _AGAIN_AFTER_MIN
+                second += 5 + int(60 * median_min * float(np.exp(habit.spread * rng.standard_normal())))
                 call = self._call(rng, second=second, shop=shop, subject=habit.subject, sentences=habit.words, cause=order)
                 # A little after the end there is still the call that was on its way.
                 if rings and second < fault.until_s[row] + 300 and self._can_ring(shop, second):

@@ -71,8 +71,9 @@ class SignalModel:
         self._keys = terminal_keys(key_of(seed, "signals"), len(world))
         self._own = temperaments(world, seed)
         self._region = world.codes["region"]
-        rng = np.random.Generator(np.random.PCG64(key_of(seed, "weather")))
-        self._phases: F64 = rng.uniform(0, 2 * np.pi, (len(world.levels["region"]), len(_WEATHER_PERIODS_S)))
+        # By the region's own name, so that its weather does not depend on which others are in the world.
+        waves = [uniform_table(key_of(seed, "weather", region), 1, 3)[0] for region in world.levels["region"]]
+        self._phases: F64 = 2 * np.pi * np.array(waves)
         self._slow = np.ascontiguousarray(normal_table(key_of(seed, "slow", start_s), len(world), len(_SLOW)).T)
         start = uniform_table(key_of(seed, "start", start_s), len(world), 2)
         self.paper_pct: F32 = (5 + 95 * start[:, 0]).astype(np.float32)
