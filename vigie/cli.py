@@ -9,6 +9,7 @@ from fleet.errors import VigieError
 from vigie.commands import (
     demo,
     engines,
+    migrate,
     programs,
     registry,
     simulate,
@@ -30,6 +31,7 @@ for module in (
     registry,
     simulate,
     programs,
+    migrate,
 ):
     module.add_to(app)
 
