@@ -56,7 +56,7 @@ _ROW = np.dtype(
 )
 _HEADER_BYTES = 19
 _TRAILER_BYTES = 2
-_COLUMNS = "terminal_id, at, received_at, boot, seq, " + ", ".join(f"coalesce({name}, 'NaN')" for name in SAMPLE_FIELDS)
+SAMPLE_COLUMNS = "terminal_id, at, received_at, boot, seq, " + ", ".join(f"coalesce({name}, 'NaN')" for name in SAMPLE_FIELDS)
 
 
 class EventRow(NamedTuple):
@@ -104,6 +104,12 @@ def last_batch(conn: Connection) -> int:
     return int(row[0]) if row else 0
 
 
+def last_received(conn: Connection) -> datetime | None:
+    """When the newest committed batch was received, None where there was none ever: how late our own pipeline is."""
+    row = conn.execute("SELECT received_at FROM fleet.ingest_batch ORDER BY id DESC LIMIT 1").fetchone()
+    return row[0] if row else None
+
+
 def read_since(conn: Connection, *, batch_id: int, limit: int = DEFAULT_LIMIT) -> FeedSlice:
     """Read what was committed after `batch_id`: whole batches, stopping at the first that reaches `limit` samples and events.
 
@@ -133,9 +139,9 @@ def latest_samples(
     """
     chosen = "SELECT id FROM fleet.terminal" if terminals is None else "SELECT unnest(%(terminals)s::text[]) AS id"
     bound = "" if until is None else " AND at <= %(until)s"
-    return _copy_samples(
+    return copy_samples(
         conn,
-        f"SELECT s.* FROM ({chosen}) t CROSS JOIN LATERAL (SELECT {_COLUMNS} FROM fleet.sample"
+        f"SELECT s.* FROM ({chosen}) t CROSS JOIN LATERAL (SELECT {SAMPLE_COLUMNS} FROM fleet.sample"
         f" WHERE terminal_id = t.id AND at >= %(since)s{bound} ORDER BY at DESC, boot DESC, seq DESC LIMIT 1) s ORDER BY t.id",
         {"terminals": terminals, "since": since, "until": until},
     )
@@ -189,7 +195,7 @@ def _samples_of(conn: Connection, batches: list[_Batch]) -> NDArray[np.void]:
     holding = [b for b in batches if b.samples]
     if not holding:
         return np.empty(0, SAMPLE_DTYPE)
-    return _copy_samples(conn, f"SELECT {_COLUMNS} FROM fleet.sample{_FOUND}", _bounds(holding))
+    return copy_samples(conn, f"SELECT {SAMPLE_COLUMNS} FROM fleet.sample{_FOUND}", _bounds(holding))
 
 
 def _events_of(conn: Connection, batches: list[_Batch]) -> list[EventRow]:
@@ -203,6 +209,7 @@ def _events_of(conn: Connection, batches: list[_Batch]) -> list[EventRow]:
     return [EventRow(*row) for row in rows]
 
 
-def _copy_samples(conn: Connection, query: str, params: dict[str, Any]) -> NDArray[np.void]:
+def copy_samples(conn: Connection, query: str, params: dict[str, Any]) -> NDArray[np.void]:
+    """The rows of a query that selects `SAMPLE_COLUMNS` of `fleet.sample`, as `SAMPLE_DTYPE`, in the query's order."""
     with conn.cursor() as cursor, cursor.copy(f"COPY ({query}) TO STDOUT (FORMAT binary)", params) as copy:
         return samples_from_copy(b"".join(copy))

@@ -6,36 +6,34 @@ The unique key (terminal, at, boot, seq) is the index that serves both; see benc
 from datetime import datetime, timedelta
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
 from psycopg import sql
 from psycopg.rows import dict_row
 
 from fleet.contract import COUNTERS, SAMPLE_FIELDS
 from fleet.database import Connection
+from fleet.feed import SAMPLE_COLUMNS, copy_samples
 
 # From this step on the 5-minute roll-up serves: it is a tenth of the rows.
 ROLLUP_STEP = timedelta(minutes=5)
 
 
-def samples_between(conn: Connection, *, terminal_id: str, start: datetime, end: datetime) -> list[dict[str, Any]]:
-    """The terminal's samples with `start <= at < end`, oldest first.
-
-    Each has `at`, `received_at`, `boot`, `seq` and the 18 fields (None: not measured).
-    """
-    query = sql.SQL(
-        """
-        SELECT at, received_at, boot, seq, {fields} FROM fleet.sample
-        WHERE terminal_id = %(terminal_id)s AND at >= %(start)s AND at < %(end)s
-        ORDER BY at, boot, seq
-        """
-    ).format(fields=sql.SQL(", ").join(map(sql.Identifier, SAMPLE_FIELDS)))
-    with conn.cursor(row_factory=dict_row, binary=True) as cursor:
-        return cursor.execute(query, {"terminal_id": terminal_id, "start": start, "end": end}).fetchall()
+def samples_between(conn: Connection, *, terminal_id: str, start: datetime, end: datetime) -> NDArray[np.void]:
+    """The terminal's samples with `start <= at < end`, oldest first, as `fleet.feed.SAMPLE_DTYPE` (NaN: not measured)."""
+    return copy_samples(
+        conn,
+        f"SELECT {SAMPLE_COLUMNS} FROM fleet.sample WHERE terminal_id = %(terminal_id)s AND at >= %(start)s AND at < %(end)s"
+        " ORDER BY at, boot, seq",
+        {"terminal_id": terminal_id, "start": start, "end": end},
+    )
 
 
 def series_between(conn: Connection, *, terminal_id: str, start: datetime, end: datetime, step: timedelta) -> list[dict[str, Any]]:
     """The same span in steps: `at` (start of the step), `samples`, counters summed, gauges averaged.
 
-    Steps without samples are absent. Steps of five minutes or more are read from the roll-up, which follows the samples by a few minutes.
+    Steps without samples are absent. Steps of five minutes or more are read from the roll-up, which follows the samples by
+    a few minutes.
     """
     rolled_up = step >= ROLLUP_STEP
     time, table = ("bucket", "sample_5min") if rolled_up else ("at", "sample")
