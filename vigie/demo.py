@@ -76,6 +76,7 @@ def run_demo(*, minutes: float, scenario: Path, clock: str, listen: str, web_por
             house.start_broker()
             access = _open_accounts(house, demonstration_clock)
             house.start_programs()
+            house.supervisor.checkpoint()
             truth = house.home / "truth.jsonl"
             simulator = _start_simulator(house, access, scenario=scenario, minutes=minutes, passwords=registry[2], truth=truth)
         except StopRequestedError:

@@ -52,7 +52,11 @@ class EmbeddedMosquitto:
         make_folder(home)
         self.passwords = home / PASSWORDS
         self.acl = home / ACL
-        self.log = home / "mosquitto.log"
+
+    @property
+    def log(self) -> Path:
+        """The file its output goes to."""
+        return self.home / "mosquitto.log"
 
     @property
     def pid(self) -> int | None:

@@ -51,7 +51,6 @@ class EmbeddedPostgres:
         self._tuning = tuning or PostgresTuning()
         self._process: subprocess.Popen[bytes] | None = None
         self.port = port or free_port()
-        self.log = home / "postgres.log"
 
     @property
     def url(self) -> str:
@@ -62,6 +61,11 @@ class EmbeddedPostgres:
         """The address of another database of this cluster."""
         password = urllib.parse.quote((self._home / "password").read_text().strip())
         return f"postgresql://{ROLE}:{password}@127.0.0.1:{self.port}/{database}"
+
+    @property
+    def log(self) -> Path:
+        """The file its output goes to."""
+        return self._home / "postgres.log"
 
     @property
     def pid(self) -> int | None:

@@ -35,7 +35,7 @@ from vigie.engines.process import EngineError, free_port, port_answers
 from vigie.running import forget_environment, save_environment
 from vigie.up.plan import ACCOUNTS, Ports, Program, programs
 from vigie.up.screen import Screen
-from vigie.up.supervisor import STOP_TIMEOUT_S, TICK_S, ProgramPart, Supervisor
+from vigie.up.supervisor import STOP_TIMEOUT_S, TICK_S, ProgramPart, StopRequestedError, Supervisor
 
 # How often a changed registry is looked for: a new terminal connects within this time.
 REGISTRY_CHECK_S = 10.0
@@ -96,7 +96,9 @@ class House:
                 self.screen.__exit__(kind, error, trace)
             if self._saved:
                 forget_environment(self.home)
-            if self.options.throw_away:
+            if self.options.throw_away and error is not None and not isinstance(error, StopRequestedError):
+                self.screen.say(f"what was written is in {self.home} until the next start")
+            elif self.options.throw_away:
                 shutil.rmtree(self.home, ignore_errors=True)
 
     @property

@@ -19,6 +19,7 @@ def run(options: Options, *, minutes: float) -> None:
             house.start_database()
             house.start_broker()
             house.start_programs()
+            house.supervisor.checkpoint()
         except StopRequestedError:
             return
         house.facts += [

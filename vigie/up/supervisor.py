@@ -16,7 +16,7 @@ from types import FrameType, TracebackType
 from typing import Protocol, Self
 
 from fleet.errors import VigieError
-from vigie.engines.process import EngineError, spawn
+from vigie.engines.process import EngineError, spawn, tail
 
 # The first restart is almost at once: a database's clients wait for it.
 FIRST_DELAY_S = 0.5
@@ -42,7 +42,11 @@ class State(StrEnum):
 
 
 class Part(Protocol):
-    """What can be supervised."""
+    """What can be supervised; `log` is where it writes what goes wrong."""
+
+    @property
+    def log(self) -> Path:
+        """The file its output goes to."""
 
     @property
     def pid(self) -> int | None:
@@ -73,7 +77,12 @@ class ProgramPart:
         self._environment = environment
         self._stop_timeout_s = stop_timeout_s
         self._process: subprocess.Popen[bytes] | None = None
-        self.log = log
+        self._log = log
+
+    @property
+    def log(self) -> Path:
+        """The file its output goes to."""
+        return self._log
 
     @property
     def pid(self) -> int | None:
@@ -87,7 +96,7 @@ class ProgramPart:
 
     def start(self) -> None:
         """Start it."""
-        self._process = spawn(self._command, log=self.log, environment={**os.environ, **self._environment})
+        self._process = spawn(self._command, log=self._log, environment={**os.environ, **self._environment})
 
     def stop(self) -> None:
         """Ask it to end, wait, and kill it if it does not."""
@@ -189,7 +198,8 @@ class Supervisor:
         entry.failures = 1 if now - entry.since >= STEADY_S else entry.failures + 1
         delay_s = restart_delay_s(entry.failures)
         entry.state, entry.since, entry.retry_at = State.WAITING, now, now + delay_s
-        self._tell(f"{entry.name} died, restarting in {delay_s:g} s")
+        words = tail(entry.part.log, lines=1)
+        self._tell(f"{entry.name} died, restarting in {delay_s:g} s{f' (it said: {words})' if words else ''}")
 
     def _restart(self, entry: Watched) -> None:
         entry.restarts += 1

@@ -3,6 +3,7 @@
 import signal
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import pytest
 
@@ -19,6 +20,7 @@ class Pretended:
     living: bool = False
     refuses: int = 0
     pid: int | None = field(default=4242)
+    log: Path = Path("/nonexistent")
 
     def start(self) -> None:
         if self.refuses:
