@@ -81,8 +81,8 @@ class Mishaps:
         draws = uniforms(bits(self._keys[hit], window + _OTHER_WORDS, 2))
         kinds = np.searchsorted(_EDGES / _EDGES[-1], draws[0])
         seconds = from_s + (draws[1] * _WINDOW_S).astype(np.int64)
-        # Most breaks last some twenty seconds, a few some minutes.
-        lasting = np.clip(5 + 20 * np.exp(3 * (draws[2] - 0.5)) * (1 + 4 * (draws[3] > 0.93)), 5, 400).astype(np.int64)
+        # Most breaks last some twenty seconds (a cell is changed, a box renews its address), few more than a minute.
+        lasting = (5 + 14 * np.exp(3 * (draws[2] - 0.5))).astype(np.int64)
         open_now = self._opening.is_open(from_s)
         for terminal, kind, second, long_s in zip(hit.tolist(), kinds.tolist(), seconds.tolist(), lasting.tolist(), strict=True):
             what, _, only_open = _PER_DAY[min(kind, len(_PER_DAY) - 1)]

@@ -24,6 +24,8 @@ _TAU_S: F32 = np.array(list(_SLOW.values()), np.float32)
 _NORMAL_WORDS, _UNIFORM_WORDS = 5, 4
 _HEAD_TAU_S, _WARM_TAU_S = 240.0, 2400.0
 _PAPER_PCT_PER_TICKET = 0.085
+# A print head warms by each ticket, and sheds heat the faster the hotter it is.
+_HEAD_C_PER_TICKET, _HEAD_HEAT_AT_MOST_C = 0.3, np.float32(22)
 _SPIKE_SHARE, _GLITCH_SHARE, _GAP_SHARE = 0.003, 1.5e-4, 1e-4
 # A glitch is one wild reading: the column and what it is multiplied with.
 _GLITCHES = (("rtt_ms", 9.0), ("tx_ms", 6.0), ("board_c", 1.7), ("head_c", 1.8),
@@ -170,7 +172,8 @@ class SignalModel:
 
     def _print(self, out: F32, now: _Moment, tickets: F32, t_s: int, dt_s: float | F32) -> None:
         idx, own = now.idx, now.own
-        heat = self._heat[idx] * np.exp(np.float32(-1 / _HEAD_TAU_S) * dt_s) + np.float32(0.9) * np.minimum(tickets, 25)
+        heat = self._heat[idx] * np.exp(np.float32(-1 / _HEAD_TAU_S) * dt_s) + np.float32(_HEAD_C_PER_TICKET) * tickets
+        np.minimum(heat, _HEAD_HEAT_AT_MOST_C, out=heat)
         self._heat[idx] = heat
         warm = self._warm[idx]
         warm += (now.opened - warm) * (1 - np.exp(np.float32(-1 / _WARM_TAU_S) * dt_s))

@@ -46,7 +46,8 @@ class Fault:
     recovery_s: ClassVar[float] = 0.0  # from full effect to nothing
     severity_spread: ClassVar[float] = 0.25  # of the terminals' own strengths (log-normal)
     by_shop: ClassVar[bool] = False  # neighbours in one shop suffer together
-    alters: ClassVar[bool] = True  # whether samples differ at all
+    alters: ClassVar[bool] = True  # whether it changes samples that were taken
+    moves_demand: ClassVar[bool] = False
 
     def __init__(self, site: Site) -> None:
         self.site, self.spec = site, site.spec

@@ -115,6 +115,8 @@ class FaultEngine:
         """What custom is multiplied with at `t_s`: float32 (len(idx),), or None when no fault touches it."""
         product: F32 | None = None
         for fault in self.active(t_s):
+            if not fault.moves_demand:
+                continue
             rows = fault.slot[idx]
             factor = fault.demand(np.maximum(rows, 0), t_s)
             if factor is not None:

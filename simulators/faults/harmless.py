@@ -17,6 +17,7 @@ class RaceRush(Fault):
     onset_spread_s: ClassVar[float] = 1.0
     end_spread_s: ClassVar[float] = 1.0
     alters: ClassVar[bool] = False
+    moves_demand: ClassVar[bool] = True
 
     def demand(self, rows: I32, t_s: int) -> F32 | None:
         """Swell over the first three quarters, ebb over the last."""
