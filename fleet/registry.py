@@ -58,14 +58,15 @@ _POINT = """
         ARRAY(SELECT n.e164 FROM fleet.phone_number n WHERE n.point_of_sale = s.code ORDER BY 1) AS phones
     FROM fleet.point_of_sale s
 """
-_TERMINAL = """
-    SELECT t.id, t.point_of_sale, t.model, t.hw,
-        COALESCE(CASE WHEN r.received_at >= p.at THEN r.firmware END, p.firmware, r.firmware, t.firmware) AS firmware,
+# What terminal `t` itself last said it runs, NULL until it has spoken; needs REPORTED_FROM.
+REPORTED_FIRMWARE = "COALESCE(CASE WHEN r.received_at >= p.at THEN r.firmware END, p.firmware, r.firmware)"
+REPORTED_FROM = "LEFT JOIN fleet.presence p ON p.terminal_id = t.id LEFT JOIN fleet.reported r ON r.terminal_id = t.id"
+_TERMINAL = f"""
+    SELECT t.id, t.point_of_sale, t.model, t.hw, COALESCE({REPORTED_FIRMWARE}, t.firmware) AS firmware,
         t.access, t.carrier, t.lot, s.department, s.region, s.agency, s.timezone, s.opening_hours
     FROM fleet.terminal t
     JOIN fleet.point_of_sale s ON s.code = t.point_of_sale
-    LEFT JOIN fleet.presence p ON p.terminal_id = t.id
-    LEFT JOIN fleet.reported r ON r.terminal_id = t.id
+    {REPORTED_FROM}
 """
 
 

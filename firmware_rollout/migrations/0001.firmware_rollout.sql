@@ -15,7 +15,10 @@ CREATE TABLE firmware_rollout.campaign (
     release      text NOT NULL REFERENCES firmware_rollout.release,
     -- {"model": "B"}: the registry dimensions it aims at
     target       jsonb NOT NULL,
+    -- What the shops were drawn with: the same seed over the same shops gives the same waves.
     seed         bigint NOT NULL,
+    -- An update that takes longer has failed.
+    deadline_s   integer NOT NULL CHECK (deadline_s > 0),
     created_at   timestamptz NOT NULL
 );
 
@@ -23,6 +26,8 @@ CREATE TABLE firmware_rollout.wave (
     campaign_id  bigint NOT NULL REFERENCES firmware_rollout.campaign,
     number       integer NOT NULL CHECK (number >= 1),
     planned_at   timestamptz NOT NULL,
+    -- Of the target's shops, how many percent this wave and those before it reach.
+    share_pct    real NOT NULL CHECK (share_pct > 0 AND share_pct <= 100),
     PRIMARY KEY (campaign_id, number)
 );
 
@@ -36,3 +41,14 @@ CREATE TABLE firmware_rollout.assignment (
     FOREIGN KEY (campaign_id, wave) REFERENCES firmware_rollout.wave
 );
 CREATE INDEX assignment_terminal ON firmware_rollout.assignment (terminal_id);
+
+-- Every step of an assignment, with its reason.
+CREATE TABLE firmware_rollout.assignment_change (
+    campaign_id  bigint NOT NULL,
+    terminal_id  text NOT NULL,
+    at           timestamptz NOT NULL,
+    state        text NOT NULL,
+    reason       text NOT NULL,
+    PRIMARY KEY (campaign_id, terminal_id, at),
+    FOREIGN KEY (campaign_id, terminal_id) REFERENCES firmware_rollout.assignment
+);
