@@ -110,6 +110,16 @@ def open_incidents(conn: Connection) -> list[Incident]:
         return cursor.execute(_INCIDENT + "WHERE i.state <> 'closed' ORDER BY i.opened_at DESC, i.id DESC").fetchall()
 
 
+def list_incidents(conn: Connection, *, is_open: bool | None = None, before: int | None = None, limit: int) -> list[Incident]:
+    """Incidents by id, the newest first: open ones (acknowledged included), closed ones or all, older than `before`."""
+    with conn.cursor(row_factory=class_row(Incident)) as cursor:
+        return cursor.execute(
+            _INCIDENT + "WHERE (%(open)s::boolean IS NULL OR (i.state <> 'closed') = %(open)s)"
+            " AND (%(before)s::bigint IS NULL OR i.id < %(before)s) ORDER BY i.id DESC LIMIT %(limit)s",
+            {"open": is_open, "before": before, "limit": limit},
+        ).fetchall()
+
+
 def open_incidents_of(conn: Connection, terminals: Sequence[str]) -> dict[str, list[Incident]]:
     """The incidents that touch each of these terminals, newest first; a terminal without one has an empty list."""
     found: dict[str, list[Incident]] = {terminal: [] for terminal in terminals}

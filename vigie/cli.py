@@ -9,9 +9,11 @@ from fleet.errors import VigieError
 from vigie.commands import (
     demo,
     engines,
+    incidents,
     migrate,
     programs,
     registry,
+    releases,
     simulate,
     up,
 )
@@ -29,6 +31,8 @@ for module in (
     up,
     engines,
     registry,
+    releases,
+    incidents,
     simulate,
     programs,
     migrate,
