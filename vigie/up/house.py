@@ -31,15 +31,17 @@ from vigie.engines.fetch import fetch_engines
 from vigie.engines.layout import EngineSettings, Layout, make_folder
 from vigie.engines.mosquitto import Door, EmbeddedMosquitto
 from vigie.engines.postgres import EmbeddedPostgres
-from vigie.engines.process import EngineError, free_port, port_answers
+from vigie.engines.process import EngineError, free_port, port_answers, tail
 from vigie.running import forget_environment, save_environment
 from vigie.up.plan import ACCOUNTS, Ports, Program, programs
 from vigie.up.screen import Screen
-from vigie.up.supervisor import STOP_TIMEOUT_S, TICK_S, ProgramPart, StopRequestedError, Supervisor
+from vigie.up.supervisor import STOP_TIMEOUT_S, TICK_S, ProgramPart, StopRequestedError, Supervisor, Watched
 
 # How often a changed registry is looked for: a new terminal connects within this time.
 REGISTRY_CHECK_S = 10.0
 READY_TIMEOUT_S = 60.0
+# A program that dies so often in a row before it was ever ready is broken or wrongly set: trying on would hide it.
+HOPELESS = 3
 THROW_AWAY = "vigie-throw-away-"
 
 
@@ -148,7 +150,9 @@ class House:
         )
         for program in planned:
             self.start_program(program)
-        self.watch(until=lambda: not silent(planned), timeout_s=READY_TIMEOUT_S)
+        self.watch(until=lambda: not silent(planned) or bool(self._hopeless()), timeout_s=READY_TIMEOUT_S)
+        if hopeless := self._hopeless():
+            raise EngineError(f"{hopeless.name} does not start: {tail(hopeless.part.log, lines=3)}")
         if not self.supervisor.stop_requested and (late := silent(planned)):
             raise EngineError(f"{late} did not answer within {READY_TIMEOUT_S:g} s; the logs are in {self.logs}")
 
@@ -180,6 +184,9 @@ class House:
             self._follow_registry(now)
             self._show(facts())
             time.sleep(TICK_S)
+
+    def _hopeless(self) -> Watched | None:
+        return next((entry for entry in self.supervisor.watched if entry.failures >= HOPELESS), None)
 
     def _show(self, more: Sequence[str] = ()) -> None:
         self.screen.show(self.supervisor.watched, [*self.facts, *more])
