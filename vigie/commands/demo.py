@@ -5,6 +5,9 @@ from typing import Annotated
 
 import typer
 
+# The afternoon's races, on a day on which nearly every shop is open (many close on Sunday afternoons, some on Mondays).
+CLOCK = "Th 14:00"
+
 
 def add_to(app: typer.Typer) -> None:
     """Add the command to the application."""
@@ -15,7 +18,7 @@ def demo(
     *,
     minutes: Annotated[float, typer.Option(min=0, help="End by itself after so many minutes; 0: when the scenario ends.")] = 0,
     scenario: Annotated[Path | None, typer.Option(help="Another scenario than the demonstration's.")] = None,
-    clock: Annotated[str, typer.Option(help="What time it is in Paris when it starts, HH:MM; empty: now.")] = "14:00",
+    clock: Annotated[str, typer.Option(help="What time it is in Paris when it starts; empty: now.")] = CLOCK,
     listen: Annotated[str, typer.Option(help="Address for terminals and the console.")] = "127.0.0.1",
     web_port: Annotated[int, typer.Option(help="The console; 0: a free port.")] = 0,
 ) -> None:

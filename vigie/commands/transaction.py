@@ -3,12 +3,14 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import datetime
+from typing import TYPE_CHECKING
 
-from fleet.database import Connection
+if TYPE_CHECKING:
+    from fleet.database import Connection
 
 
 @contextmanager
-def transaction(program: str) -> Iterator[tuple[Connection, datetime]]:
+def transaction(program: str) -> Iterator[tuple["Connection", datetime]]:
     """The connection and the program's time."""
     from fleet.clock import system_clock
     from fleet.database import connect

@@ -12,7 +12,7 @@ def add_to(app: typer.Typer) -> None:
 
 def up(
     *,
-    clock: Annotated[str, typer.Option(help="Move every program's clock so that it is HH:MM in Paris now.")] = "",
+    clock: Annotated[str, typer.Option(help="Move every program's clock: 14:00 in Paris, or `Th 14:00`.")] = "",
     throw_away: Annotated[bool, typer.Option("--throw-away", help="Data in a temporary folder, free ports.")] = False,
     minutes: Annotated[float, typer.Option(min=0, help="End by itself after so many minutes; 0: never.")] = 0,
     listen: Annotated[str, typer.Option(help="Address for terminals and the console.")] = "127.0.0.1",

@@ -2,10 +2,11 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, time
+from datetime import UTC, date, datetime, time, timedelta
 from zoneinfo import ZoneInfo
 
 PARIS = ZoneInfo("Europe/Paris")
+DAYS = ("Mo", "Tu", "We", "Th", "Fr", "Sa", "Su")
 # The programs in starting order; each but the last (which answers on its own port) shows metrics on a port of its own.
 PROGRAMS = ("ingest", "watch", "rollout", "web")
 ACCOUNTS: Mapping[str, str] = {"ingest": "vigie-ingest", "rollout": "vigie-rollout", "web": "vigie-web"}
@@ -59,13 +60,20 @@ def programs(
 
 
 def clock_offset_s(clock: str, now: datetime) -> int:
-    """Seconds from now to that time of today in Paris (`HH:MM`); negative when it has passed.
+    """Seconds from now to a time of day in Paris: `14:00` today (negative when it has passed), or `Th 14:00` on the next Thursday.
 
     Raises:
-        ValueError: it is no time of day.
+        ValueError: it is neither.
     """
-    wanted = time.fromisoformat(clock)
+    day, _, wanted = clock.rpartition(" ")
     today = now.astimezone(PARIS).date()
-    then = datetime.combine(today, wanted, PARIS)
+    days = (DAYS.index(day) - today.weekday()) % 7 if day else 0
+    then = _in_paris(today + timedelta(days=days), wanted)
+    if day and then < now:
+        then = _in_paris(today + timedelta(days=days + 7), wanted)
     # In UTC, because subtracting local times of one zone ignores a change of the clocks between them.
     return round((then.astimezone(UTC) - now).total_seconds())
+
+
+def _in_paris(day: date, wanted: str) -> datetime:
+    return datetime.combine(day, time.fromisoformat(wanted), PARIS)

@@ -31,10 +31,10 @@ def run(options: Options, *, minutes: float) -> None:
 
 
 def offset_to(clock: str) -> int:
-    """The offset that makes it `HH:MM` in Paris now; without a clock, the one that VIGIE_CLOCK_OFFSET_S sets.
+    """The offset that makes it that time in Paris now; without a clock, the one that VIGIE_CLOCK_OFFSET_S sets.
 
     Raises:
-        VigieError: it is no time of day.
+        VigieError: it is none.
     """
     if not clock:
         from fleet.settings import ClockSettings
@@ -43,7 +43,7 @@ def offset_to(clock: str) -> int:
     try:
         return clock_offset_s(clock, datetime.now(UTC))
     except ValueError:
-        raise VigieError(f"--clock {clock}: not a time of day, write it as 14:00") from None
+        raise VigieError(f"--clock {clock}: write it as 14:00, or as `Th 14:00` for the next Thursday") from None
 
 
 def external_engines() -> tuple[str, str]:

@@ -46,13 +46,17 @@ def test_no_two_programs_answer_on_the_same_port() -> None:
         pytest.param("14:00", datetime(2026, 11, 23, 22, 0, tzinfo=UTC), -9 * 3600, id="late in the evening it goes back"),
         pytest.param("14:00", datetime(2026, 11, 23, 23, 30, tzinfo=UTC), 48_600, id="after midnight in Paris it is tomorrow"),
         pytest.param("14:00", datetime(2026, 10, 25, 0, 0, tzinfo=UTC), 13 * 3600, id="on the day the clocks change"),
+        pytest.param("Th 14:00", datetime(2026, 11, 23, 13, 0, tzinfo=UTC), 3 * 86_400, id="from Monday to the next Thursday"),
+        pytest.param("Th 14:00", datetime(2026, 11, 26, 12, 0, tzinfo=UTC), 3600, id="on Thursday, an hour before"),
+        pytest.param("Th 14:00", datetime(2026, 11, 26, 14, 0, tzinfo=UTC), 7 * 86_400 - 3600, id="an hour after: never back"),
+        pytest.param("Th 14:00", datetime(2026, 10, 24, 12, 0, tzinfo=UTC), 5 * 86_400 + 3600, id="over a change of the clocks"),
     ],
 )
-def test_clock_offset_makes_it_that_time_in_paris_today(clock: str, now: datetime, seconds: int) -> None:
+def test_clock_offset_makes_it_that_time_in_paris(clock: str, now: datetime, seconds: int) -> None:
     assert clock_offset_s(clock, now) == seconds
 
 
-@pytest.mark.parametrize("clock", ["25:00", "noon", "14h00"])
+@pytest.mark.parametrize("clock", ["25:00", "noon", "14h00", "Do 14:00", "Th"])
 def test_what_is_no_time_of_day_is_refused(clock: str) -> None:
     with pytest.raises(ValueError, match=r".+"):
         clock_offset_s(clock, datetime(2026, 11, 23, 13, 0, tzinfo=UTC))
