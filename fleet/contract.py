@@ -22,6 +22,8 @@ COMMAND_EXPIRY_S = 60
 OLDEST_SAMPLE_S = 7 * 24 * 3600
 NEWEST_SAMPLE_S = 5 * 60
 
+# What a payload may say of its sender; where it names another than its topic, the message is a dead letter.
+Claim = str | int | None
 U32 = Annotated[int, msgspec.Meta(ge=0, le=2**32 - 1)]
 Ms = Annotated[int, msgspec.Meta(ge=0, le=2**53)]
 
@@ -95,7 +97,9 @@ class Telemetry(msgspec.Struct, gc=False):
 
     boot: U32
     samples: Annotated[list[Sample], msgspec.Meta(min_length=1, max_length=MAX_SAMPLES)]
-    terminal: str | None = None
+    terminal: Claim = None
+    terminal_id: Claim = None
+    id: Claim = None
 
 
 class Event(msgspec.Struct, gc=False):
@@ -112,7 +116,9 @@ class Events(msgspec.Struct, gc=False):
 
     boot: U32
     events: Annotated[list[Event], msgspec.Meta(min_length=1, max_length=MAX_SAMPLES)]
-    terminal: str | None = None
+    terminal: Claim = None
+    terminal_id: Claim = None
+    id: Claim = None
 
 
 class Presence(msgspec.Struct):
@@ -126,7 +132,9 @@ class Presence(msgspec.Struct):
     slot: str | None = None
     model: str | None = None
     hw: str | None = None
-    terminal: str | None = None
+    terminal: Claim = None
+    terminal_id: Claim = None
+    id: Claim = None
 
 
 class Ack(msgspec.Struct):
@@ -150,7 +158,9 @@ class Reported(msgspec.Struct):
     firmware: str
     slot: str
     config: dict[str, Any] = {}
-    terminal: str | None = None
+    terminal: Claim = None
+    terminal_id: Claim = None
+    id: Claim = None
 
 
 class Command(msgspec.Struct):
@@ -166,7 +176,8 @@ class Result(msgspec.Struct):
     id: U32
     ok: bool
     detail: str = ""
-    terminal: str | None = None
+    terminal: Claim = None
+    terminal_id: Claim = None
 
 
 def topic(terminal: str, channel: Channel) -> str:

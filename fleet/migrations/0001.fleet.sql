@@ -157,7 +157,7 @@ CREATE TABLE fleet.command_result (
     received_at  timestamptz NOT NULL,
     ok           boolean NOT NULL,
     detail       text NOT NULL,
-    PRIMARY KEY (terminal_id, id, received_at)
+    PRIMARY KEY (terminal_id, id)
 );
 
 -- Buckets whose roll-up is due: written by the transaction that stored the samples. terminal_id NULL means every terminal.
