@@ -128,3 +128,20 @@ def test_events_come_in_order_of_time(population: Make) -> None:
         told = [event.second for event in fleet.advance(second, second + 120)]
         assert told == sorted(told)
         assert all(second <= s < second + 120 for s in told)
+
+
+def test_who_is_off_or_frozen_takes_no_sample(world: World, population: Make) -> None:
+    fleet = population(
+        {"kind": "power_cut", "at_min": 1, "minutes": 30, "scope": {"region": "84"}},
+        {"kind": "frozen_app", "at_min": 1, "minutes": 60, "scope": {"region": "11"}},
+    )
+    due = taken(fleet, step_s=30, seconds=30 * 60)
+    start_s = fleet.scenario.start_s
+    state = fleet.connectivity(start_s + 30 * 60 - 1)
+    off = np.intersect1d(np.nonzero(~state.powered)[0], fleet.truth()[0].terminals)
+    frozen = np.nonzero(state.frozen)[0]
+    assert len(off) > 0.9 * len(world.in_scope({"region": "84"}))
+    assert len(frozen) > 0.3 * len(world.in_scope({"region": "11"}))
+    for terminal in [*off.tolist(), *frozen.tolist()]:
+        assert [second for second in due[terminal] if second > start_s + 12 * 60] == []
+    assert sum(second > start_s + 12 * 60 for second in due[int(world.in_scope({"region": "93"})[0])]) >= 3
