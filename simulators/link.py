@@ -46,7 +46,8 @@ class Endpoint:
         secure = parts.scheme == "mqtts"
         port = parts.port or (8883 if secure else 1883)
         try:
-            found = socket.getaddrinfo(parts.hostname, port, type=socket.SOCK_STREAM)[0]
+            # A name may have both forms (localhost has) while the broker listens on the older one only.
+            found = min(socket.getaddrinfo(parts.hostname, port, type=socket.SOCK_STREAM), key=lambda one: one[0] != socket.AF_INET)
         except OSError as error:
             raise VigieError(f"the broker's host {parts.hostname} is unknown: {error}") from None
         tls = ssl.create_default_context(cafile=ca_file or None) if secure else None

@@ -25,7 +25,7 @@ from simulators.population import Population
 from simulators.ring import Ring, planned, schedule
 from simulators.scenario import Scenario, load
 from simulators.screen import Screen
-from simulators.swarm import Swarm, raise_file_limit
+from simulators.swarm import RESEND_S, Swarm, raise_file_limit
 from simulators.world import World, build_world
 
 # An acknowledgement takes a few seconds; a message lost with a broker comes again within a minute.
@@ -50,6 +50,7 @@ class Performance:
     clock_offset_s: int = 0
     minutes: float | None = None
     """Shorter than the scenario."""
+    resend_s: int = RESEND_S
     drain_s: float = DRAIN_S
 
 
@@ -81,7 +82,7 @@ def run(performance: Performance, *, screen: Screen) -> truth.Total:
         scenario = _from_now(scenario, performance, int(clock_s()) + 1)
         population = Population(world, scenario)
         devices = make_devices(world, passwords, boot=scenario.start_s)
-        swarm = Swarm(endpoint, devices, seed=scenario.seed, now_ms=lambda: int(clock_s() * 1000))
+        swarm = Swarm(endpoint, devices, seed=scenario.seed, now_ms=lambda: int(clock_s() * 1000), resend_s=performance.resend_s)
         ring = _make_ring(performance, world, scenario, clock_s)
         # The world lives to the end: collecting garbage need not look through it again and again.
         gc.collect()
@@ -142,13 +143,14 @@ def _play(
 
 
 def _drain(swarm: Swarm, limit_s: float, screen: Screen, stopping: threading.Event) -> None:
-    """Wait until every terminal that can be online has seen all its entries acknowledged, or the bound is reached.
+    """Wait until every terminal has seen all its entries acknowledged, or the bound is reached.
 
-    A second signal ends the waiting.
+    Outages end with the play, so that what they held back is told too. A second signal ends the waiting.
     """
     stopping.clear()
+    swarm.relent()
     deadline = time.monotonic() + limit_s
-    while (waiting := swarm.waiting_online()) and time.monotonic() < deadline and not stopping.is_set():
+    while (waiting := swarm.waiting()) and time.monotonic() < deadline and not stopping.is_set():
         screen.draining(waiting, swarm.backlog(), deadline - time.monotonic())
         swarm.pump(time.monotonic() + 0.25)
     if waiting:

@@ -6,6 +6,7 @@ noticing a dead broker) come round by a wheel of one-second slots, each terminal
 """
 
 import heapq
+import math
 import random
 import resource
 import select
@@ -26,12 +27,13 @@ from simulators.link import Endpoint, Link, LinkLostError, Phase
 OPENING = 80
 # A connection that is not online by then is given up (a broker that restarts takes connections before it answers them).
 OPENING_TIMEOUT_S = 20.0
-# The wheel's turn, and what it checks. A sign of life comes at the latest PING_AFTER_S + WHEEL_S after the last packet.
-WHEEL_S = 15
-PING_AFTER_S = KEEPALIVE_S - WHEEL_S - 5
-ANSWER_TIMEOUT_S = 30.0
-# Every second turn of the wheel is a round of the journals: what stays unacknowledged is sent again after 30 to 60 s.
+# What stays unacknowledged is sent again after this time, or at most twice this time: a round of the journals.
+RESEND_S = 30
+# Every so many turns of the wheel are a round. A sign of life comes at the latest PING_AFTER_S and one turn after the last packet.
 TURNS_PER_ROUND = 2
+LONGEST_TURN_S = 15
+PING_AFTER_S = KEEPALIVE_S - LONGEST_TURN_S - 5
+ANSWER_TIMEOUT_S = 30.0
 # Back-off after a failure: doubling between these bounds, each drawn at random up to the bound (full jitter).
 FIRST_BACKOFF_S, LONGEST_BACKOFF_S = 1.0, 15.0
 RESTART_S = (3.0, 10.0)
@@ -74,7 +76,7 @@ class Swarm:
     """The connections of a fleet of devices, by their index."""
 
     def __init__(
-        self, endpoint: Endpoint, devices: Sequence[Device], *, seed: int, now_ms: Callable[[], int], wheel_s: int = WHEEL_S
+        self, endpoint: Endpoint, devices: Sequence[Device], *, seed: int, now_ms: Callable[[], int], resend_s: int = RESEND_S
     ) -> None:
         raise_file_limit(len(devices))
         self.devices = devices
@@ -94,7 +96,8 @@ class Swarm:
         self._later: list[tuple[float, int]] = []  # heap of (when, index): back-off
         self._delayed: list[tuple[float, int]] = []  # heap of (when, index): a slow way up
         self._opening: set[int] = set()
-        self._wheel_s = wheel_s
+        self._turns = max(TURNS_PER_ROUND, math.ceil(resend_s / LONGEST_TURN_S))
+        self._wheel_s = max(1, resend_s // self._turns)
         self._slot = int(time.monotonic())
         self._finished = False
 
@@ -147,9 +150,14 @@ class Swarm:
         """Count the entries that no terminal has seen acknowledged."""
         return sum(len(device.journal) for device in self.devices)
 
-    def waiting_online(self) -> int:
-        """Count the terminals that are online, or on their way, and have something unacknowledged."""
-        return sum(1 for index, device in enumerate(self.devices) if self._reachable[index] and len(device.journal))
+    def waiting(self) -> int:
+        """Count the terminals that have something unacknowledged."""
+        return sum(1 for device in self.devices if len(device.journal))
+
+    def relent(self) -> None:
+        """Give power and network back to all who still have something to tell."""
+        telling = np.fromiter((len(device.journal) > 0 for device in self.devices), bool, len(self.devices))
+        self.reach(self._powered | telling, self._reachable | telling)
 
     def finish(self) -> None:
         """Say goodbye for every terminal and close."""
@@ -346,7 +354,7 @@ class Swarm:
             if link.owed_for(now) > ANSWER_TIMEOUT_S:
                 self._drop(index, "the broker does not answer")
                 return
-            if (self._slot // self._wheel_s + index) % TURNS_PER_ROUND == 0:
+            if (self._slot // self._wheel_s + index) % self._turns == 0:
                 self._send(index, device.journal.overdue, now, again=True)
             if link.phase is Phase.ONLINE and now - link.last_sent > PING_AFTER_S:
                 try:

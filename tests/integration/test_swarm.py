@@ -3,8 +3,10 @@
 import json
 import os
 import signal
+import tempfile
 import time
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -20,6 +22,10 @@ from simulators.link import Endpoint, Phase
 from simulators.swarm import Swarm
 from tests.integration.swarm_keeper import Keeper, pump_until
 from tests.running_broker import Broker
+from vigie.engines.certificates import make_certificates
+from vigie.engines.layout import Layout
+from vigie.engines.mosquitto import Door, EmbeddedMosquitto
+from vigie.engines.process import free_port
 
 TERMINALS = 200
 BOOT = 1_900_000_000
@@ -37,7 +43,7 @@ def devices(broker: Broker) -> list[Device]:
 @pytest.fixture
 def swarm(broker: Broker, devices: list[Device]) -> Iterator[Swarm]:
     endpoint = Endpoint.of(f"mqtt://{broker.host}:{broker.port}")
-    running = Swarm(endpoint, devices, seed=1, now_ms=lambda: int(time.time() * 1000), wheel_s=3)
+    running = Swarm(endpoint, devices, seed=1, now_ms=lambda: int(time.time() * 1000), resend_s=6)
     yield running
     running.finish()
 
@@ -181,6 +187,29 @@ def test_a_wrong_password_is_refused_and_tried_again_later(broker: Broker, swarm
     swarm.reach(ALL, ALL)
     pump_until(swarm.pump, lambda: swarm.online == TERMINALS - 1 and swarm.totals.refused >= 2, timeout_s=30)
     assert all("0x87" in why or "0x86" in why for why in swarm.failures), swarm.failures
+
+
+def test_tls_is_spoken_where_the_address_says_so(engines: Layout, engine_home: Path) -> None:
+    certificates = make_certificates(engine_home / "swarm-certificates")
+    home = Path(tempfile.mkdtemp(dir=engine_home))
+    home.chmod(0o755)
+    secure = Broker(EmbeddedMosquitto(engines, home, terminals=Door(free_port(), tls=certificates)))
+    secure.set_terminals(IDS)
+    secure.mosquitto.start()
+    devices = [Device(Identity(name, secure.terminal_passwords[name], "4.2.1", "B", "2"), boot=BOOT) for name in IDS]
+    endpoint = Endpoint.of(f"mqtts://localhost:{secure.port}", ca_file=str(certificates.ca))
+    swarm = Swarm(endpoint, devices, seed=1, now_ms=lambda: int(time.time() * 1000))
+    keeper = Keeper(secure.url("vigie-ingest"))
+    try:
+        all_online(swarm)
+        written = sample(swarm) | sample(swarm, times=1200, first=1)
+        pump_until(swarm.pump, lambda: swarm.backlog() == 0, timeout_s=20)
+        assert set(keeper.heard) == written
+        assert swarm.totals.lost == 0
+    finally:
+        swarm.finish()
+        keeper.close()
+        secure.mosquitto.stop()
 
 
 def connected(broker: Broker, account: str) -> Client:
