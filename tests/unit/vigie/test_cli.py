@@ -3,9 +3,12 @@
 import subprocess
 import sys
 import time
+import tomllib
+from pathlib import Path
 
 import pytest
 
+from fleet import VERSION
 from fleet.errors import VigieError
 from vigie import cli
 
@@ -39,3 +42,8 @@ def test_a_wrong_setting_stops_a_command_and_names_its_variable(monkeypatch: pyt
     assert done.returncode == 1
     assert done.stderr.startswith("vigie: settings: VIGIE_DATABASE_URL")
     assert "nowhere" not in done.stderr
+
+
+def test_the_version_is_the_packages() -> None:
+    project = tomllib.loads((Path(cli.__file__).resolve().parent.parent / "pyproject.toml").read_text())["project"]
+    assert project["version"] == VERSION
