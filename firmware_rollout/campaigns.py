@@ -134,14 +134,16 @@ def create_campaign(
     aimed_at = in_scope(where, fleet)
     if not aimed_at:
         raise CampaignError("where", "each value is known, but no terminal meets all of them at once")
+    # Two campaigns made at once must not both find the same terminals free.
+    conn.execute("LOCK TABLE firmware_rollout.campaign IN SHARE ROW EXCLUSIVE MODE")
     _check_release(conn, release, aimed_at)
+    _check_free(conn, aimed_at)
     campaign_id = _insert_campaign(conn, name=name.strip(), release=release, where=where, seed=seed, deadline=deadline, now=now)
     with conn.cursor() as cursor:
         cursor.executemany(
             "INSERT INTO firmware_rollout.wave (campaign_id, number, planned_at, share_pct) VALUES (%s, %s, %s, %s)",
             [(campaign_id, number, wave.planned_at, wave.share_pct) for number, wave in enumerate(waves, start=1)],
         )
-    _check_free(conn, aimed_at)
     drawn = draw_waves(aimed_at, waves, seed=seed)
     conn.execute(
         "INSERT INTO firmware_rollout.assignment (campaign_id, terminal_id, wave, state, since)"

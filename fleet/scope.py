@@ -25,7 +25,7 @@ def parse_scope(conditions: Sequence[str]) -> dict[str, str]:
     scope: dict[str, str] = {}
     for condition in conditions:
         dimension, equals, value = (part.strip() for part in condition.partition("="))
-        if not equals or not value:
+        if not (dimension and equals and value):
             raise ScopeError(dimension, f"write {dimension or 'a dimension'}=value, for example model=B")
         if scope.setdefault(dimension, value) != value:
             raise ScopeError(dimension, "named twice with different values; a scope is a conjunction, so nothing matches both")

@@ -1,0 +1,140 @@
+"""Versions, waves as people write them, and the draw by shop."""
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from firmware_rollout.campaigns import CampaignError, Wave, check_waves, draw_waves, parse_wave
+from firmware_rollout.releases import is_at_least, parse_version
+from fleet.registry import Terminal
+from fleet.scope import ScopeError, check_scope, in_scope, parse_scope
+
+START = datetime(2026, 11, 20, 5, tzinfo=UTC)
+
+
+def terminal(number: int, shop: int, *, model: str = "B", carrier: str = "alpha") -> Terminal:
+    return Terminal(
+        f"T{number:05}", f"P{shop:05}", model, "1", "4.2.1", "4g", carrier, "L01", "59", "32", "AG01", "Europe/Paris", "24/7"
+    )
+
+
+def waves(*shares: float) -> list[Wave]:
+    return [Wave(START + timedelta(days=day), share) for day, share in enumerate(shares)]
+
+
+@pytest.mark.parametrize(
+    ("text", "version"),
+    [
+        ("4.3.0", (4, 3, 0)),
+        ("0.0.1", (0, 0, 1)),
+        ("4.3", None),
+        ("4.03.0", None),
+        ("4.3.0-rc1", None),
+        ("4.3.0\n", None),
+        ("", None),
+    ],
+)
+def test_a_version_is_three_numbers(text: str, version: tuple[int, int, int] | None) -> None:
+    assert parse_version(text) == version
+
+
+@pytest.mark.parametrize(
+    ("reported", "answer"), [("4.3.0", True), ("4.10.0", True), ("4.2.9", False), (None, None), ("unknown", None)]
+)
+def test_versions_are_ordered_by_their_numbers(reported: str | None, answer: bool | None) -> None:
+    assert is_at_least(reported, "4.3.0") is answer
+
+
+@pytest.mark.parametrize(
+    ("text", "planned_at", "share"),
+    [
+        pytest.param("2026-11-20T06:00 5%", START, 5, id="without an offset, Paris in winter"),
+        pytest.param("2026-07-20T06:00 5%", datetime(2026, 7, 20, 4, tzinfo=UTC), 5, id="without an offset, Paris in summer"),
+        pytest.param("2026-11-20T05:00+00:00  0.5 %", START, 0.5, id="with an offset and spaces"),
+    ],
+)
+def test_a_wave_is_read_as_people_write_it(text: str, planned_at: datetime, share: float) -> None:
+    wave = parse_wave(text)
+    assert (wave.planned_at, wave.share_pct) == (planned_at, share)
+
+
+@pytest.mark.parametrize("text", ["", "5%", "tomorrow 5%", "2026-11-20T06:00", "2026-11-20T06:00 five%", "2026-13-20T06:00 5%"])
+def test_what_is_no_wave_is_refused_with_an_example(text: str) -> None:
+    with pytest.raises(CampaignError, match=r"^wave: .*2026-11-20T06:00 5%"):
+        parse_wave(text)
+
+
+@pytest.mark.parametrize(
+    ("planned", "problem"),
+    [
+        pytest.param([], "at least one", id="no wave"),
+        pytest.param(waves(5, 50), "the last one is 50 %", id="not everyone is reached"),
+        pytest.param(waves(0, 100), "above 0", id="a first wave of nobody"),
+        pytest.param(waves(50, 50, 100), "wave 2 must reach more", id="a wave of nobody"),
+        pytest.param(waves(5, 150, 100), "wave 3 must reach more", id="shares that fall"),
+        pytest.param(waves(5, 100)[::-1], "wave 2 must begin after", id="times that go back"),
+    ],
+)
+def test_waves_that_make_no_sense_are_refused(planned: list[Wave], problem: str) -> None:
+    with pytest.raises(CampaignError, match=problem) as refused:
+        check_waves(planned)
+    assert refused.value.field == "wave"
+
+
+_FLEETS = st.lists(st.integers(0, 60), min_size=1, max_size=200).map(
+    lambda shops: [terminal(number, shop) for number, shop in enumerate(shops)]
+)
+
+
+@given(_FLEETS, st.integers(0, 2**63 - 1), st.randoms())
+def test_the_draw_keeps_shops_whole_and_does_not_depend_on_order(fleet: list[Terminal], seed: int, random: object) -> None:
+    drawn = draw_waves(fleet, waves(5, 20, 100), seed=seed)
+    assert set(drawn) == {one.id for one in fleet}, "every terminal has a wave"
+    by_shop: dict[str, set[int]] = {}
+    for one in fleet:
+        by_shop.setdefault(one.point_of_sale, set()).add(drawn[one.id])
+    assert all(len(numbers) == 1 for numbers in by_shop.values())
+    assert 1 in drawn.values(), "the first wave has a shop, however small the campaign"
+    shuffled = list(fleet)
+    random.shuffle(shuffled)  # type: ignore[attr-defined]  # Hypothesis gives a random.Random
+    assert draw_waves(shuffled, waves(5, 20, 100), seed=seed) == drawn
+
+
+def test_shares_are_of_shops_and_count_from_the_start() -> None:
+    fleet = [terminal(shop * 2 + side, shop) for shop in range(1000) for side in (0, 1)]
+    drawn = draw_waves(fleet, waves(0.5, 5, 40, 100), seed=7)
+    assert [list(drawn.values()).count(number) for number in (1, 2, 3, 4)] == [10, 90, 700, 1200]
+
+
+def test_another_seed_draws_other_shops() -> None:
+    fleet = [terminal(shop, shop) for shop in range(1000)]
+    first, other = (draw_waves(fleet, waves(10, 100), seed=seed) for seed in (1, 2))
+    assert sum(first[one] == other[one] == 1 for one in first) < 40, "about ten of a hundred by chance"
+
+
+def test_a_scope_is_a_conjunction() -> None:
+    fleet = [terminal(1, 1), terminal(2, 1, model="A"), terminal(3, 2, carrier="beta"), terminal(4, 2, model="A", carrier="beta")]
+    assert [one.id for one in in_scope({"model": "A", "carrier": "beta"}, fleet)] == ["T00004"]
+    assert in_scope({}, fleet) == fleet
+
+
+@pytest.mark.parametrize(
+    ("conditions", "field"),
+    [(["model"], "model"), (["model="], "model"), (["=B"], ""), (["model=A", "model=B"], "model")],
+)
+def test_a_condition_that_cannot_be_read_names_its_field(conditions: list[str], field: str) -> None:
+    with pytest.raises(ScopeError) as refused:
+        parse_scope(conditions)
+    assert refused.value.field == field
+
+
+def test_conditions_make_a_scope() -> None:
+    assert parse_scope(["model=B", " carrier = beta ", "model=B"]) == {"model": "B", "carrier": "beta"}
+
+
+def test_a_long_list_of_known_values_is_cut() -> None:
+    fleet = [terminal(number, number, carrier=f"c{number:03}") for number in range(100)]
+    with pytest.raises(ScopeError, match=r"c000, .*c039 and 60 more"):
+        check_scope({"carrier": "omega"}, fleet)
