@@ -1,7 +1,7 @@
 """Keeps the fleet's tables in order beside the ingest: roll-up every few seconds, retention every few hours.
 
-Each `vigie ingest` runs this as a thread with its own connection. An advisory lock of the session lets one of them work
-at a time; when its process or connection ends, the lock is free and another takes over.
+Each `vigie ingest` runs this as a thread with its own connection; one of them works at a time, and another takes over
+when it ends.
 """
 
 import logging
@@ -9,21 +9,18 @@ import threading
 import time
 from collections.abc import Callable
 
-import psycopg
-
 from fleet import retention, rollup
+from fleet.alone import run_alone
 from fleet.clock import Clock
-from fleet.database import Connection, connect
+from fleet.database import Connection
 from fleet.settings import RetentionSettings
 
 log = logging.getLogger(__name__)
 
 # The key is arbitrary, but ours alone.
-_LOCK = 0x7661_6769_0002
+LOCK = 0x7661_6769_0002
 ROLLUP_EVERY_S = 10.0
 FORGET_EVERY_S = 6 * 3600.0
-# After a fault, for instance a server that restarts.
-BACK_OFF_S = 5.0
 
 
 class Maintenance:
@@ -63,49 +60,26 @@ class Maintenance:
             self._thread.join(timeout_s)
 
     def _run(self) -> None:
-        while not self._stop.is_set():
-            try:
-                with connect(self._url, program="maintenance") as conn:
-                    self._work(conn)
-            except psycopg.OperationalError as error:
-                log.warning("maintenance waits for the database: %s", error, extra={"action": "maintenance"})
-            except Exception:
-                # The outermost loop: housekeeping must not end because one step failed.
-                log.exception("a step of maintenance failed", extra={"action": "maintenance"})
-            self._stop.wait(BACK_OFF_S)
+        run_alone(self._url, self._work, program="maintenance", lock=LOCK, stop=self._stop)
 
     def _work(self, conn: Connection) -> None:
-        while not _take_lock(conn):
-            # Another worker keeps house; it may end.
-            if self._stop.wait(ROLLUP_EVERY_S):
-                return
-        retention.compress_where_possible(conn)
-        conn.commit()
+        with conn.transaction():
+            retention.compress_where_possible(conn)
         forget_at = time.monotonic()
         while not self._stop.is_set():
-            self.roll_up_due(conn)
+            self._roll_up_due(conn)
             if time.monotonic() >= forget_at:
-                gone = retention.forget(conn, settings=self._settings, now=self._clock())
-                conn.commit()
+                with conn.transaction():
+                    gone = retention.forget(conn, settings=self._settings, now=self._clock())
                 log.info("retention: %s chunks and %s rows dropped", gone.chunks, gone.rows, extra={"action": "forget"})
                 forget_at = time.monotonic() + FORGET_EVERY_S
             self._stop.wait(ROLLUP_EVERY_S)
 
-    def roll_up_due(self, conn: Connection) -> int:
-        """Roll up all that is due, a transaction per step, until done or stopped; returns the rows written."""
-        rows = 0
+    def _roll_up_due(self, conn: Connection) -> None:
+        """Roll up all that is due, a transaction per step, until done or stopped."""
         more = True
         while more and not self._stop.is_set():
-            done = rollup.step(conn, now=self._clock())
-            conn.commit()
+            with conn.transaction():
+                done = rollup.step(conn, now=self._clock())
             self._on_rollup(done.rows)
-            rows += done.rows
             more = done.more
-        return rows
-
-
-def _take_lock(conn: Connection) -> bool:
-    """Whether this session may work from now on; it keeps the lock until it ends."""
-    row = conn.execute("SELECT pg_try_advisory_lock(%(key)s)", {"key": _LOCK}).fetchone()
-    conn.commit()
-    return bool(row and row[0])
