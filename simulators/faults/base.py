@@ -126,6 +126,10 @@ class Fault:
         """Draw 2 * words uniforms for each row at this second: float32 (2 * words, len(rows))."""
         return uniforms(bits(self.keys[rows], t_s, words))
 
+    def opened(self, rows: I32, t_s: int) -> F32:
+        """1 on rows whose shop is open at `t_s`, else 0."""
+        return self.site.opening.is_open(t_s)[self.terminals[rows]].astype(np.float32)
+
     def flapping(self, t_s: int, chance: float) -> Bool:
         """Whose connection is down for this slice of seconds, with `chance` times its severity."""
         drawn = uniforms(bits(self.keys, t_s // _FLAP_S, 1))[0]

@@ -23,6 +23,8 @@ from simulators.faults.base import (
 from simulators.randomness import F32, poisson
 from simulators.world import I32
 
+# Errors a sample that a failing device reports by itself while the shop is open.
+_SELF_TEST_ERRORS = np.float32(0.02)
 # What the population takes as a new roll.
 PAPER_CHANGED = "paper changed"
 
@@ -38,7 +40,8 @@ class PrinterDegraded(Fault):
         """Errors grow with tickets sold; some sales are given up."""
         force = level * self.severity[rows]
         u = self.uniforms(rows, t_s)
-        block[:, PRINT_ERRORS] += poisson(force * (0.15 * block[:, TICKETS] + 0.002), u[0])
+        # Beside the tickets, a worn printer fails its own self-test every half hour or so.
+        block[:, PRINT_ERRORS] += poisson(force * (0.15 * block[:, TICKETS] + _SELF_TEST_ERRORS * self.opened(rows, t_s)), u[0])
         block[:, TICKETS] -= lost(block[:, TICKETS], np.minimum(0.05 * force, 0.5), u[1])
         block[:, HEAD_C] += np.round(4 * force, 1)
 
@@ -92,9 +95,9 @@ class ScannerDegraded(Fault):
         """Slips fail and are tried again."""
         force = level * self.severity[rows]
         u = self.uniforms(rows, t_s)
-        failed = lost(block[:, SCANS], np.minimum(0.3 * force, 0.9), u[0])
-        again = poisson(failed * 0.8, u[1])
-        block[:, SCANS] += np.floor(again * 0.5) - np.floor(failed * 0.5)
+        failed = lost(block[:, SCANS], np.minimum(0.45 * force, 0.95), u[0])
+        again = poisson(failed * 1.2 + force * _SELF_TEST_ERRORS * self.opened(rows, t_s), u[1])
+        block[:, SCANS] -= np.floor(failed * 0.6)
         block[:, SCAN_ERRORS] += failed + again
         block[:, TICKETS] -= np.minimum(np.floor(failed * 0.4), block[:, TICKETS])
 

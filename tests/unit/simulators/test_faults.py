@@ -127,7 +127,7 @@ def test_a_fault_changes_what_it_should_and_nothing_else(world: World, well: Liv
         (Kind.SLOW_TRANSACTIONS, 1, "tx_ms", (1.7, 3)),
         (Kind.SLOW_TRANSACTIONS, 2, "tx_ms", (2.5, 5)),
         (Kind.PRINTER_DEGRADED, 1, "print_errors", (20, 1000)),
-        (Kind.SCANNER_DEGRADED, 1, "scan_errors", (10, 100)),
+        (Kind.SCANNER_DEGRADED, 1, "scan_errors", (10, 250)),
         (Kind.OVERHEATING, 1, "board_c", (1.3, 1.7)),
         (Kind.CENTRAL_OUTAGE, 1, "tickets", (0, 0.1)),
         (Kind.CENTRAL_OUTAGE, 0.3, "tickets", (0.6, 0.95)),

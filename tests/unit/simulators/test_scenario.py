@@ -4,9 +4,11 @@ from typing import get_args
 
 import pytest
 
-from simulators.scenario import Dimension, Kind, ScenarioError, load, parse, shipped
-from simulators.world import DIMENSIONS
+from simulators.opening import parse_hours
+from simulators.scenario import Dimension, FaultSpec, Kind, Scenario, ScenarioError, load, parse, shipped
+from simulators.world import DIMENSIONS, build_world
 
+DOCS = Path(__file__).parents[3] / "docs" / "scenarios.md"
 GOOD = """\
 name = "a carrier drops a region"
 seed = 11
@@ -116,3 +118,26 @@ def test_the_demonstration_shows_something_within_two_minutes() -> None:
     early = [fault for fault in scenario.fault if fault.at_min <= 2]
     assert {Kind.POWER_CUT, Kind.PAPER_OUT, Kind.NETWORK_OUTAGE, Kind.FROZEN_APP} <= {fault.kind for fault in early}
     assert scenario.callers_hurry > 1
+
+
+def test_the_demonstration_s_single_terminals_stand_in_shops_open_every_afternoon() -> None:
+    scenario = load(shipped()["demo"])
+    world = build_world(scenario.seed, scenario.terminals)
+    for fault in scenario.fault:
+        for row in world.rows_of(fault.terminals or ()):
+            week = parse_hours(world.shops["opening_hours"].iloc[int(world.shop[row])])
+            assert all(any(a < 13 * 60 and b > 18 * 60 for a, b in day) for day in week), world.ids[row]
+            assert world.shops["phones"].iloc[int(world.shop[row])]
+
+
+def test_every_field_and_kind_is_documented() -> None:
+    text = DOCS.read_text(encoding="utf-8")
+    for name in [*Scenario.model_fields, *FaultSpec.model_fields, *Kind]:
+        assert name == "fault" or f"| `{name}` |" in text, name
+    assert all(dimension in text for dimension in DIMENSIONS)
+
+
+def test_the_documented_example_can_be_played() -> None:
+    text = DOCS.read_text(encoding="utf-8")
+    example = text.split("```toml\n")[1].split("```")[0]
+    assert len(parse(example, source="docs/scenarios.md").fault) == 1
