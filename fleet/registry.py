@@ -5,7 +5,7 @@ own value serves until it has spoken.
 """
 
 import unicodedata
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,6 +15,9 @@ from fleet.database import Connection
 
 # What incidents are explained by.
 DIMENSIONS = ("department", "region", "model", "hw", "firmware", "access", "carrier", "lot", "agency")
+
+# What `terminals_after` filters by; names, never texts from outside, go into its query.
+_FILTERS = {name: name for name in (*DIMENSIONS, "point_of_sale")}
 
 # Folds what people leave out when they type a French name; lower case only, each to one letter.
 _ACCENTED, _PLAIN = "àáâäãçèéêëìíîïñòóôöõùúûüýÿ", "aaaaaceeeeiiiinooooouuuuyy"
@@ -83,6 +86,29 @@ def point_of_sale(conn: Connection, code: str) -> PointOfSale | None:
     """One shop, or None."""
     found = _points(conn, _POINT + "WHERE s.code = %(code)s", {"code": code})
     return found[0] if found else None
+
+
+def points_of_sale(conn: Connection, codes: Sequence[str]) -> list[PointOfSale]:
+    """These shops, by code; a code that is none is passed over."""
+    return _points(conn, _POINT + "WHERE s.code = ANY(%(codes)s) ORDER BY s.code", {"codes": list(codes)})
+
+
+def points_of_sale_after(conn: Connection, *, code: str, limit: int) -> list[PointOfSale]:
+    """The shops that follow a code, by code: one page of all of them."""
+    return _points(conn, _POINT + "WHERE s.code > %(code)s ORDER BY s.code LIMIT %(limit)s", {"code": code, "limit": limit})
+
+
+def terminals_after(conn: Connection, *, terminal_id: str, limit: int, conditions: Mapping[str, str]) -> list[Terminal]:
+    """The terminals that follow an id and meet every condition (a dimension, or `point_of_sale`, and its value), by id.
+
+    Raises `KeyError` on a condition that is neither.
+    """
+    where = "".join(f" AND f.{_FILTERS[name]} = %({name})s" for name in conditions)
+    return _terminals(
+        conn,
+        f"SELECT f.* FROM ({_TERMINAL}) f WHERE f.id > %(after)s{where} ORDER BY f.id LIMIT %(limit)s",
+        {"after": terminal_id, "limit": limit, **conditions},
+    )
 
 
 def terminals_of(conn: Connection, *, points_of_sale: Sequence[str]) -> list[Terminal]:

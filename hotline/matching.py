@@ -24,14 +24,15 @@ def agents_meant(names: Iterable[str], agents: Sequence[Agent]) -> list[int]:
 def sees(call: StoredCall, agent: Agent, *, now: datetime) -> bool:
     """Whether the call stands on this agent's screens.
 
-    Rings: the agents called, else everyone who answers. Answered: who answered, alone; where the telephone system does not
-    say who, those it rang for, since a call too many is better than none. Ended: who answered, to finish the work.
+    Rings: the agents called, else everyone who answers. Answered: who answered, alone (nobody, where that is no agent of
+    ours); where the telephone system does not say who, those it rang for, since a call too many is better than none.
+    Ended: who answered, to finish the work.
     """
     if call.state is State.ENDED:
         return call.answered_by == agent.id
     if not is_live(call, now=now):
         return False
-    if call.state is State.ANSWERED and call.answered_by is not None:
+    if call.state is State.ANSWERED and (call.answered_by is not None or call.answered_as):
         return call.answered_by == agent.id
     if call.called:
         return agent.id in call.called

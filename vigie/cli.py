@@ -7,6 +7,7 @@ import typer
 
 from fleet.errors import VigieError
 from vigie.commands import (
+    accounts,
     demo,
     engines,
     incidents,
@@ -15,6 +16,7 @@ from vigie.commands import (
     registry,
     releases,
     simulate,
+    status,
     up,
 )
 
@@ -31,6 +33,8 @@ for module in (
     up,
     engines,
     registry,
+    accounts,
+    status,
     releases,
     incidents,
     simulate,

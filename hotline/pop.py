@@ -1,0 +1,146 @@
+"""What a call shows: the shop, its every terminal with what is wrong, the incidents that explain it, its last calls.
+
+Reads through the other packages' own functions and arranges; how it looks is the templates' business.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from typing import Final
+from zoneinfo import ZoneInfo
+
+from diagnostics.health import Health, ReasonNow, health_of
+from diagnostics.incidents import Incident, open_incidents_of
+from diagnostics.reasons import Reason, State
+from firmware_rollout.status import RolloutStatus, rollout_status_of
+from fleet import opening_hours, presence, registry
+from fleet.contract import NEWEST_SAMPLE_S
+from fleet.database import Connection
+from fleet.feed import latest_samples
+from fleet.registry import PointOfSale, Terminal
+from hotline.calls import list_calls
+from hotline.readings import Reading, readings
+from hotline.stored_call import StoredCall
+
+# What an agent must see first.
+WORST_FIRST: Final = (State.DOWN, State.DEGRADED, State.UNKNOWN, State.OK, State.CLOSED)
+# The newest sample is looked for this far back; what is older says nothing to a caller.
+SAMPLE_SPAN: Final = timedelta(days=2)
+# Open shops report every 30 s, closed ones every 5 min: who has not for so long is not shown as working, whatever was judged.
+OLD_SAMPLE: Final = timedelta(minutes=6)
+CALLS_SHOWN: Final = 6
+REPEAT_WITHIN: Final = timedelta(hours=24)
+
+
+@dataclass(frozen=True, slots=True)
+class TerminalView:
+    """One terminal as a screen shows it."""
+
+    terminal: Terminal
+    health: Health
+    presence: presence.State | None
+    reading: Reading | None
+    incidents: Sequence[Incident]
+    rollout: RolloutStatus
+
+
+@dataclass(frozen=True, slots=True)
+class ShopView:
+    """A shop as a screen shows it; terminals worst first."""
+
+    shop: PointOfSale
+    is_open: bool
+    terminals: Sequence[TerminalView]
+    incidents: Sequence[tuple[Incident, Sequence[str]]]
+    calls: Sequence[StoredCall]
+
+    @property
+    def worst(self) -> State:
+        """The state of the terminal that is shown first."""
+        return self.terminals[0].health.state if self.terminals else State.UNKNOWN
+
+    def tally(self) -> list[tuple[State, int]]:
+        """How many terminals are in each state, worst first, empty states left out."""
+        states = [view.health.state for view in self.terminals]
+        return [(state, states.count(state)) for state in WORST_FIRST if state in states]
+
+
+@dataclass(frozen=True, slots=True)
+class CallView:
+    """A call as a screen shows it: with its shop, or with the shops to pick from (none: to search for)."""
+
+    call: StoredCall
+    shop: ShopView | None
+    candidates: Sequence[PointOfSale]
+    # Calls of the same shop in the day before this one.
+    earlier: int
+
+
+def view_call(conn: Connection, *, call: StoredCall, now: datetime) -> CallView:
+    """Read all that one call shows."""
+    if call.point_of_sale is None:
+        found = [registry.point_of_sale(conn, code) for code in call.candidates]
+        return CallView(call, None, sorted(filter(None, found), key=lambda shop: shop.name), 0)
+    shop = view_shop(conn, code=call.point_of_sale, now=now)
+    earlier = [
+        other
+        for other in (shop.calls if shop else ())
+        if other.id != call.id and other.direction != "out" and timedelta(0) <= call.rang_at - other.rang_at < REPEAT_WITHIN
+    ]
+    return CallView(call, shop, [], len(earlier))
+
+
+def view_shop(conn: Connection, *, code: str, now: datetime) -> ShopView | None:
+    """Read all that a shop shows, None where there is no such shop."""
+    shop = registry.point_of_sale(conn, code)
+    if shop is None:
+        return None
+    views = view_terminals(conn, terminals=registry.terminals_of(conn, points_of_sale=[code]), now=now)
+    touching: dict[int, tuple[Incident, list[str]]] = {}
+    for view in views:
+        for incident in view.incidents:
+            touching.setdefault(incident.id, (incident, []))[1].append(view.terminal.id)
+    hours = opening_hours.parse(shop.opening_hours)
+    return ShopView(
+        shop=shop,
+        is_open=hours.is_open(now, ZoneInfo(shop.timezone)),
+        terminals=views,
+        incidents=sorted(touching.values(), key=lambda pair: pair[0].opened_at, reverse=True),
+        calls=list_calls(conn, point_of_sale=code, limit=CALLS_SHOWN),
+    )
+
+
+def view_terminals(conn: Connection, *, terminals: Sequence[Terminal], now: datetime) -> list[TerminalView]:
+    """Read all that these terminals show, worst first."""
+    ids = [terminal.id for terminal in terminals]
+    health = health_of(conn, ids, now=now)
+    connected = presence.load(conn, ids)
+    readings = read_latest(conn, terminals=ids, now=now)
+    incidents = open_incidents_of(conn, ids)
+    rollout = rollout_status_of(conn, ids, now)
+    views = [
+        TerminalView(
+            terminal=terminal,
+            health=never_green_without_data(health[terminal.id], readings.get(terminal.id), now=now),
+            presence=connected.get(terminal.id),
+            reading=readings.get(terminal.id),
+            incidents=incidents[terminal.id],
+            rollout=rollout[terminal.id],
+        )
+        for terminal in terminals
+    ]
+    return sorted(views, key=lambda view: (WORST_FIRST.index(view.health.state), view.health.since, view.terminal.id))
+
+
+def read_latest(conn: Connection, *, terminals: Sequence[str], now: datetime) -> dict[str, Reading]:
+    """The newest sample of each terminal that sent one lately."""
+    rows = latest_samples(conn, since=now - SAMPLE_SPAN, until=now + timedelta(seconds=NEWEST_SAMPLE_S), terminals=list(terminals))
+    return {reading.terminal_id: reading for reading in readings(rows)}
+
+
+def never_green_without_data(health: Health, reading: Reading | None, *, now: datetime) -> Health:
+    """The health to show: a terminal judged well, but without a recent sample to show for it, is unknown."""
+    if health.state is not State.OK or (reading is not None and now - reading.at < OLD_SAMPLE):
+        return health
+    since = reading.at if reading is not None else health.since
+    return replace(health, state=State.UNKNOWN, since=since, reasons=[ReasonNow(Reason.STALE, since, None), *health.reasons])

@@ -1,0 +1,22 @@
+"""Finds every text to translate: marked in the code, used in the templates. Tests hold the French catalogue to it."""
+
+import importlib.resources
+from collections.abc import Iterator
+from pathlib import Path
+
+from babel.messages.extract import extract_from_dir
+
+import hotline
+
+
+def messages() -> Iterator[tuple[str, str | tuple[str, ...]]]:
+    """Each text (a pair for singular and plural) with the file and line it stands in."""
+    with importlib.resources.as_file(importlib.resources.files(hotline)) as folder:
+        found = extract_from_dir(
+            Path(folder),
+            method_map=[("**.py", "python"), ("**/templates/**.html", "jinja2.ext:babel_extract")],
+            options_map={"**/templates/**.html": {"trim_blocks": "true", "lstrip_blocks": "true", "newstyle_gettext": "true"}},
+            keywords={"_": None, "gettext": None, "ngettext": (1, 2)},
+        )
+        for file, line, message, _comments, _context in found:
+            yield f"{file}:{line}", message

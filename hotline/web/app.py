@@ -1,0 +1,119 @@
+"""Puts the web program together: routes, guards' refusals, error answers, and what starts and stops with it."""
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
+
+import psycopg
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse, RedirectResponse, Response
+from fastapi.staticfiles import StaticFiles
+from starlette.exceptions import HTTPException
+
+from fleet import VERSION
+from fleet.clock import Clock
+from fleet.database import open_pool
+from hotline.settings import WebSettings
+from hotline.web import console, console_incidents, cti_hook, operations, rest_calls, rest_incidents, rest_registry, sign_in, stream
+from hotline.web.context import Web
+from hotline.web.envelope import Envelope
+from hotline.web.guards import ForbiddenError, SignInNeededError
+from hotline.web.hub import Hub
+from hotline.web.layout import error_page
+from hotline.web.metrics import WebMetrics
+from hotline.web.pages import STATIC, Pages
+from hotline.web.problems import ProblemError, on_http_exception, on_problem, on_validation_error, problem_response
+from hotline.web.stream import CallReader
+
+log = logging.getLogger(__name__)
+
+# A sample of a terminal is a few hundred bytes and the largest form a few thousand; nothing we read is larger.
+LARGEST_BODY_BYTES = 256 * 1024
+PAGE_CONNECTIONS, HUB_CONNECTIONS = 12, 4
+ROUTERS = (sign_in, console, console_incidents, stream, cti_hook, rest_registry, rest_incidents, rest_calls, operations)
+
+
+def create_app(settings: WebSettings, *, clock: Clock) -> FastAPI:
+    """The web program as an ASGI application; it opens its database connections when it starts."""
+    url = settings.database_url.get_secret_value()
+    pool = open_pool(url, program="web", min_size=2, max_size=PAGE_CONNECTIONS)
+    # Rings do not queue behind page views.
+    hub_pool = open_pool(url, program="web hub", min_size=1, max_size=HUB_CONNECTIONS)
+    pages, metrics = Pages(), WebMetrics()
+    reader = CallReader(hub_pool, pages, clock)
+    hub = Hub(database_url=url, clock=clock, read_call=reader.one, read_live=reader.live, shown=metrics.shown)
+    metrics.screens.set_function(lambda: hub.screens)
+
+    @asynccontextmanager
+    async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
+        listening = asyncio.create_task(hub.run())
+        yield
+        listening.cancel()
+        with suppress(asyncio.CancelledError):
+            await listening
+        pool.close()
+        hub_pool.close()
+
+    app = FastAPI(
+        title="Vigie",
+        version=VERSION,
+        description="The fleet of betting terminals and the hotline's calls. Errors are RFC 9457 problem documents.",
+        openapi_url="/api/v1/openapi.json",
+        # Their pages load scripts from elsewhere.
+        docs_url=None,
+        redoc_url=None,
+        lifespan=lifespan,
+        max_body_size=LARGEST_BODY_BYTES,
+    )
+    app.state.web = Web(settings, clock, pool, pages, hub, metrics)
+    for module in ROUTERS:
+        app.include_router(module.router)
+    app.mount("/static", StaticFiles(directory=str(STATIC)), name="static")
+    _answer_errors(app)
+    app.add_middleware(Envelope, metrics=metrics, secure=settings.secure)
+    return app
+
+
+def _answer_errors(app: FastAPI) -> None:
+    """Programs get problem documents, people get pages."""
+    app.add_exception_handler(ProblemError, on_problem)
+    app.add_exception_handler(SignInNeededError, _on_sign_in_needed)
+    app.add_exception_handler(ForbiddenError, _on_forbidden)
+    app.add_exception_handler(RequestValidationError, _on_validation_error)
+    app.add_exception_handler(HTTPException, _on_http_exception)
+    app.add_exception_handler(psycopg.OperationalError, _on_database_lost)
+
+
+def _for_people(request: Request) -> bool:
+    return not request.url.path.startswith(("/api/", "/metrics", "/healthz"))
+
+
+def _on_sign_in_needed(request: Request, error: Exception) -> Response:
+    assert isinstance(error, SignInNeededError)
+    if request.headers.get("HX-Request"):
+        return JSONResponse({}, status_code=401, headers={"HX-Redirect": error.target})
+    if request.headers.get("Accept", "").startswith("text/event-stream"):
+        return JSONResponse({}, status_code=401)
+    return RedirectResponse(error.target, status_code=303)
+
+
+def _on_forbidden(request: Request, _error: Exception) -> Response:
+    return error_page(request, 403)
+
+
+def _on_validation_error(request: Request, error: Exception) -> Response:
+    return error_page(request, 422) if _for_people(request) else on_validation_error(request, error)
+
+
+def _on_http_exception(request: Request, error: Exception) -> Response:
+    assert isinstance(error, HTTPException)
+    return error_page(request, error.status_code) if _for_people(request) else on_http_exception(request, error)
+
+
+def _on_database_lost(request: Request, error: Exception) -> Response:
+    log.warning("the database does not answer: %s", error, extra={"action": "request"})
+    if _for_people(request):
+        return error_page(request, 503)
+    return problem_response(503, "the database does not answer", headers={"Retry-After": "5"})

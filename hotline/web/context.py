@@ -1,0 +1,42 @@
+"""What every view of the web program needs, put together once at the start and reached through the request."""
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from fastapi import Request
+from psycopg_pool import ConnectionPool
+
+from fleet.clock import Clock
+from fleet.database import Connection
+from hotline.settings import WebSettings
+from hotline.web.hub import Hub
+from hotline.web.metrics import WebMetrics
+from hotline.web.pages import Pages
+
+
+@dataclass(frozen=True, slots=True)
+class Web:
+    """The program's settings, clock, database, pages, hub and metrics."""
+
+    settings: WebSettings
+    clock: Clock
+    pool: ConnectionPool[Connection]
+    pages: Pages
+    hub: Hub
+    metrics: WebMetrics
+
+    @property
+    def session_lifetime(self) -> timedelta:
+        """How long a session lasts without use."""
+        return timedelta(hours=self.settings.session_hours)
+
+    def now(self) -> datetime:
+        """The time that is stored and shown."""
+        return self.clock()
+
+
+def web(request: Request) -> Web:
+    """The program that serves this request."""
+    found = request.app.state.web
+    assert isinstance(found, Web)
+    return found

@@ -1,0 +1,121 @@
+"""Renders the console's pages and fragments: Jinja templates in one environment per language, with the filters they need."""
+
+import hashlib
+import importlib.resources
+from collections.abc import Mapping
+from datetime import datetime, timedelta
+from functools import lru_cache
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from babel.dates import format_date, format_datetime, format_time, format_timedelta
+from babel.numbers import format_decimal
+from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
+from markupsafe import Markup
+
+from firmware_rollout.status import RolloutStatus
+from hotline import translations, words
+from hotline.departments import department_name
+from hotline.phone_numbers import show_number
+
+# The hotline's own wall clock; a shop's local time is shown beside its name.
+HOTLINE_ZONE = ZoneInfo("Europe/Paris")
+STATIC = importlib.resources.files("hotline.web") / "static"
+
+
+class Pages:
+    """Every template, in every language."""
+
+    def __init__(self) -> None:
+        loaded = translations.load()
+        self._environments = {language: _environment(language, loaded[language]) for language in translations.LANGUAGES}
+
+    def render(self, template: str, *, language: str, **values: Any) -> str:
+        """The template in the language, as HTML."""
+        return self._environments[language].get_template(template).render(values)
+
+
+def _environment(language: str, catalogue: Any) -> Environment:
+    environment = Environment(
+        loader=PackageLoader("hotline.web"),
+        autoescape=select_autoescape(default=True),
+        undefined=StrictUndefined,
+        extensions=["jinja2.ext.i18n"],
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.install_gettext_translations(catalogue, newstyle=True)  # type: ignore[attr-defined]  # the extension adds it
+    environment.globals.update(language=language, other_language="en" if language == "fr" else "fr", words=words, asset=asset)
+    environment.filters.update(_filters(language, catalogue.gettext))
+    return environment
+
+
+def _filters(language: str, translate: words.Translate) -> Mapping[str, Any]:
+    """How values are written in the language."""
+
+    def ago(moment: datetime, now: datetime) -> str:
+        return span(now - moment)
+
+    def span(length: timedelta) -> str:
+        """A length in its largest unit: `3 min`, `2 h`, `4 j`."""
+        return format_timedelta(max(length, timedelta(0)), threshold=1.5, format="short", locale=language).replace(" ", words.NNBSP)
+
+    def clock(moment: datetime, zone: str | None = None) -> str:
+        return format_time(moment, "HH:mm", tzinfo=ZoneInfo(zone) if zone else HOTLINE_ZONE, locale=language)
+
+    def day_and_clock(moment: datetime, now: datetime | None = None) -> str:
+        """The time today; with its day on other days."""
+        local = moment.astimezone(HOTLINE_ZONE)
+        if now is not None and local.date() == now.astimezone(HOTLINE_ZONE).date():
+            return clock(moment)
+        return format_datetime(moment, "d MMM HH:mm", tzinfo=HOTLINE_ZONE, locale=language)
+
+    def long_date(moment: datetime) -> str:
+        return format_date(moment.astimezone(HOTLINE_ZONE), "full", locale=language)
+
+    def figure(value: float, name: str) -> str:
+        shape = words.FIGURES[name]
+        if name == "uptime_s":
+            return span(timedelta(seconds=value))
+        return words.quantity(value, shape.unit, decimals=shape.decimals, language=language)
+
+    def reason(code: str, value: float | None = None) -> str:
+        return words.reason_text(code, value, translate=translate, language=language)
+
+    def scope(dimensions: Mapping[str, Any]) -> str:
+        return words.scope_text(dimensions, translate=translate)
+
+    def rollout(status: RolloutStatus, now: datetime) -> str:
+        return words.rollout_text(status, translate=translate, when=lambda moment: day_and_clock(moment, now))
+
+    return {
+        "ago": ago,
+        "span": span,
+        "clock": clock,
+        "day_and_clock": day_and_clock,
+        "long_date": long_date,
+        "figure": figure,
+        "reason": reason,
+        "scope": scope,
+        "number": show_number,
+        "iso": lambda moment: moment.isoformat(timespec="seconds"),
+        "icon": icon,
+        "department": department_name,
+        "hours": lambda text: words.hours_text(text, translate=translate),
+        "count": lambda value: format_decimal(value, locale=language),
+        "rollout": rollout,
+    }
+
+
+@lru_cache
+def asset(name: str) -> str:
+    """A static file's address with its content's digest, so that browsers may keep it for good."""
+    content = STATIC.joinpath(*name.split("/")).read_bytes()
+    return f"/static/{name}?v={hashlib.sha256(content).hexdigest()[:12]}"
+
+
+def icon(name: str) -> Markup:
+    """A shape of the icon sheet; the text beside it says what it means, so it is hidden from screen readers."""
+    return Markup('<svg class="icon icon-{0}" aria-hidden="true" focusable="false"><use href="{1}#{0}"/></svg>').format(
+        name, asset("icons.svg")
+    )

@@ -1,0 +1,197 @@
+"""The words in which the console speaks of terminals: states, reasons with their figures, roles, what a sample says.
+
+Texts are English msgids, marked for extraction here and translated where they are shown.
+"""
+
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Final
+
+from babel.numbers import format_decimal
+
+from diagnostics.reasons import Reason, State
+from firmware_rollout.status import Kind, RolloutStatus
+from hotline.call_state import State as CallState
+from hotline.roles import Role
+from hotline.translations import mark as _
+
+Translate = Callable[[str], str]
+# A narrow space that does not break keeps a figure and its unit together.
+NNBSP: Final = "\u202f"
+
+STATES: Final[Mapping[State, str]] = {
+    State.OK: _("working"),
+    State.DEGRADED: _("degraded"),
+    State.DOWN: _("down"),
+    State.CLOSED: _("closed"),
+    State.UNKNOWN: _("unknown"),
+}
+
+REASONS: Final[Mapping[Reason, str]] = {
+    Reason.NOT_WATCHED: _("not judged any more: Vigie's watch has stopped"),
+    Reason.TELEMETRY_LATE: _("telemetry is late on our side"),
+    Reason.NEVER_SEEN: _("never heard of since it was registered"),
+    Reason.STALE: _("nothing recent heard"),
+    Reason.OFFLINE: _("not connected"),
+    Reason.SILENT: _("connected but sends nothing: frozen"),
+    Reason.PAPER_OUT: _("out of paper"),
+    Reason.OVERHEATING: _("overheating"),
+    Reason.HEAD_HOT: _("print head too hot"),
+    Reason.DISK_LOW: _("storage nearly full"),
+    Reason.CLOCK_OFF: _("clock is wrong"),
+    Reason.CRASHED: _("the betting application crashed"),
+    Reason.READER_FAIL: _("card reader failed"),
+    Reason.SCANNER_FAIL: _("slip scanner failed"),
+    Reason.PAPER_JAM: _("paper jam"),
+    Reason.PAPER_LOW: _("paper low"),
+    Reason.CLOSED_BY_SHOP: _("closed by the shopkeeper"),
+    Reason.CLOSED: _("outside opening hours"),
+}
+
+CALL_STATES: Final[Mapping[CallState, str]] = {
+    CallState.RINGING: _("ringing"),
+    CallState.ANSWERED: _("answered"),
+    CallState.ENDED: _("ended"),
+}
+
+ROLES: Final[Mapping[Role, str]] = {
+    Role.LEVEL1: _("level 1"),
+    Role.LEVEL2: _("level 2"),
+    Role.SUPERVISOR: _("supervisor"),
+    Role.VEILLE: _("watch"),
+    Role.DSI: _("IT department"),
+    Role.ROLLOUT_MANAGER: _("rollout manager"),
+    Role.ADMINISTRATOR: _("administrator"),
+}
+
+ACCESS: Final[Mapping[str, str]] = {
+    "adsl": "ADSL",
+    "fibre": _("fibre"),
+    "4g": "4G",
+    "5g": "5G",
+    "satellite": _("satellite"),
+}
+
+DIMENSIONS: Final[Mapping[str, str]] = {
+    "department": _("department"),
+    "region": _("region"),
+    "model": _("model"),
+    "hw": _("hardware"),
+    "firmware": _("firmware"),
+    "access": _("access"),
+    "carrier": _("carrier"),
+    "lot": _("lot"),
+    "agency": _("agency"),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Figure:
+    """How one field of a sample is shown."""
+
+    label: str
+    unit: str = ""
+    decimals: int = 0
+    # The ones an agent reads first, shown on a call; the others on the terminal's page.
+    key: bool = False
+
+
+FIGURES: Final[Mapping[str, Figure]] = {
+    "tickets": Figure(_("bets sold"), key=True),
+    "rejects": Figure(_("bets refused")),
+    "tx_ms": Figure(_("bet transaction"), "ms", key=True),
+    "tx_timeouts": Figure(_("transactions without answer"), key=True),
+    "rtt_ms": Figure(_("network round trip"), "ms", key=True),
+    "loss_pct": Figure(_("packets lost"), "%", 1, key=True),
+    "signal_dbm": Figure(_("radio signal"), "dBm", key=True),
+    "print_errors": Figure(_("printer errors"), key=True),
+    "paper_pct": Figure(_("paper left"), "%", key=True),
+    "head_c": Figure(_("print head"), "°C"),
+    "scans": Figure(_("slips read")),
+    "scan_errors": Figure(_("slips not read"), key=True),
+    "cpu_pct": Figure(_("processor"), "%"),
+    "mem_mb": Figure(_("memory free"), "MB"),
+    "disk_mb": Figure(_("storage free"), "MB"),
+    "board_c": Figure(_("board"), "°C"),
+    "clock_ms": Figure(_("clock offset"), "ms"),
+    "uptime_s": Figure(_("running for"), "s"),
+}
+
+# The unit of the value a reason may carry.
+_REASON_UNITS: Final[Mapping[Reason, str]] = {
+    Reason.PAPER_OUT: "%",
+    Reason.PAPER_LOW: "%",
+    Reason.OVERHEATING: "°C",
+    Reason.HEAD_HOT: "°C",
+    Reason.DISK_LOW: "MB",
+    Reason.CLOCK_OFF: "ms",
+}
+
+
+def quantity(value: float, unit: str, *, decimals: int, language: str) -> str:
+    """A figure with its unit, as the language writes it."""
+    units = {"MB": "Mo"} if language == "fr" else {}
+    if unit == "ms" and abs(value) >= 10_000:
+        value, unit, decimals = value / 1000, "s", 0
+    pattern = "#,##0" + ("." + "#" * decimals if decimals else "")
+    number = format_decimal(round(value, decimals) + 0.0, format=pattern, locale=language)
+    return f"{number}{NNBSP}{units.get(unit, unit)}" if unit else number
+
+
+def reason_text(code: str, value: float | None, *, translate: Translate, language: str) -> str:
+    """A reason in words, with its figure where it has one; a code this release does not know is shown as it is."""
+    try:
+        reason = Reason(code)
+    except ValueError:
+        return code
+    words = translate(REASONS[reason])
+    unit = _REASON_UNITS.get(reason)
+    if value is None or unit is None:
+        return words
+    return f"{words} ({quantity(value, unit, decimals=0, language=language)})"
+
+
+# With `wave`, `when`, `target` of the status; a wave that is due but has not begun is said so.
+ROLLOUT: Final[Mapping[Kind, str]] = {
+    Kind.NO_CAMPAIGN: _("firmware: no rollout under way"),
+    Kind.UP_TO_DATE: _("firmware up to date: %(target)s"),
+    Kind.PLANNED: _("firmware %(target)s: wave %(wave)s, planned for %(when)s"),
+    Kind.UPDATING: _("firmware %(target)s: updating since %(when)s"),
+    Kind.FAILED: _("firmware %(target)s: update failed at %(when)s"),
+    Kind.ROLLED_BACK: _("firmware %(target)s: rolled back to the previous version"),
+}
+ROLLOUT_DUE: Final = _("firmware %(target)s: wave %(wave)s, due since %(when)s, not begun")
+
+
+def rollout_text(status: RolloutStatus, *, translate: Translate, when: Callable[[datetime], str]) -> str:
+    """Where the rollout stands at a terminal, in one line."""
+    text = ROLLOUT_DUE if status.due else ROLLOUT[status.kind]
+    moment = status.planned_at if status.kind is Kind.PLANNED else status.since
+    known = {"target": status.target or "", "wave": status.wave or "", "when": when(moment) if moment else "?"}
+    return translate(text) % known
+
+
+DAYS: Final[Mapping[str, str]] = {
+    "Mo": _("Mon"),
+    "Tu": _("Tue"),
+    "We": _("Wed"),
+    "Th": _("Thu"),
+    "Fr": _("Fri"),
+    "Sa": _("Sat"),
+    "Su": _("Sun"),
+    "off": _("closed"),
+}
+
+
+def hours_text(hours: str, *, translate: Translate) -> str:
+    """Opening hours with the days in the reader's language."""
+    return re.sub(r"\b(Mo|Tu|We|Th|Fr|Sa|Su|off)\b", lambda found: translate(DAYS[found.group()]), hours)
+
+
+def scope_text(scope: Mapping[str, object], *, translate: Translate) -> str:
+    """An incident's scope in words: `carrier beta · region 84`; an empty one is the whole fleet."""
+    if not scope:
+        return translate(_("the whole fleet"))
+    return " · ".join(f"{translate(DIMENSIONS.get(name, name))} {value}" for name, value in scope.items())

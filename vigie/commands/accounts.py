@@ -1,0 +1,154 @@
+"""`vigie agent` and `vigie token`: who may sign in, and which programs may ask; secrets are shown once and not kept."""
+
+from enum import StrEnum
+from typing import Annotated
+
+import typer
+
+from hotline.roles import Role
+
+agent = typer.Typer(help="People who sign in to the console.", no_args_is_help=True)
+token = typer.Typer(help="Tokens of programs: the REST API's, and the telephone system's.", no_args_is_help=True)
+
+
+class Purpose(StrEnum):
+    """What a token opens."""
+
+    API = "api"
+    CTI = "cti"
+
+
+class Language(StrEnum):
+    """The console's languages."""
+
+    FR = "fr"
+    EN = "en"
+
+
+Login = Annotated[str, typer.Argument(help="What the person signs in with.")]
+AskPassword = Annotated[bool, typer.Option("--ask", help="Ask for the password instead of making one.")]
+
+
+def add_to(app: typer.Typer) -> None:
+    """Add the groups to the application."""
+    app.add_typer(agent, name="agent")
+    app.add_typer(token, name="token")
+
+
+@agent.command("add")
+def add_agent(
+    login: Login,
+    *,
+    name: Annotated[str, typer.Option(help="First and last name, as the telephone system has it.")],
+    role: Annotated[Role, typer.Option(help="What the person is.")],
+    extension: Annotated[str, typer.Option(help="The extension the person answers on.")] = "",
+    language: Annotated[Language, typer.Option(help="The console's language.")] = Language.FR,
+    ask: AskPassword = False,
+) -> None:
+    """Make an account and show its password, this once."""
+    from fleet.database import connect
+    from fleet.settings import DatabaseSettings, read
+    from hotline import accounts
+
+    password = _password(ask=ask)
+    with connect(read(DatabaseSettings).database_url.get_secret_value(), program="agent") as conn:
+        made = accounts.add_agent(
+            conn, login=login, name=name, role=role, password=password, extension=extension, language=language.value
+        )
+    typer.echo(f"{made.login} ({made.role})" + ("" if ask else f" password: {password}"))
+
+
+@agent.command("list")
+def list_agents() -> None:
+    """Show every account."""
+    from rich.console import Console
+    from rich.table import Table
+
+    from fleet.database import connect
+    from fleet.settings import DatabaseSettings, read
+    from hotline import accounts
+
+    with connect(read(DatabaseSettings).database_url.get_secret_value(), program="agent") as conn:
+        found = accounts.agents(conn)
+    table = Table("login", "name", "role", "extension", "language", "may sign in")
+    for one in found:
+        table.add_row(one.login, one.name, one.role, one.extension, one.language, "yes" if one.active else "no")
+    Console().print(table)
+
+
+@agent.command("password")
+def change_password(login: Login, ask: AskPassword = False) -> None:
+    """Give an account a new password and end its sessions."""
+    from fleet.database import connect
+    from fleet.settings import DatabaseSettings, read
+    from hotline import accounts
+
+    password = _password(ask=ask)
+    with connect(read(DatabaseSettings).database_url.get_secret_value(), program="agent") as conn:
+        accounts.set_password(conn, login=login, password=password)
+    typer.echo(login + (": password changed" if ask else f" password: {password}"))
+
+
+@agent.command("disable")
+def disable_agent(login: Login, enable: Annotated[bool, typer.Option("--undo", help="Let the person in again.")] = False) -> None:
+    """Close an account and end its sessions."""
+    from fleet.database import connect
+    from fleet.settings import DatabaseSettings, read
+    from hotline import accounts
+
+    with connect(read(DatabaseSettings).database_url.get_secret_value(), program="agent") as conn:
+        accounts.set_active(conn, login=login, active=enable)
+    typer.echo(f"{login}: " + ("may sign in again" if enable else "may not sign in any more"))
+
+
+@token.command("add")
+def add_token(
+    name: Annotated[str, typer.Argument(help="Which program it is for.")],
+    purpose: Annotated[Purpose, typer.Option(help="api: the REST API; cti: the call hook's address.")],
+    role: Annotated[Role, typer.Option(help="What the program may do by REST.")] = Role.LEVEL1,
+) -> None:
+    """Make a token and show it, this once."""
+    from fleet.clock import system_clock
+    from fleet.database import connect
+    from fleet.settings import DatabaseSettings, read
+    from hotline import accounts
+
+    with connect(read(DatabaseSettings).database_url.get_secret_value(), program="token") as conn:
+        made = accounts.add_token(conn, name=name, purpose=purpose.value, role=role, now=system_clock()())
+    typer.echo(f"{name} {purpose} token: {made}")
+
+
+@token.command("list")
+def list_tokens() -> None:
+    """Show every token's name and purpose; the secrets are not kept."""
+    from rich.console import Console
+    from rich.table import Table
+
+    from fleet.database import connect
+    from fleet.settings import DatabaseSettings, read
+    from hotline import accounts
+
+    with connect(read(DatabaseSettings).database_url.get_secret_value(), program="token") as conn:
+        found = accounts.tokens(conn)
+    table = Table("name", "purpose", "role", "made (UTC)")
+    for one in found:
+        table.add_row(one.name, one.purpose, one.role, f"{one.created_at:%Y-%m-%d %H:%M}")
+    Console().print(table)
+
+
+@token.command("remove")
+def remove_token(name: Annotated[str, typer.Argument(help="Which program's.")]) -> None:
+    """Take a token back: it opens nothing any more."""
+    from fleet.database import connect
+    from fleet.settings import DatabaseSettings, read
+    from hotline import accounts
+
+    with connect(read(DatabaseSettings).database_url.get_secret_value(), program="token") as conn:
+        accounts.remove_token(conn, name=name)
+    typer.echo(f"{name}: removed")
+
+
+def _password(*, ask: bool) -> str:
+    from hotline.accounts import generate_password
+
+    return str(typer.prompt("Password", hide_input=True, confirmation_prompt=True)) if ask else generate_password()
