@@ -12,7 +12,7 @@ does not exist: converting the moment to local time first makes both right.
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from functools import lru_cache
 from zoneinfo import ZoneInfo
 
@@ -108,18 +108,6 @@ class FleetHours:
             return np.zeros(0, dtype=np.bool_)
         minutes = np.array([minute_of_week(at, zone) for zone in self._zones])
         return np.asarray(self._table[self._pattern, minutes[self._zone]])
-
-    def open_throughout(self, since: datetime, until: datetime, *, step_min: int = 5) -> NDArray[np.bool_]:
-        """Which shops were open at both ends and at every step between: shape (terminals,).
-
-        A silence counts only where the shop was open all along.
-        """
-        throughout = self.open_at(until)
-        at = since
-        while at < until:
-            throughout &= self.open_at(at)
-            at += timedelta(minutes=step_min)
-        return throughout
 
 
 def _rule(rule: str) -> tuple[list[int], list[tuple[int, int]]]:

@@ -71,11 +71,6 @@ def test_a_fleet_is_asked_in_each_shops_own_time_zone() -> None:
     assert fleet.open_at(at).tolist() == [True, True, False, False]
 
 
-def test_open_throughout_wants_every_step() -> None:
-    fleet = FleetHours(["Mo-Su 07:00-12:00,12:10-20:00", "Mo-Su 07:00-20:00", "Mo-Su 12:05-20:00"], ["Europe/Paris"] * 3)
-    assert fleet.open_throughout(local("2026-11-23 11:55"), local("2026-11-23 12:15")).tolist() == [False, True, False]
-
-
 def test_an_empty_fleet_has_no_answers() -> None:
     assert FleetHours([], []).open_at(local("2026-11-23 12:00")).tolist() == []
 
