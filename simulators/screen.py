@@ -49,7 +49,7 @@ class RichScreen:
 
     def say(self, line: str) -> None:
         """Tell a step."""
-        self._console.print(f"simulate: {line}", highlight=False, markup=False)
+        self._console.print(f"simulate: {line}", highlight=False, markup=False, soft_wrap=True)
 
     def show(self, swarm: Swarm, conductor: Conductor, ring: Ring | None, *, second: int, scenario: Scenario) -> None:
         """Show the state: once a second to people, every ten seconds to a log."""

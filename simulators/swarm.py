@@ -278,6 +278,10 @@ class Swarm:
     def _take(self, index: int, device: Device, first: int, body: bytes, now: float) -> None:
         kind = first >> 4
         if kind == wire.PUBACK:
+            # A refusal frees the window as well; the journal will try again, and the totals say why.
+            _, reason = wire.read_packet_id(body)
+            if reason >= 0x80:
+                self.failures[f"a message was refused (0x{reason:02x})"] += 1
             device.link.confirmed(now=now)
         elif kind == wire.PUBLISH:
             answer = device.hear(wire.read_publish(first, body), now=now)

@@ -180,14 +180,17 @@ def read_publish(first: int, body: bytes) -> Message:
     else:
         at += 1
     response, correlation = properties.get(RESPONSE_TOPIC), properties.get(CORRELATION_DATA)
-    return Message(
-        topic.decode(),
-        body[at:],
-        qos,
-        packet_id,
-        response.decode() if isinstance(response, bytes) else None,
-        correlation if isinstance(correlation, bytes) else None,
-    )
+    try:
+        return Message(
+            topic.decode(),
+            body[at:],
+            qos,
+            packet_id,
+            response.decode() if isinstance(response, bytes) else None,
+            correlation if isinstance(correlation, bytes) else None,
+        )
+    except UnicodeDecodeError:
+        raise WireError("a topic that is not UTF-8") from None
 
 
 def read_packet_id(body: bytes) -> tuple[int, int]:

@@ -148,6 +148,7 @@ def test_subscribe_is_what_the_standard_says() -> None:
         pytest.param(lambda: wire.read_publish(0x32, b"\x00\x05a"), id="a topic cut short"),
         pytest.param(lambda: wire.read_publish(0x32, b"\x00\x01a\x00\x01"), id="no properties"),
         pytest.param(lambda: wire.read_publish(0x32, b"\x00\x01a\x00\x01\x02\x7e\x00"), id="an unknown property"),
+        pytest.param(lambda: wire.read_publish(0x30, b"\x00\x01\xff\x00"), id="a topic that is not UTF-8"),
         pytest.param(lambda: wire.read_connack(b"\x00"), id="half a CONNACK"),
     ],
 )
