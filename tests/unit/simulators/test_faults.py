@@ -197,11 +197,12 @@ def test_a_crash_is_told_before_the_silence_and_the_reboot_after(world: World) -
 
 
 def test_a_memory_leak_ends_in_a_crash_after_hours_and_begins_anew(world: World) -> None:
-    ill = live(world, {"kind": "memory_leak", "at_min": 10, "minutes": 590, "scope": SCOPE, "fraction": 0.3}, minutes=600)
+    fault_at_twice = {"kind": "memory_leak", "at_min": 10, "minutes": 230, "scope": SCOPE, "fraction": 0.3, "strength": 2}
+    ill = live(world, fault_at_twice, minutes=240)
     fault = ill.truth[0]
     crashes = [e for e in ill.events if e.code == EventCode.APP_CRASH and e.detail == "out of memory"]
     first = min(e.second for e in crashes)
-    assert 2 * 3600 < first - fault.onset_s.min() < 5 * 3600
+    assert 3600 < first - fault.onset_s.min() < 2.5 * 3600
     assert {e.terminal for e in crashes} <= set(fault.terminals.tolist())
     one = crashes[0]
     mem = ill.values[:, one.terminal, COLUMN["mem_mb"]]
