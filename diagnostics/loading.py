@@ -19,7 +19,7 @@ from fleet.registry import Terminal
 
 # What is older says nothing about now; a shop closed for the weekend is silent for longer, and closed it is.
 LOOK_BACK: Final = timedelta(hours=36)
-# A worker stamps `changed_at` before it commits, and workers' clocks differ a little.
+# A worker stamps `changed_at` before it commits, and machines' clocks differ a little.
 _PRESENCE_OVERLAP: Final = timedelta(seconds=120)
 
 _METRIC_COLUMNS: Final = [SAMPLE_FIELDS.index(name) for name in METRICS]
@@ -63,22 +63,18 @@ def update_from_feed(conn: Connection, snapshot: Snapshot, *, batch_id: int) -> 
     return batch_id, samples
 
 
-def update_presence(conn: Connection, snapshot: Snapshot, *, since: datetime | None) -> datetime | None:
-    """Take in the presence that changed since (None: everyone's); returns the time to ask from next."""
+def update_presence(conn: Connection, snapshot: Snapshot, *, since: datetime | None) -> None:
+    """Take in the presence that changed since our last look (None: everyone's)."""
     rows = conn.execute(
         "SELECT terminal_id, online, changed_at FROM fleet.presence"
         " WHERE %(since)s::timestamptz IS NULL OR changed_at >= %(since)s",
         {"since": since - _PRESENCE_OVERLAP if since else None},
     ).fetchall()
-    if not rows:
-        return since
-    changed_at: list[datetime] = [row[2] for row in rows]
     snapshot.update_presence(
         _rows(snapshot, [row[0] for row in rows]),
         online=np.array([row[1] for row in rows], bool),
-        changed_ms=np.array([to_ms(at) for at in changed_at], np.int64),
+        changed_ms=np.array([to_ms(row[2]) for row in rows], np.int64),
     )
-    return max(changed_at)
 
 
 def _load_events(conn: Connection, snapshot: Snapshot, *, now: datetime) -> None:

@@ -78,7 +78,7 @@ class Watch:
         begun = time.monotonic()
         with self._conn.transaction():
             batch_id, samples = update_from_feed(self._conn, self.snapshot, batch_id=self._batch_id)
-            presence_at = update_presence(self._conn, self.snapshot, since=self._presence_at)
+            update_presence(self._conn, self.snapshot, since=self._presence_at)
             scheduled, boundary_ms = self._hours.at(now)
             self.snapshot.set_opening(scheduled=scheduled, boundary_ms=boundary_ms)
             judged = judge(self.snapshot, to_ms(now), self._policy, self.judgement)
@@ -86,7 +86,7 @@ class Watch:
             self._move_watermark(batch_id=batch_id, now=now)
             self._conn.execute("SELECT pg_notify(%(channel)s, %(tick)s)", {"channel": CHANNEL, "tick": str(to_ms(now))})
         # Only what is committed is remembered: a tick that failed is done again from the same place.
-        self.judgement, self._batch_id, self._presence_at, self._ticked_at = judged, batch_id, presence_at, now
+        self.judgement, self._batch_id, self._presence_at, self._ticked_at = judged, batch_id, now, now
         self._stored[:] = True
         self._measure(time.monotonic() - begun, samples=samples, flips=flips)
         return flips
