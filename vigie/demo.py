@@ -8,7 +8,7 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -28,7 +28,6 @@ from vigie.up.screen import make_screen
 from vigie.up.supervisor import ProgramPart, StopRequestedError
 
 DEMONSTRATION = Path(__file__).resolve().parent.parent / "simulators/scenarios/demo.toml"
-FIGURES_EVERY_S = 2.0
 # The simulator drains its journals for up to a minute and a half after it was told to stop.
 SIMULATOR_STOP_S = 120.0
 # Nearly all count as all: a fault of the scenario may already keep some away.
@@ -83,7 +82,7 @@ def run_demo(*, minutes: float, scenario: Path, clock: str, listen: str, web_por
             return True
         house.facts += _welcome(house, access, scenario.name, minutes)
         figures = FigureReader(house.database_url, demonstration_clock)
-        house.watch(until=lambda: not simulator.alive(), facts=_observer(house, figures, began))
+        house.watch(until=lambda: not simulator.alive(), figures=_observer(house, figures, began))
         figures.close()
         return _finish(house, simulator, truth)
 
@@ -133,25 +132,17 @@ def _welcome(house: House, access: Access, scenario: str, minutes: float) -> lis
     ]
 
 
-def _observer(house: House, figures: FigureReader, began: float) -> Callable[[], Sequence[str]]:
-    """A reader of the fleet's figures for the screen, which also tells once when the fleet is online."""
-    shown: list[str] = []
-    next_look, told = 0.0, False
+def _observer(house: House, figures: FigureReader, began: float) -> Callable[[], str]:
+    """The fleet's figures for the screen; also tells, once, when the fleet is online."""
+    told = False
 
-    def observe() -> Sequence[str]:
-        nonlocal next_look, told, shown
-        now = time.monotonic()
-        if now < next_look:
-            return shown
-        next_look = now + FIGURES_EVERY_S
-        current = figures.read()
-        if current is None:
-            return shown
-        shown = [current.line()]
-        if not told and current.terminals and current.online >= ONLINE_SHARE * current.terminals:
+    def observe() -> str:
+        nonlocal told
+        current = figures.recent()
+        if current and not told and current.terminals and current.online >= ONLINE_SHARE * current.terminals:
             told = True
-            house.screen.say(f"{current.online:,} terminals online {now - began:.0f} s after the engines' start")
-        return shown
+            house.screen.say(f"{current.online:,} terminals online {time.monotonic() - began:.0f} s after the engines' start")
+        return figures.line()
 
     return observe
 

@@ -1,5 +1,6 @@
 """The fleet in one line, for the screen of `vigie up`: cheap enough to be asked every few seconds."""
 
+import time
 from dataclasses import dataclass
 from datetime import timedelta
 
@@ -10,6 +11,7 @@ from fleet.clock import Clock
 from fleet.database import Connection, connect
 
 WINDOW = timedelta(seconds=10)
+READ_EVERY_S = 2.0
 # A second shown late is no loss; a query that hangs must not keep the supervisor from its work.
 STATEMENT_TIMEOUT = "2s"
 
@@ -33,15 +35,28 @@ class Figures:
 
 
 class FigureReader:
-    """Reads the figures over one connection of its own, opened again when it was lost."""
+    """Reads the figures over one connection of its own, opened again when it was lost, no oftener than a screen needs."""
 
     def __init__(self, database_url: str, clock: Clock) -> None:
         self._url = database_url
         self._clock = clock
         self._conn: Connection | None = None
+        self._next_s = 0.0
+        self._last: Figures | None = None
 
-    def read(self) -> Figures | None:
-        """The figures now; None while the database cannot answer."""
+    def recent(self) -> Figures | None:
+        """The figures of a moment ago; None before the database first answered."""
+        if time.monotonic() >= self._next_s:
+            self._last = self._read() or self._last
+            self._next_s = time.monotonic() + READ_EVERY_S
+        return self._last
+
+    def line(self) -> str:
+        """The figures for a screen; empty before there are any."""
+        figures = self.recent()
+        return "" if figures is None else figures.line()
+
+    def _read(self) -> Figures | None:
         try:
             if self._conn is None or self._conn.closed:
                 self._conn = connect(self._url, program="up", autocommit=True)

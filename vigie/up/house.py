@@ -172,7 +172,7 @@ class House:
         *,
         until: Callable[[], bool] = lambda: False,
         timeout_s: float | None = None,
-        facts: Callable[[], Sequence[str]] = lambda: (),
+        figures: Callable[[], str] = lambda: "",
     ) -> None:
         """Keep everything running until a condition holds, the time is over, or the end is asked for."""
         deadline = None if timeout_s is None else time.monotonic() + timeout_s
@@ -182,14 +182,14 @@ class House:
                 return
             self.supervisor.tick(now)
             self._follow_registry(now)
-            self._show(facts())
+            self._show(figures())
             time.sleep(TICK_S)
 
     def _hopeless(self) -> Watched | None:
         return next((entry for entry in self.supervisor.watched if entry.failures >= HOPELESS), None)
 
-    def _show(self, more: Sequence[str] = ()) -> None:
-        self.screen.show(self.supervisor.watched, [*self.facts, *more])
+    def _show(self, figures: str = "") -> None:
+        self.screen.show(self.supervisor.watched, self.facts, figures)
 
     def _layout(self) -> Layout:
         return fetch_engines(self._settings, lambda line: self.screen.say(f"engines: {line}"))

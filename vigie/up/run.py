@@ -3,9 +3,11 @@
 import os
 from datetime import UTC, datetime
 
+from fleet.clock import system_clock
 from fleet.errors import VigieError
 from fleet.settings import DatabaseSettings, MqttSettings, read
 from vigie.engines.layout import EngineSettings
+from vigie.up.figures import FigureReader
 from vigie.up.house import House, Options
 from vigie.up.plan import clock_offset_s
 from vigie.up.screen import make_screen
@@ -27,7 +29,9 @@ def run(options: Options, *, minutes: float) -> None:
             f"terminals    {house.terminals_url}",
             f"logs, data   {house.home}",
         ]
-        house.watch(timeout_s=minutes * 60 if minutes else None)
+        figures = FigureReader(house.database_url, system_clock(options.clock_offset_s))
+        house.watch(timeout_s=minutes * 60 if minutes else None, figures=figures.line)
+        figures.close()
 
 
 def offset_to(clock: str) -> int:

@@ -16,6 +16,8 @@ from rich.text import Text
 from vigie.up.supervisor import State, Watched
 
 REFRESH_PER_S = 4
+# How often a log is told what the fleet does.
+FIGURES_EVERY_S = 30.0
 COLOURS = {State.RUNNING: "green", State.WAITING: "bold yellow", State.STOPPING: "cyan", State.STOPPED: "dim"}
 MB = 1024 * 1024
 _CLOCK_TICKS = os.sysconf("SC_CLK_TCK")
@@ -36,8 +38,8 @@ class Screen(Protocol):
     def say(self, line: str) -> None:
         """Show one line of what happens."""
 
-    def show(self, watched: Sequence[Watched], facts: Sequence[str]) -> None:
-        """Show the parts, and lines of facts below."""
+    def show(self, watched: Sequence[Watched], facts: Sequence[str], figures: str = "") -> None:
+        """Show the parts, lines of facts below, and what the fleet does now."""
 
     def __enter__(self) -> Self: ...
 
@@ -45,21 +47,26 @@ class Screen(Protocol):
 
 
 class PlainScreen:
-    """For a log or a pipe: one line per event, facts when they change."""
+    """For a log or a pipe: one line per event and fact, and the figures now and then."""
 
     def __init__(self) -> None:
-        self._facts: Sequence[str] = ()
+        self._facts: set[str] = set()
+        self._next_figures = 0.0
 
     def say(self, line: str) -> None:
         """Print it."""
         print(line, flush=True)
 
-    def show(self, watched: Sequence[Watched], facts: Sequence[str]) -> None:  # noqa: ARG002 - the events were told line by line
-        """Print the facts that are new."""
+    def show(self, watched: Sequence[Watched], facts: Sequence[str], figures: str = "") -> None:  # noqa: ARG002 - told by events
+        """Print the facts that are new, and the figures when their time has come."""
         for fact in facts:
             if fact not in self._facts:
+                self._facts.add(fact)
                 self.say(fact)
-        self._facts = facts
+        now = time.monotonic()
+        if figures and now >= self._next_figures:
+            self._next_figures = now + FIGURES_EVERY_S
+            self.say(figures)
 
     def __enter__(self) -> Self:
         return self
@@ -81,7 +88,7 @@ class LiveScreen:
         """Print it above the table."""
         self._console.print(Text(line))
 
-    def show(self, watched: Sequence[Watched], facts: Sequence[str]) -> None:
+    def show(self, watched: Sequence[Watched], facts: Sequence[str], figures: str = "") -> None:
         """Draw the table anew."""
         now = time.monotonic()
         table = Table(expand=False, pad_edge=False, box=None)
@@ -91,7 +98,7 @@ class LiveScreen:
             table.add_column(column, justify="right")
         for entry in watched:
             table.add_row(*self._row(entry, now))
-        self._live.update(Group(table, *(Text(fact) for fact in facts)))
+        self._live.update(Group(table, *(Text(fact) for fact in facts), Text(figures, style="bold")))
 
     def __enter__(self) -> Self:
         self._live.start()

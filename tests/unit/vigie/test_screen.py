@@ -19,8 +19,8 @@ def test_a_process_costs_memory_and_a_gone_one_nothing() -> None:
     assert cost(2**22 + 1) is None
 
 
-def test_a_log_gets_each_fact_once(capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_log_gets_each_fact_once_and_figures_seldom(capsys: pytest.CaptureFixture[str]) -> None:
     screen = PlainScreen()
-    for _ in range(3):
-        screen.show([], ["console http://127.0.0.1:8080"])
-    assert capsys.readouterr().out == "console http://127.0.0.1:8080\n"
+    for second in range(3):
+        screen.show([], ["console http://127.0.0.1:8080"], f"{second} terminals")
+    assert capsys.readouterr().out == "console http://127.0.0.1:8080\n0 terminals\n"
