@@ -32,8 +32,9 @@ ACL = "acl"
 PASSWORD_BYTES = 16
 TERMINAL_ITERATIONS = 1
 SERVICE_ITERATIONS = 20_000
-# The sizes that mosquitto_passwd itself writes.
-SALT_BYTES = 12
+# The sizes that mosquitto_passwd itself writes. Nine random bytes are written as twelve characters and these used as the
+# salt: Mosquitto takes any bytes, while EMQX, which reads the same hashes (docs/mqtt.md), takes a salt only as text.
+SALT_RANDOM_BYTES = 9
 HASH_BYTES = 64
 # Both end up in files whose lines and fields they must not break.
 _FORBIDDEN_IN_NAMES = frozenset(" :#+/\r\n\t\0")
@@ -80,12 +81,12 @@ def hash_password(password: str, *, salt: bytes, iterations: int) -> str:
 
 def hash_terminal_password(password: str) -> str:
     """The stored form of a terminal's random password, with a fresh salt."""
-    return hash_password(password, salt=secrets.token_bytes(SALT_BYTES), iterations=TERMINAL_ITERATIONS)
+    return hash_password(password, salt=_new_salt(), iterations=TERMINAL_ITERATIONS)
 
 
 def hash_service_password(password: str) -> str:
     """The stored form of a program's password, with a fresh salt."""
-    return hash_password(password, salt=secrets.token_bytes(SALT_BYTES), iterations=SERVICE_ITERATIONS)
+    return hash_password(password, salt=_new_salt(), iterations=SERVICE_ITERATIONS)
 
 
 def password_file(accounts: Iterable[tuple[str, str]]) -> str:
@@ -163,6 +164,10 @@ def rotate_passwords(conn: Connection, *, terminals: list[str] | None = None) ->
             {"ids": chosen, "hashes": [hash_terminal_password(password) for password in passwords.values()]},
         )
     return passwords
+
+
+def _new_salt() -> bytes:
+    return secrets.token_urlsafe(SALT_RANDOM_BYTES).encode()
 
 
 def _replace(file: Path, text: str) -> None:

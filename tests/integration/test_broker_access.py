@@ -1,7 +1,9 @@
 """The broker's accounts and topic rules, tried with real clients on a real Mosquitto, plain and over TLS."""
 
 import dataclasses
+import hashlib
 import queue
+import re
 import ssl
 import stat
 import time
@@ -17,7 +19,16 @@ from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion
 from paho.mqtt.properties import Properties
 from paho.mqtt.reasoncodes import ReasonCode
 
-from fleet.broker_access import ACL, PASSWORDS, SERVICE_RULES, hash_terminal_password, new_password, rotate_passwords, write_files
+from fleet.broker_access import (
+    ACL,
+    PASSWORDS,
+    SERVICE_RULES,
+    TERMINAL_ITERATIONS,
+    hash_terminal_password,
+    new_password,
+    rotate_passwords,
+    write_files,
+)
 from fleet.contract import DOWNWARD, UPWARD, Channel, topic
 from fleet.errors import VigieError
 from vigie.engines.certificates import Certificates, make_certificates
@@ -25,6 +36,7 @@ from vigie.engines.layout import Layout
 from vigie.engines.mosquitto import Door, EmbeddedMosquitto
 from vigie.engines.process import free_port
 
+DOCS = Path(__file__).parents[2] / "docs"
 WAIT_S = 10.0
 # So long a forbidden message may take to arrive before we believe it does not come; every test also sees an allowed one arrive.
 QUIET_S = 0.5
@@ -263,6 +275,17 @@ def test_a_new_password_ends_the_old_one(conn: psycopg.Connection[Any], house: H
     wait_until(refused_with_the_old_one)
     with peers(house, A, B) as (rotated, untouched):
         assert rotated.answer.getName() == untouched.answer.getName() == "Success"
+
+
+def test_the_documented_view_gives_emqx_the_same_hashes(conn: psycopg.Connection[Any], registry: dict[str, str]) -> None:
+    """EMQX hashes the password with the salt as text and compares with the hash in hex, as docs/mqtt.md sets it up."""
+    [statements] = re.findall(r"```sql\n(.*?)```", (DOCS / "mqtt.md").read_text(), re.DOTALL)
+    conn.execute(statements.split(";")[0])
+    [query] = re.findall(r'query = "(.*?)"', (DOCS / "mqtt.md").read_text())
+    for terminal, password in registry.items():
+        row = conn.execute(query.replace("${username}", "%(username)s"), {"username": terminal}).fetchone()
+        assert row is not None
+        assert hashlib.pbkdf2_hmac("sha512", password.encode(), row[1].encode(), TERMINAL_ITERATIONS, 64).hex() == row[0]
 
 
 def test_the_files_are_for_the_brokers_user_only(house: House) -> None:
