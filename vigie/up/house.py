@@ -25,6 +25,7 @@ from typing import Self
 import psycopg
 
 from fleet.database import connect
+from fleet.errors import VigieError
 from fleet.migrate import migrate
 from vigie.engines.accounts import Accounts, registry_state, write_accounts
 from vigie.engines.fetch import fetch_engines
@@ -98,7 +99,7 @@ class House:
                 self.screen.__exit__(kind, error, trace)
             if self._saved:
                 forget_environment(self.home)
-            if self.options.throw_away and error is not None and not isinstance(error, StopRequestedError):
+            if self.options.throw_away and isinstance(error, VigieError) and not isinstance(error, StopRequestedError):
                 self.screen.say(f"what was written is in {self.home} until the next start")
             elif self.options.throw_away:
                 shutil.rmtree(self.home, ignore_errors=True)
@@ -189,7 +190,11 @@ class House:
         return next((entry for entry in self.supervisor.watched if entry.failures >= HOPELESS), None)
 
     def _show(self, figures: str = "") -> None:
-        self.screen.show(self.supervisor.watched, self.facts, figures)
+        try:
+            self.screen.show(self.supervisor.watched, self.facts, figures)
+        except OSError:
+            # The terminal or pipe is gone: nobody is there to stop us later.
+            self.supervisor.stop_requested = True
 
     def _layout(self) -> Layout:
         return fetch_engines(self._settings, lambda line: self.screen.say(f"engines: {line}"))
