@@ -31,7 +31,7 @@ class IngestMetrics:
         gauges: tuple[tuple[str, str, Callable[[], float]], ...] = (
             ("waiting_messages", "Messages received and not yet in a batch.", lambda: receiver.waiting_messages),
             ("waiting_bytes", "Their size.", lambda: receiver.waiting_bytes),
-            ("connected", "1 while connected to the broker.", receiver.is_connected),
+            ("listening", "1 while connected to the broker and subscribed.", lambda: receiver.listening),
             ("connects", "Connections made to the broker.", lambda: receiver.connects),
             ("dropped_qos0", "Messages of QoS 0 given up because too many waited.", lambda: receiver.dropped_qos0),
         )

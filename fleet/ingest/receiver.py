@@ -74,9 +74,11 @@ class Receiver(Client):
         self.waiting_bytes = 0
         self.dropped_qos0 = 0
         self.connects = 0
+        self.listening = False
         self.reconnect_delay_set(1, _RECONNECT_MAX_S)
         self.on_connect = _subscribe
-        self.on_disconnect = _log_disconnect
+        self.on_subscribe = _note_subscription
+        self.on_disconnect = _note_disconnect
 
     @property
     def waiting_messages(self) -> int:
@@ -231,10 +233,21 @@ def _subscribe(client: Client, _userdata: Any, flags: ConnectFlags, reason: Reas
     receiver.subscribe(cast(Any, subscriptions(receiver._settings.ingest_share_group)))
 
 
-def _log_disconnect(
-    _client: Client, _userdata: Any, _flags: DisconnectFlags, reason: ReasonCode, _properties: Properties | None
+def _note_subscription(
+    client: Client, _userdata: Any, _mid: int, reasons: list[ReasonCode], _properties: Properties | None
 ) -> None:
-    log.log(logging.WARNING if reason.is_failure else logging.INFO, "disconnected: %s", reason, extra={"action": "disconnect"})
+    refused = [str(reason) for reason in reasons if reason.is_failure]
+    if refused:
+        log.error("broker refused subscriptions: %s", ", ".join(refused), extra={"action": "subscribe"})
+    cast(Receiver, client).listening = not refused
+
+
+def _note_disconnect(
+    client: Client, _userdata: Any, _flags: DisconnectFlags, reason: ReasonCode, _properties: Properties | None
+) -> None:
+    cast(Receiver, client).listening = False
+    level = logging.WARNING if reason.is_failure else logging.INFO
+    log.log(level, "disconnected: %s", reason, extra={"action": "disconnect"})
 
 
 def _drop_qos0(arrivals: Arrivals) -> int:

@@ -20,7 +20,7 @@ def sample(seq: int = 1, at: int = NOW_MS, **fields: Any) -> dict[str, Any]:
 
 
 def full_sample(seq: int = 1) -> dict[str, Any]:
-    return sample(seq, **{name: seq + place / 2 for place, name in enumerate(SAMPLE_FIELDS)})
+    return sample(seq) | {name: seq + place / 2 for place, name in enumerate(SAMPLE_FIELDS)}
 
 
 def telemetry(*samples: dict[str, Any], boot: int = 7, **claims: Any) -> bytes:

@@ -60,7 +60,7 @@ def as_paho_reads(pieces: list[bytes]) -> list[tuple[bytes, bytes, bytes]]:
 
     def note(_client: Client, _userdata: Any, message: MQTTMessage) -> None:
         packet_id = message.mid.to_bytes(2, "big") if message.qos else b""
-        seen.append((message.topic.encode(), message.payload, packet_id))
+        seen.append((message.topic.encode(), bytes(message.payload), packet_id))
 
     client = Client(CallbackAPIVersion.VERSION2, protocol=MQTTProtocolVersion.MQTTv5, manual_ack=True)
     client.on_message = note
