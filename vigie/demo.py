@@ -10,10 +10,13 @@ import sys
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
 from pathlib import Path
 
+from firmware_rollout.campaigns import Wave, create_campaign
+from firmware_rollout.releases import add_release
 from fleet.clock import Clock, system_clock
-from fleet.database import connect
+from fleet.database import Connection, connect
 from fleet.errors import VigieError
 from fleet.settings import read
 from hotline.accounts import add_agent, add_token, generate_password
@@ -41,6 +44,10 @@ PEOPLE: Mapping[Role, str] = {
     Role.ROLLOUT_MANAGER: "Sacha Simon",
     Role.ADMINISTRATOR: "Lou Michel",
 }
+
+RELEASES = (("4.2.1", ("A", "B", "C"), "the fleet's version"), ("4.3.0", ("B",), "faster tickets"))
+# The simulated terminals do not update, so every wave lies ahead.
+WAVES = ((timedelta(hours=1), 5.0), (timedelta(days=1), 30.0), (timedelta(days=3), 100.0))
 
 
 @dataclass(frozen=True)
@@ -73,7 +80,7 @@ def run_demo(*, minutes: float, scenario: Path, clock: str, listen: str, web_por
             began = time.monotonic()
             _command(house, "registry", "import", *map(str, registry[:2]), "--passwords", str(registry[2]))
             house.start_broker()
-            access = _open_accounts(house, demonstration_clock)
+            access = _furnish(house, demonstration_clock)
             house.start_programs()
             house.supervisor.checkpoint()
             truth = house.home / "truth.jsonl"
@@ -94,14 +101,24 @@ def _make_registry(house: House, *, seed: int, terminals: int) -> tuple[Path, Pa
     return folder / "points_of_sale.csv", folder / "terminals.csv", folder / "passwords.csv"
 
 
-def _open_accounts(house: House, clock: Clock) -> Access:
+def _furnish(house: House, clock: Clock) -> Access:
+    """Make what a hotline has besides its fleet: people, a telephone system, a campaign."""
     passwords = {}
     with connect(house.database_url, program="demo") as conn:
         for number, (role, name) in enumerate(PEOPLE.items(), start=1):
             password = passwords[role.value] = generate_password()
             add_agent(conn, login=role.value, name=name, role=role, password=password, extension=f"{900 + number}")
         token = add_token(conn, name="demonstration", purpose="cti", role=Role.LEVEL1, now=clock())
+        _plan_campaign(conn, clock())
     return Access(passwords, token)
+
+
+def _plan_campaign(conn: Connection, now: datetime) -> None:
+    """Let calls say something of a rollout: model B is to get the release that a few terminals try already."""
+    for version, models, notes in RELEASES:
+        add_release(conn, version=version, models=models, notes=notes, now=now)
+    waves = [Wave(now + begins, share_pct) for begins, share_pct in WAVES]
+    create_campaign(conn, name="4.3.0, modèle B", release="4.3.0", where={"model": "B"}, waves=waves, seed=1, now=now)
 
 
 def _start_simulator(house: House, access: Access, *, scenario: Path, minutes: float, passwords: Path, truth: Path) -> ProgramPart:
