@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal
 
-import psycopg
 from argon2 import PasswordHasher
 from argon2.exceptions import InvalidHashError, VerificationError
 from psycopg.rows import class_row
@@ -79,27 +78,23 @@ def add_agent(
     if not login or not name.strip():
         raise AccountError("a login and a name are needed")
     _check_password(password)
-    try:
-        with conn.transaction(), conn.cursor(row_factory=class_row(Agent)) as cursor:
-            row = cursor.execute(
-                "INSERT INTO hotline.agent (login, name, extension, role, language, password_hash)"
-                " VALUES (%(login)s, %(name)s, %(extension)s, %(role)s, %(language)s, %(hash)s)"
-                f" RETURNING {AGENT_COLUMNS}",
-                {
-                    "login": login,
-                    "name": name.strip(),
-                    "extension": extension.strip(),
-                    "role": role,
-                    "language": language,
-                    "hash": _HASHER.hash(password),
-                },
-            ).fetchone()
-    except psycopg.errors.UniqueViolation:
-        raise AccountError(
-            f"the login {login} is taken: choose another, or change its password with `vigie agent password`"
-        ) from None
-    assert row is not None
-    return row
+    with conn.cursor(row_factory=class_row(Agent)) as cursor:
+        made = cursor.execute(
+            "INSERT INTO hotline.agent (login, name, extension, role, language, password_hash)"
+            " VALUES (%(login)s, %(name)s, %(extension)s, %(role)s, %(language)s, %(hash)s)"
+            f" ON CONFLICT (login) DO NOTHING RETURNING {AGENT_COLUMNS}",
+            {
+                "login": login,
+                "name": name.strip(),
+                "extension": extension.strip(),
+                "role": role,
+                "language": language,
+                "hash": _HASHER.hash(password),
+            },
+        ).fetchone()
+    if made is None:
+        raise AccountError(f"the login {login} is taken: choose another, or use `vigie agent password`")
+    return made
 
 
 def agents(conn: Connection, *, active_only: bool = False) -> list[Agent]:
@@ -141,15 +136,13 @@ def check_password(conn: Connection, *, login: str, password: str) -> Agent | No
 def add_token(conn: Connection, *, name: str, purpose: Purpose, role: Role, now: datetime) -> str:
     """Make a token for a program and return it: the only time it can be seen."""
     token = secrets.token_urlsafe(32)
-    try:
-        with conn.transaction():
-            conn.execute(
-                "INSERT INTO hotline.token (digest, name, purpose, role, created_at)"
-                " VALUES (%(digest)s, %(name)s, %(purpose)s, %(role)s, %(now)s)",
-                {"digest": digest(token), "name": name, "purpose": purpose, "role": role, "now": now},
-            )
-    except psycopg.errors.UniqueViolation:
-        raise AccountError(f"there is a token named {name} already: choose another name, or remove it first") from None
+    made = conn.execute(
+        "INSERT INTO hotline.token (digest, name, purpose, role, created_at)"
+        " VALUES (%(digest)s, %(name)s, %(purpose)s, %(role)s, %(now)s) ON CONFLICT (name) DO NOTHING",
+        {"digest": digest(token), "name": name, "purpose": purpose, "role": role, "now": now},
+    ).rowcount
+    if not made:
+        raise AccountError(f"there is a token named {name} already: choose another name, or remove it first")
     return token
 
 

@@ -4,13 +4,14 @@ Texts are English msgids, marked for extraction here and translated where they a
 """
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 
 from babel.numbers import format_decimal
 
+from diagnostics.health import ReasonNow
 from diagnostics.reasons import Reason, State
 from firmware_rollout.status import Kind, RolloutStatus
 from hotline.call_state import State as CallState
@@ -128,6 +129,22 @@ _REASON_UNITS: Final[Mapping[Reason, str]] = {
     Reason.DISK_LOW: "MB",
     Reason.CLOCK_OFF: "ms",
 }
+
+
+# The figure that shows what a reason says, marked among the others.
+_BLAMED: Final[Mapping[Reason, str]] = {
+    Reason.PAPER_OUT: "paper_pct",
+    Reason.PAPER_LOW: "paper_pct",
+    Reason.OVERHEATING: "board_c",
+    Reason.HEAD_HOT: "head_c",
+    Reason.DISK_LOW: "disk_mb",
+    Reason.CLOCK_OFF: "clock_ms",
+}
+
+
+def blamed_figures(reasons: Iterable[ReasonNow]) -> frozenset[str]:
+    """Fields of a sample that these reasons are about."""
+    return frozenset(_BLAMED[reason.code] for reason in reasons if reason.code in _BLAMED)
 
 
 def quantity(value: float, unit: str, *, decimals: int, language: str) -> str:

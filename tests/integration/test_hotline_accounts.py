@@ -1,0 +1,114 @@
+from datetime import UTC, datetime, timedelta
+
+import psycopg
+import pytest
+
+from hotline.accounts import (
+    AccountError,
+    add_agent,
+    add_token,
+    agents,
+    check_password,
+    find_token,
+    remove_token,
+    set_active,
+    set_password,
+    tokens,
+)
+from hotline.roles import Role
+from hotline.sessions import GUESS_WINDOW, GUESSES_PER_ADDRESS, GUESSES_PER_LOGIN, Refusal, find_session, sign_in, sign_out
+
+NOW = datetime(2026, 11, 23, 9, 0, tzinfo=UTC)
+HOURS = timedelta(hours=10)
+PASSWORD = "correct horse battery"
+
+
+@pytest.fixture
+def alice(conn: psycopg.Connection) -> psycopg.Connection:
+    """A database with one account."""
+    add_agent(conn, login="Alice", name="Alice Martin", role=Role.LEVEL1, password=PASSWORD)
+    return conn
+
+
+def come_in(conn: psycopg.Connection, *, password: str = PASSWORD, address: str = "10.0.0.1", now: datetime = NOW) -> str | Refusal:
+    result = sign_in(conn, login=" ALICE ", password=password, address=address, lifetime=HOURS, now=now)
+    return result if isinstance(result, Refusal) else result[0]
+
+
+def test_a_password_is_kept_only_as_a_hash(alice: psycopg.Connection) -> None:
+    row = alice.execute("SELECT password_hash FROM hotline.agent").fetchone()
+    assert row is not None
+    assert row[0].startswith("$argon2id$")
+    assert check_password(alice, login="alice", password=PASSWORD)
+    assert check_password(alice, login="alice", password="another password") is None
+    assert check_password(alice, login="nobody", password=PASSWORD) is None
+
+
+def test_a_login_is_given_once_and_passwords_are_long(alice: psycopg.Connection) -> None:
+    with pytest.raises(AccountError, match="taken"):
+        add_agent(alice, login="alice", name="Another", role=Role.LEVEL1, password=PASSWORD)
+    with pytest.raises(AccountError, match="12 characters"):
+        set_password(alice, login="alice", password="short")
+    with pytest.raises(AccountError, match="no account"):
+        set_active(alice, login="nobody", active=False)
+    assert [agent.login for agent in agents(alice)] == ["alice"]
+
+
+def test_a_session_lasts_while_it_is_used(alice: psycopg.Connection) -> None:
+    token = come_in(alice)
+    later = NOW + timedelta(hours=9)
+    assert find_session(alice, token=token, lifetime=HOURS, now=later, slide=False)
+    assert find_session(alice, token=token, lifetime=HOURS, now=NOW + timedelta(hours=11)) is None
+    assert find_session(alice, token=token, lifetime=HOURS, now=later)
+    assert find_session(alice, token=token, lifetime=HOURS, now=NOW + timedelta(hours=11))
+
+
+def test_a_sessions_token_is_kept_only_as_a_digest(alice: psycopg.Connection) -> None:
+    token = come_in(alice)
+    row = alice.execute("SELECT token_digest, csrf FROM hotline.session").fetchone()
+    assert row is not None
+    assert str(token).encode() not in bytes(row[0])
+    assert len(row[1]) >= 32
+
+
+def test_signing_out_changing_the_password_and_closing_the_account_end_sessions(alice: psycopg.Connection) -> None:
+    first, second, third = (str(come_in(alice)) for _ in range(3))
+
+    def stands(token: str) -> bool:
+        return find_session(alice, token=token, lifetime=HOURS, now=NOW) is not None
+
+    sign_out(alice, token=first)
+    assert [stands(first), stands(second)] == [False, True]
+    set_password(alice, login="alice", password="a new long password")
+    assert not stands(second)
+    set_password(alice, login="alice", password=PASSWORD)
+    third = str(come_in(alice))
+    set_active(alice, login="alice", active=False)
+    assert not stands(third)
+    assert come_in(alice) is Refusal.WRONG
+
+
+def test_guessing_one_login_is_stopped_even_for_the_right_password(alice: psycopg.Connection) -> None:
+    for guess in range(GUESSES_PER_LOGIN):
+        assert come_in(alice, password="wrong", address=f"10.0.1.{guess}") is Refusal.WRONG
+    assert come_in(alice) is Refusal.TOO_MANY
+    assert isinstance(come_in(alice, now=NOW + GUESS_WINDOW), str)
+
+
+def test_guessing_many_logins_from_one_address_is_stopped(alice: psycopg.Connection) -> None:
+    for guess in range(GUESSES_PER_ADDRESS):
+        sign_in(alice, login=f"nobody{guess}", password="x", address="10.0.0.9", lifetime=HOURS, now=NOW)
+    assert come_in(alice, address="10.0.0.9") is Refusal.TOO_MANY
+    assert isinstance(come_in(alice, address="10.0.0.8"), str)
+
+
+def test_a_token_opens_only_what_it_was_made_for(conn: psycopg.Connection) -> None:
+    token = add_token(conn, name="pbx", purpose="cti", role=Role.LEVEL1, now=NOW)
+    assert find_token(conn, token=token, purpose="cti")
+    assert find_token(conn, token=token, purpose="api") is None
+    assert find_token(conn, token="guess", purpose="cti") is None
+    with pytest.raises(AccountError, match="already"):
+        add_token(conn, name="pbx", purpose="api", role=Role.LEVEL1, now=NOW)
+    assert [entry.name for entry in tokens(conn)] == ["pbx"]
+    remove_token(conn, name="pbx")
+    assert find_token(conn, token=token, purpose="cti") is None
