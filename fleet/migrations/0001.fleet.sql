@@ -177,3 +177,7 @@ CREATE TABLE fleet.sample_5min (
 );
 DO $$ BEGIN PERFORM create_hypertable('fleet.sample_5min', 'bucket', chunk_time_interval => interval '7 days', create_default_indexes => false); END $$;
 CREATE UNIQUE INDEX sample_5min_key ON fleet.sample_5min (terminal_id, bucket);
+COMMENT ON TABLE fleet.sample_5min IS
+    'Samples by 5-minute bucket: counters summed, gauges averaged over the samples that measured them, uptime_s the largest.';
+COMMENT ON COLUMN fleet.sample_5min.samples IS 'How many samples the bucket holds.';
+COMMENT ON COLUMN fleet.sample_5min.uptime_s IS 'The largest of the bucket: a mean over a reboot means nothing.';
