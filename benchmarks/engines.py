@@ -24,6 +24,7 @@ from vigie.engines.mosquitto import EmbeddedMosquitto
 from vigie.engines.postgres import EmbeddedPostgres
 
 LOAD_USER = "benchmark"
+_INGEST = "import logging; logging.basicConfig(level='INFO'); from vigie.commands.programs import ingest; ingest()"
 
 
 @dataclass
@@ -49,14 +50,20 @@ class Machine:
             "VIGIE_METRICS_PORT": "0",
         }
 
+    def ingest_log(self) -> str:
+        """What the ingest has said so far."""
+        log = self.home / "ingest.log"
+        return log.read_text() if log.exists() else ""
+
     @contextlib.contextmanager
     def ingest(self, **settings: str) -> Iterator[subprocess.Popen[bytes]]:
         """A `vigie ingest` process that is stopped at the end."""
         with (self.home / "ingest.log").open("ab") as log:
             process = subprocess.Popen(
-                [sys.executable, "-c", "from vigie.commands.programs import ingest; ingest()"],
+                [sys.executable, "-c", _INGEST],
                 env=self.ingest_environment() | settings,
                 stderr=log,
+                stdout=log,
             )
         try:
             yield process

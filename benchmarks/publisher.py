@@ -44,10 +44,10 @@ def main() -> None:
     sock.close()
 
 
-def connect(url: str) -> socket.socket:
+def connect(url: str, *, client_id: str = "benchmark-publisher") -> socket.socket:
     """An MQTT 3.1.1 connection with a clean session."""
     parts = urlsplit(url)
-    words = [b"benchmark-publisher", unquote(parts.username or "").encode(), unquote(parts.password or "").encode()]
+    words = [client_id.encode(), unquote(parts.username or "").encode(), unquote(parts.password or "").encode()]
     # Flags: user name, password, clean session; keep-alive of five minutes, longer than any run.
     body = b"\x00\x04MQTT\x04\xc2\x01\x2c" + b"".join(len(word).to_bytes(2, "big") + word for word in words)
     sock = socket.create_connection((parts.hostname or "127.0.0.1", parts.port or 1883))

@@ -239,7 +239,9 @@ def _note_subscription(
     refused = [str(reason) for reason in reasons if reason.is_failure]
     if refused:
         log.error("broker refused subscriptions: %s", ", ".join(refused), extra={"action": "subscribe"})
-    cast(Receiver, client).listening = not refused
+    receiver = cast(Receiver, client)
+    receiver.listening = not refused
+    log.info("subscribed as %s", receiver._settings.ingest_client_id, extra={"action": "subscribe"})
 
 
 def _note_disconnect(

@@ -1,0 +1,1 @@
+"""What others would use for the same work, set up as a practitioner would."""
