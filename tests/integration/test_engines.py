@@ -10,9 +10,12 @@ import psycopg
 import pytest
 from psycopg import Connection
 
+from fleet.settings import read
 from tests.running_broker import Broker
+from vigie.engines.apt import AptError
 from vigie.engines.certificates import make_certificates
-from vigie.engines.layout import Layout
+from vigie.engines.fetch import fetch_engines
+from vigie.engines.layout import EngineSettings, EnginesMissingError, Layout, find_layout
 from vigie.engines.mosquitto import Door, EmbeddedMosquitto
 from vigie.engines.postgres import FOR_TESTS, EmbeddedPostgres
 from vigie.engines.process import EngineError, free_port, wait_until
@@ -126,6 +129,29 @@ time.sleep(600)
         parent.kill()
     assert len(pids) == 2
     assert wait_until(lambda: not any(map(_runs, pids)), timeout_s=15)
+
+
+def test_engines_that_are_there_are_not_fetched_again(engines: Layout) -> None:
+    said: list[str] = []
+    assert fetch_engines(read(EngineSettings, debian_mirror="file:///nowhere"), said.append) == engines
+    assert said == []
+
+
+def test_a_failed_download_leaves_nothing_half_made(tmp_path: Path) -> None:
+    settings = read(EngineSettings, cache_dir=tmp_path, debian_mirror=f"file://{tmp_path}/nowhere", engines_from="private")
+    with pytest.raises(AptError, match="update failed"):
+        fetch_engines(settings, lambda _line: None)
+    assert [path.name for path in (tmp_path / "engines").iterdir()] == [".lock"]
+    with pytest.raises(EnginesMissingError):
+        find_layout(settings)
+
+
+def test_left_overs_of_a_killed_fetch_are_removed(tmp_path: Path) -> None:
+    (tmp_path / "engines/.unpacking-dead/root").mkdir(parents=True)
+    settings = read(EngineSettings, cache_dir=tmp_path, debian_mirror=f"file://{tmp_path}/nowhere", engines_from="private")
+    with pytest.raises(AptError):
+        fetch_engines(settings, lambda _line: None)
+    assert not (tmp_path / "engines/.unpacking-dead").exists()
 
 
 def _publish(engines: Layout, broker: Broker, terminal: str, password: str, *options: str) -> int:
