@@ -109,12 +109,17 @@ def _dead_letters(conn: Connection, now: datetime) -> list[DeadLetters]:
     with conn.cursor(row_factory=class_row(DeadLetters)) as cursor:
         return cursor.execute(
             """
-            SELECT reason, count(*) FILTER (WHERE last_at > %(hour)s) AS last_hour, count(*) AS last_day,
-                max(last_at) AS newest_at,
-                (array_agg(topic ORDER BY last_at DESC))[1] AS newest_topic,
-                (array_agg(detail ORDER BY last_at DESC))[1] AS newest_detail
-            FROM fleet.dead_letter WHERE last_at > %(day)s
-            GROUP BY reason ORDER BY last_day DESC, reason
+            SELECT r.reason, r.last_hour, r.last_day, newest.last_at AS newest_at,
+                newest.topic AS newest_topic, newest.detail AS newest_detail
+            FROM (
+                SELECT reason, count(*) FILTER (WHERE last_at > %(hour)s) AS last_hour, count(*) AS last_day
+                FROM fleet.dead_letter WHERE last_at > %(day)s GROUP BY reason
+            ) r
+            CROSS JOIN LATERAL (
+                SELECT d.last_at, d.topic, d.detail FROM fleet.dead_letter d
+                WHERE d.reason = r.reason ORDER BY d.last_at DESC LIMIT 1
+            ) newest
+            ORDER BY r.last_day DESC, r.reason
             """,
             {"hour": now - timedelta(hours=1), "day": now - timedelta(days=1)},
         ).fetchall()

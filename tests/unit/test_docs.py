@@ -20,6 +20,8 @@ from fleet import contract
 from fleet.broker_access import SERVICE_RULES, TERMINAL_RULES, Access, acl_file
 from fleet.contract import COUNTERS, DOWNWARD, SAMPLE_FIELDS, UPWARD, Channel, EventCode, topic
 from fleet.ingest.decode import Reason
+from fleet.opening_hours import parse
+from fleet.registry_csv import ACCESS_KINDS, POINT_COLUMNS, TERMINAL_COLUMNS
 
 DOCS = Path(__file__).parents[2] / "docs"
 MQTT = (DOCS / "mqtt.md").read_text()
@@ -212,6 +214,15 @@ def test_the_rules_for_emqx_are_the_same() -> None:
         expected |= {(name, rule.access, topic("+", rule.channel)) for rule in rules}
     assert found == expected
     assert block.rstrip().endswith("{deny, all}.")
+
+
+def test_the_registrys_columns_are_documented() -> None:
+    text = (DOCS / "registry.md").read_text()
+    assert [row[0].strip("`") for row in rows("`[a-z_]+`", text)] == [*POINT_COLUMNS, *TERMINAL_COLUMNS]
+    [access] = [row[1] for row in rows("`access`", text)]
+    assert re.findall("`(.*?)`", access) == list(ACCESS_KINDS)
+    [hours] = [row[1] for row in rows("`opening_hours`", text)]
+    assert [parse(example) for example in re.findall("`(.*?)`", hours)]
 
 
 # Which programs read a settings class; a class that is only a part of others names no program of its own.
