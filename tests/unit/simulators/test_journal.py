@@ -94,6 +94,14 @@ def test_a_reconnected_terminal_sends_everything_oldest_boot_first_in_messages_o
     assert said(batches) == [*((1, n) for n in range(1, 701)), (2, 1), (2, 2), (2, 3)]
 
 
+def test_what_was_sent_is_not_sent_again_though_its_block_was_packed_since() -> None:
+    journal = Journal(1)
+    write(journal, 10)
+    journal.unsent()
+    write(journal, 500)
+    assert said(journal.unsent()) == [(1, seq) for seq in range(11, 511)]
+
+
 def test_events_travel_on_their_own_channel_with_seqs_of_the_same_counter() -> None:
     journal = Journal(1)
     write(journal)
@@ -142,8 +150,8 @@ def test_a_full_journal_drops_the_oldest_and_says_which() -> None:
 def test_a_full_journal_of_packed_entries_drops_a_block_at_a_time() -> None:
     journal = Journal(1, capacity=300)
     write(journal, 301)
-    assert journal.dropped == {1: [(1, 64)]}
-    assert journal.left() == {1: [(65, 301)]}
+    assert journal.dropped == {1: [(1, 32)]}
+    assert journal.left() == {1: [(33, 301)]}
 
 
 def test_an_acknowledgement_of_every_number_there_is_costs_no_more_than_the_journal() -> None:

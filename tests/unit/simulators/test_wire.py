@@ -82,6 +82,15 @@ def test_lengths_are_pahos(value: int) -> None:
     assert wire.varint(value) == VariableByteIntegers.encode(value)  # type: ignore[no-untyped-call]  # paho's is untyped
 
 
+@pytest.mark.parametrize("size", [0, 123, 124, 125, 16_379, 16_380, 16_381, 200_000])
+def test_packets_of_every_length_of_length_are_cut(size: int) -> None:
+    packet = wire.publish(wire.text(b"t"), bytes(size), qos=0)
+    packets, rest = wire.split(packet + b"\xd0")
+    assert [wire.read_publish(*one).payload for one in packets] == [bytes(size)]
+    assert rest == b"\xd0"
+    assert wire.split(packet[:-1]) == ([], packet[:-1])
+
+
 @given(PUBLISHES)
 def test_publish_reads_back_as_sent(message: dict[str, Any]) -> None:
     [(first, body)], rest = wire.split(encode(message))
