@@ -77,7 +77,7 @@ class Policy:
     offline_grace_s: int = 60
     # Back means connected for this long: a flapping link stays one outage.
     back_after_s: int = 30
-    # Shopkeepers unlock late: until the shop shows itself open, a powered-off terminal may still be asleep.
+    # Shopkeepers unlock late: until the shop shows itself open, its terminal may sleep on for so long.
     late_opening_s: int = 15 * 60
     # ... and early: an OPEN this long before the usual hour is today's opening.
     early_opening_s: int = 3 * 3600

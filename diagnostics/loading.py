@@ -16,6 +16,7 @@ from fleet.contract import NEWEST_SAMPLE_S, SAMPLE_FIELDS
 from fleet.database import Connection
 from fleet.feed import EventRow, latest_samples, read_since
 from fleet.registry import Terminal
+from fleet.rollup import BUCKET
 
 # What is older says nothing about now; a shop closed for the weekend is silent for longer, and closed it is.
 LOOK_BACK: Final = timedelta(hours=36)
@@ -33,7 +34,7 @@ def load_snapshot(conn: Connection, fleet: Sequence[Terminal], *, now: datetime,
     newest = now + timedelta(seconds=NEWEST_SAMPLE_S)
     _take_samples(snapshot, latest_samples(conn, since=now - LOOK_BACK, until=newest))
     _load_events(conn, snapshot, now=now)
-    _load_sales(conn, snapshot, since=now - timedelta(seconds=policy.unresolved_lasts_s))
+    _load_sales(conn, snapshot, now=now, policy=policy)
     update_presence(conn, snapshot, since=None)
     return snapshot
 
@@ -85,18 +86,24 @@ def _load_events(conn: Connection, snapshot: Snapshot, *, now: datetime) -> None
     _take_events(snapshot, [EventRow(terminal, at, received, 0, 0, code, "") for terminal, code, at, received in rows])
 
 
-def _load_sales(conn: Connection, snapshot: Snapshot, *, since: datetime) -> None:
-    """The last bets and slips, to five minutes: a trouble they ended must not come back by a restart."""
+def _load_sales(conn: Connection, snapshot: Snapshot, *, now: datetime, policy: Policy) -> None:
+    """The last bets and slips to five minutes, and the pace of reports: a restart must not bring back what they ended."""
     rows = conn.execute(
-        "SELECT terminal_id, max(bucket) FILTER (WHERE tickets > 0), max(bucket) FILTER (WHERE scans > 0)"
+        "SELECT terminal_id, max(bucket) FILTER (WHERE tickets > 0), max(bucket) FILTER (WHERE scans > 0),"
+        " max(samples) FILTER (WHERE bucket >= %(lately)s)"
         " FROM fleet.sample_5min WHERE bucket >= %(since)s GROUP BY 1",
-        {"since": since},
+        {"since": now - timedelta(seconds=policy.unresolved_lasts_s), "lately": now - 4 * BUCKET},
     ).fetchall()
     places = _rows(snapshot, [row[0] for row in rows])
     known = places >= 0
     for moments, column in ((snapshot.sold_ms, 1), (snapshot.scanned_ms, 2)):
         at_ms = np.array([to_ms(row[column]) if row[column] else 0 for row in rows], np.int64)
         np.maximum.at(moments, places[known], at_ms[known])
+    samples = np.array([row[3] or 0 for row in rows], np.int64)
+    paced = known & (samples > 0)
+    of = places[paced]
+    between_ms = round(BUCKET.total_seconds() * 1000) // samples[paced]
+    snapshot.before_ms[of] = np.where(snapshot.measured_ms[of] > 0, snapshot.measured_ms[of] - between_ms, 0)
 
 
 def _take_samples(snapshot: Snapshot, samples: np.ndarray[tuple[int, ...], np.dtype[np.void]]) -> None:

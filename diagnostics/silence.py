@@ -23,7 +23,7 @@ class Hours(NamedTuple):
     by_shop: Bool  # closed by the shopkeeper before the usual end
     opened_ms: I64
     closed_ms: I64
-    seen_open: Bool  # the terminal has shown itself open: an OPEN, or a bet
+    open_pace: Bool  # the terminal owes reports at the pace of an open shop
     silent_ms: I64  # so long without a report is silence
 
 
@@ -51,8 +51,8 @@ def shop_hours(case: Case) -> Hours:
     opened = fleet.event_ms[:, EVENT_INDEX[EventCode.OPEN]]
     closed = fleet.event_ms[:, EVENT_INDEX[EventCode.CLOSE]]
     turned = fleet.boundary_ms
-    seen_open = np.maximum(opened, fleet.sold_ms) > np.maximum(closed, turned - policy.early_opening_s * 1000)
-    cadence_s = np.where(seen_open, policy.open_cadence_s, policy.closed_cadence_s)
+    open_pace = _open_pace(case, opened, closed)
+    cadence_s = np.where(open_pace, policy.open_cadence_s, policy.closed_cadence_s)
     silent_ms = policy.silent_cadences * 1000 * cadence_s
 
     closed_early = fleet.scheduled & (closed > opened) & (closed >= turned)
@@ -70,9 +70,26 @@ def shop_hours(case: Case) -> Hours:
         by_shop=~is_open & (closed_early | (latest & (closed < turned))),
         opened_ms=np.maximum(turned, opened),
         closed_ms=np.where(closed_early | latest, closed, turned),
-        seen_open=seen_open,
+        open_pace=open_pace,
         silent_ms=silent_ms,
     )
+
+
+def _open_pace(case: Case, opened: I64, closed: I64) -> Bool:
+    """Who owes reports at the pace of an open shop.
+
+    Shopkeepers are late, and some do not open at all: until an OPEN, a bet or the reports' own pace shows the shop open, the
+    closed pace is enough for a while. A terminal that measures at the closed pace is believed to be closed.
+    """
+    fleet, policy, turned = case.fleet, case.policy, case.fleet.boundary_ms
+    shown = np.maximum(opened, fleet.sold_ms) > np.maximum(closed, turned - policy.early_opening_s * 1000)
+    between_ms = np.where(fleet.before_ms > 0, fleet.measured_ms - fleet.before_ms, 0)
+    since_turned = fleet.measured_ms >= turned
+    unhurried = 2 * 1000 * policy.open_cadence_s
+    fast = since_turned & (between_ms > 0) & (between_ms <= unhurried)
+    slow = since_turned & (between_ms > unhurried)
+    long_open = fleet.scheduled & (case.now_ms - turned >= policy.late_opening_s * 1000)
+    return np.asarray((shown | fast | long_open) & ~slow)
 
 
 def judge_presence(draft: Draft, case: Case, hours: Hours) -> None:
@@ -108,7 +125,7 @@ def _lost(case: Case, hours: Hours, silent: Bool) -> tuple[Bool, I64]:
     """Who is not connected and should be, and since when."""
     fleet, now_ms, policy = case.fleet, case.now_ms, case.policy
     online, offline = fleet.presence == ONLINE, fleet.presence == OFFLINE
-    grace_ms = 1000 * np.where(hours.seen_open, policy.offline_grace_s, policy.late_opening_s)
+    grace_ms = 1000 * np.where(hours.open_pace, policy.offline_grace_s, policy.late_opening_s)
     missed_from_ms = np.maximum(np.maximum(fleet.presence_ms, hours.opened_ms), case.trusted_ms)
     lost = offline & (now_ms - missed_from_ms >= grace_ms)
     # On the way back it must stay connected for a while and say something; connected and mute is another fault.

@@ -32,10 +32,11 @@ class Snapshot:
     """The fleet's present.
 
     `model` int16 (n,) indexes `models`. `heard_ms` is our time of receipt of the newest sample or event; `measured_ms` the
-    terminal's time of its newest sample. `values` (n, len(METRICS)) with `value_at_ms` of the same shape. `event_ms`
-    (n, len(EVENTS)) is the newest of each code, in the terminal's time. `sold_ms` and `scanned_ms` are the newest samples
-    that counted a bet or a slip. `presence` is NO_PRESENCE, OFFLINE or ONLINE, since `presence_ms`. `scheduled` says whether
-    the usual hours have the shop open, since `boundary_ms` (0: always so). `fed_ms` is our time of the newest batch.
+    terminal's time of its newest sample, `before_ms` of the one before. `values` (n, len(METRICS)) with `value_at_ms` of the
+    same shape. `event_ms` (n, len(EVENTS)) is the newest of each code, in the terminal's time. `sold_ms` and `scanned_ms`
+    are the newest samples that counted a bet or a slip. `presence` is NO_PRESENCE, OFFLINE or ONLINE, since `presence_ms`.
+    `scheduled` says whether the usual hours have the shop open, since `boundary_ms` (0: always so). `fed_ms` is our time of
+    the newest batch.
     """
 
     def __init__(self, terminals: Sequence[str], models: Sequence[str]) -> None:
@@ -44,6 +45,7 @@ class Snapshot:
         self.models, self.model = _coded(models)
         self.heard_ms: I64 = np.zeros(n, np.int64)
         self.measured_ms: I64 = np.zeros(n, np.int64)
+        self.before_ms: I64 = np.zeros(n, np.int64)
         self.values: F32 = np.full((n, len(METRICS)), np.nan, np.float32)
         self.value_at_ms: I64 = np.zeros((n, len(METRICS)), np.int64)
         self.event_ms: I64 = np.zeros((n, len(EVENTS)), np.int64)
@@ -72,7 +74,7 @@ class Snapshot:
         known = rows >= 0
         rows, at_ms, received_ms, values = rows[known], at_ms[known], received_ms[known], values[known]
         np.maximum.at(self.heard_ms, rows, received_ms)
-        np.maximum.at(self.measured_ms, rows, at_ms)
+        self._update_pace(rows, at_ms)
         for moments, counted in ((self.sold_ms, tickets[known]), (self.scanned_ms, scans[known])):
             some = counted > 0
             np.maximum.at(moments, rows[some], at_ms[some])
@@ -83,6 +85,20 @@ class Snapshot:
             newer = ~np.isnan(values[:, column]) & (at_ms >= self.value_at_ms[rows, column])
             self.values[rows[newer], column] = values[newer, column]
             self.value_at_ms[rows[newer], column] = at_ms[newer]
+
+    def _update_pace(self, rows: Index, at_ms: I64) -> None:
+        """Keep the two newest times of measurement of each terminal."""
+        order = np.lexsort((at_ms, rows))
+        row, at = rows[order], at_ms[order]
+        distinct = np.ones(len(row), bool)
+        distinct[1:] = (row[1:] != row[:-1]) | (at[1:] != at[:-1])
+        row, at = row[distinct], at[distinct]
+        last = np.flatnonzero(np.append(row[1:] != row[:-1], True)) if len(row) else np.zeros(0, np.intp)
+        has_second = (last > 0) & (row[last - 1] == row[last])
+        of = row[last]
+        known = np.stack([at[last], np.where(has_second, at[last - 1], 0), self.measured_ms[of], self.before_ms[of]])
+        self.measured_ms[of] = known.max(axis=0)
+        self.before_ms[of] = np.where(known < self.measured_ms[of], known, 0).max(axis=0)
 
     def update_events(self, rows: Index, *, at_ms: I64, received_ms: I64, codes: Index) -> None:
         """Take in events, in any order; `codes` indexes EVENTS. Row or code -1 is passed over."""
@@ -112,7 +128,7 @@ class Snapshot:
 
 
 _PER_TERMINAL = (
-    "heard_ms", "measured_ms", "values", "value_at_ms", "event_ms", "sold_ms", "scanned_ms", "presence", "presence_ms",
+    "heard_ms", "measured_ms", "before_ms", "values", "value_at_ms", "event_ms", "sold_ms", "scanned_ms", "presence", "presence_ms",
     "scheduled", "boundary_ms",
 )  # fmt: skip
 

@@ -25,6 +25,8 @@ class Like:
     heard: float | None = 10
     # How old the last sample was when it came.
     lag: float = 0.2
+    # From the sample before to the last one; None: only one sample was ever seen.
+    pace: float | None = 30
     presence: int = ONLINE
     presence_since: float = DAY
     scheduled: bool = True
@@ -71,6 +73,8 @@ def snapshot(*likes: Like, now_ms: int = NOW_MS, fed: float = 1) -> Snapshot:
 
     fleet.heard_ms = ms("heard")
     fleet.measured_ms = np.where(fleet.heard_ms > 0, fleet.heard_ms - np.array([round(like.lag * 1000) for like in likes]), 0)
+    paces = np.array([0 if like.pace is None else round(like.pace * 1000) for like in likes])
+    fleet.before_ms = np.where((fleet.measured_ms > 0) & (paces > 0), fleet.measured_ms - paces, 0)
     fleet.presence = np.array([like.presence for like in likes], np.int8)
     fleet.presence_ms = np.where(fleet.presence == NO_PRESENCE, 0, ms("presence_since"))
     fleet.sold_ms, fleet.scanned_ms = ms("sold"), ms("scanned")

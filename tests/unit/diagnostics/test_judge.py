@@ -122,10 +122,34 @@ NIGHT = replace(HEALTHY, scheduled=False, turned=3 * HOUR, opened=16 * HOUR, clo
             id="three hours past the usual end, a lost CLOSE does not keep the shop open",
         ),
         pytest.param(
-            replace(HEALTHY, turned=4 * MINUTE, opened=15 * HOUR, sold=15.1 * HOUR, heard=250, values_age=250),
+            replace(HEALTHY, turned=4 * MINUTE, opened=15 * HOUR, sold=15.1 * HOUR, heard=250, values_age=250, pace=300),
             State.OK,
             [],
             id="a shopkeeper late to open still owes only the reports of a closed shop",
+        ),
+        pytest.param(
+            replace(HEALTHY, opened=15 * HOUR, sold=15.1 * HOUR, heard=250, values_age=250, pace=300),
+            State.OK,
+            [],
+            id="who does not open at all today, and reports as a closed shop does, is not frozen",
+        ),
+        pytest.param(
+            replace(FROZEN, opened=None, closed=None, sold=None, pace=None),
+            State.DOWN,
+            [Reason.SILENT],
+            id="hours into its usual hours, one mute since its first report is frozen, though it never told of its opening",
+        ),
+        pytest.param(
+            replace(FROZEN, turned=12 * MINUTE, opened=None, closed=None, sold=None, pace=30, heard=200),
+            State.DOWN,
+            [Reason.SILENT],
+            id="who reported at the pace of an open shop owes such reports from then on",
+        ),
+        pytest.param(
+            replace(FROZEN, turned=12 * MINUTE, opened=None, closed=None, sold=None, pace=None, heard=200),
+            State.OK,
+            [],
+            id="shortly after the usual opening, one report says nothing of the pace",
         ),
         pytest.param(
             replace(LOST, turned=10 * MINUTE, opened=15 * HOUR, sold=15.1 * HOUR, presence_since=9 * HOUR, heard=9 * HOUR),

@@ -53,7 +53,7 @@ def test_neither_order_nor_slicing_nor_repetition_of_samples_matters(
     random.shuffle(shuffled)  # type: ignore[attr-defined]  # Hypothesis gives a random.Random
     sliced = fed(fed(Snapshot(terminals, ["B"] * 3), shuffled[:cut]), shuffled[cut:])
     sliced = fed(sliced, samples)
-    for name in ("values", "value_at_ms", "heard_ms", "measured_ms", "sold_ms", "scanned_ms"):
+    for name in ("values", "value_at_ms", "heard_ms", "measured_ms", "before_ms", "sold_ms", "scanned_ms"):
         np.testing.assert_array_equal(getattr(sliced, name), getattr(once, name), err_msg=name)
 
 
@@ -61,6 +61,13 @@ def test_a_field_not_measured_keeps_its_last_value_and_time() -> None:
     fleet = fed(Snapshot(["T00001"], ["B"]), [(0, 10, 50.0, 1.0), (0, 20, float("nan"), 0.0)])
     assert (fleet.values[0, PAPER], fleet.value_at_ms[0, PAPER]) == (50.0, 10)
     assert (fleet.measured_ms[0], fleet.heard_ms[0], fleet.sold_ms[0], fleet.scanned_ms[0]) == (20, 25, 10, 0)
+
+
+def test_the_two_newest_times_of_measurement_tell_the_pace() -> None:
+    fleet = fed(Snapshot(["T00001", "T00002", "T00003"], ["B"] * 3), [(0, 10, 1.0, 0.0), (0, 40, 1.0, 0.0), (1, 10, 1.0, 0.0)])
+    assert list(zip(fleet.before_ms.tolist(), fleet.measured_ms.tolist(), strict=True)) == [(10, 40), (0, 10), (0, 0)]
+    fed(fleet, [(0, 20, 1.0, 0.0), (1, 10, 1.0, 0.0), (1, 310, 1.0, 0.0)])
+    assert list(zip(fleet.before_ms.tolist(), fleet.measured_ms.tolist(), strict=True)) == [(20, 40), (10, 310), (0, 0)]
 
 
 def test_the_newest_event_of_each_code_stays() -> None:
