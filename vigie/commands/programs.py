@@ -31,7 +31,6 @@ def rollout() -> None:
     """Keep every terminal's target firmware and its status."""
     from firmware_rollout.reconcile import run
     from firmware_rollout.settings import RolloutSettings
-
     from fleet.settings import read
 
     run(read(RolloutSettings))
@@ -39,9 +38,8 @@ def rollout() -> None:
 
 def web() -> None:
     """Serve the console, the REST API and the call hook."""
-    from hotline.web.server import run
-
     from fleet.settings import read
     from hotline.settings import WebSettings
+    from hotline.web.server import run
 
     run(read(WebSettings))
