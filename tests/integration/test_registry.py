@@ -167,18 +167,16 @@ def test_a_terminal_runs_the_firmware_it_last_named(
 def test_the_whole_fleet_comes_in_and_back_within_its_time(conn: Conn, tmp_path: Path) -> None:
     """10,000 shops and 16,000 terminals in five seconds, checks and passwords included."""
     files = build_world(7).write_csv(tmp_path)
-    took = []
-    # What else runs on the machine may slow one attempt down, not make one faster than it is.
+    took: list[float] = []
+    # What else runs on the machine may slow one attempt down, but makes none faster than it is.
     while len(took) < 3 and min(took, default=5.0) >= 5.0:
-        with conn.transaction(force_rollback=len(took) > 0):
+        with conn.transaction(force_rollback=True):
             start = time.monotonic()
             checked = read_files(*files)
             done = bring(conn, checked.points_of_sale, checked.terminals)
             took.append(time.monotonic() - start)
-        if len(took) == 1:
             assert counts(done) == ((10_000, 0, 0, 0), (16_000, 0, 0, 0))
             assert [terminal.id for terminal in registry.all_terminals(conn)] == [row.terminal for row in checked.terminals]
-            conn.rollback()
     assert min(took) < 5.0
 
 
