@@ -13,6 +13,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from benchmarks.processes import descendants
 from fleet.broker_access import SERVICE_RULES, acl_file, hash_service_password, new_password, password_file
 from fleet.contract import ROOT
 from fleet.database import connect
@@ -50,15 +51,20 @@ class Machine:
             "VIGIE_METRICS_PORT": "0",
         }
 
+    def parts(self, ingest: int) -> dict[str, list[int]]:
+        """The processes of each part at work, by name."""
+        postgres, mosquitto = self.postgres.pid or 0, self.mosquitto.pid or 0
+        return {"ingest": [ingest], "mosquitto": [mosquitto], "postgres": [postgres, *descendants(postgres)]}
+
     def ingest_log(self) -> str:
-        """What the ingest has said so far."""
+        """What the ingest that was started last has said."""
         log = self.home / "ingest.log"
         return log.read_text() if log.exists() else ""
 
     @contextlib.contextmanager
     def ingest(self, **settings: str) -> Iterator[subprocess.Popen[bytes]]:
         """A `vigie ingest` process that is stopped at the end."""
-        with (self.home / "ingest.log").open("ab") as log:
+        with (self.home / "ingest.log").open("wb") as log:
             process = subprocess.Popen(
                 [sys.executable, "-c", _INGEST],
                 env=self.ingest_environment() | settings,
@@ -116,12 +122,6 @@ def described() -> dict[str, Any]:
         "system": platform.platform(),
         "python": platform.python_version(),
     }
-
-
-def cpu_seconds(pid: int) -> float:
-    """User and system time a process has used, its ended children left out."""
-    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
 def _cpuinfo() -> list[str]:

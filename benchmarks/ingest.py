@@ -21,8 +21,9 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks.engines import LOAD_USER, Machine, cpu_seconds, described, machine
+from benchmarks.engines import LOAD_USER, Machine, described, machine
 from benchmarks.peers import node_red
+from benchmarks.processes import cpu_s
 from benchmarks.publisher import connect as mqtt_connect
 from fleet.contract import Channel, topic
 from fleet.database import connect
@@ -40,14 +41,14 @@ console = Console(stderr=True)
 def main() -> int:
     """Run the rounds, print the table, write JSON to standard output; exit code 1 where an answer is wrong."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--messages", type=int, default=200_000, help="per run, in thousands")
+    parser.add_argument("--messages", type=int, default=200_000, help="of each run")
     parser.add_argument("--terminals", type=int, nargs="+", default=[1_000, 16_000])
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--without-rival", action="store_true", help="leave Node-RED out")
-    parser.add_argument("--quick", action="store_true", help="a look: one round of 50,000 messages, 1,000 terminals, no rival")
+    parser.add_argument("--quick", action="store_true", help="a look: one round of 100,000 messages, 1,000 terminals, no rival")
     arguments = parser.parse_args()
     if arguments.quick:
-        arguments.messages, arguments.terminals, arguments.rounds, arguments.without_rival = 50_000, [1_000], 1, True
+        arguments.messages, arguments.terminals, arguments.rounds, arguments.without_rival = 100_000, [1_000], 1, True
     rival = not arguments.without_rival and node_red.available()
     results = []
     for terminals in arguments.terminals:
@@ -86,7 +87,6 @@ def measure_limit(running: Machine, *, messages: int, terminals: int, boot: int)
 
 def measure_ours(running: Machine, *, messages: int, terminals: int, boot: int) -> float:
     """How fast `vigie ingest` commits; every sample published must be stored, and none twice."""
-    listened = running.ingest_log().count("subscribed")
     query = "SELECT coalesce(sum(messages), 0), coalesce(sum(samples), 0) FROM fleet.ingest_batch"
     with (
         publisher(running, messages=messages, terminals=terminals, boot=boot) as publish,
@@ -94,12 +94,15 @@ def measure_ours(running: Machine, *, messages: int, terminals: int, boot: int) 
         running.ingest() as process,
     ):
         before = conn.execute(query).fetchone() or (0, 0)
-        wait_for(lambda: running.ingest_log().count("subscribed") > listened)
-        used = cpu_seconds(process.pid)
+        listening(running)
+        parts = running.parts(process.pid)
+        used = {name: sum(map(cpu_s, pids)) for name, pids in parts.items()}
         publish.start()
         wait_for(lambda: (conn.execute(query).fetchone() or before)[0] - before[0] >= messages)
         rate = messages / (time.monotonic() - publish.began())
-        console.print(f"  vigie ingest used {(cpu_seconds(process.pid) - used) / messages * 1e6:.1f} µs of CPU a message")
+        for name, pids in parts.items():
+            spent_us = (sum(map(cpu_s, pids)) - used[name]) / messages * 1e6
+            console.print(f"  {name} used {spent_us:.1f} µs of a core for each message")
         after = conn.execute(query).fetchone() or before
         stored = conn.execute("SELECT count(*) FROM fleet.sample WHERE boot = %(boot)s", {"boot": boot}).fetchone()
     forget_session(running)
@@ -164,6 +167,11 @@ def publisher(running: Machine, *, messages: int, terminals: int, boot: int, rat
     finally:
         process.kill()
         process.wait()
+
+
+def listening(running: Machine) -> None:
+    """Wait until the ingest that was started last is subscribed."""
+    wait_for(lambda: "subscribed as" in running.ingest_log())
 
 
 def forget_session(running: Machine) -> None:
