@@ -87,16 +87,14 @@ def counts(conn: Connection, *, now: datetime) -> Counts:
     return Counts({state: stored.get(state, 0) for state in STATES}, ticked_at)
 
 
-def load_judgement(conn: Connection, fleet: Snapshot, *, policy: Policy, now: datetime) -> tuple[Judgement, Bool]:
-    """What was last judged of these terminals, so that a restart neither flaps nor forgets; and who has a stored row."""
+def load_judgement(conn: Connection, fleet: Snapshot, *, policy: Policy, now: datetime) -> Judgement:
+    """What was last judged of these terminals, so that a restart neither flaps nor forgets."""
     judgement = unjudged(len(fleet), policy=policy, now_ms=to_ms(now))
-    stored = np.zeros(len(fleet), bool)
     rows = conn.execute("SELECT terminal_id, state, since, reasons FROM diagnostics.health").fetchall()
     places = fleet.rows_of(np.array([row[0] for row in rows], dtype="S6"))
     for place, (_, state, since, reasons) in zip(places.tolist(), rows, strict=True):
         if place < 0:
             continue
-        stored[place] = True
         judgement.state[place] = STATE_INDEX[State(state)]
         judgement.state_since_ms[place] = to_ms(since)
         for reason in reasons:
@@ -104,14 +102,15 @@ def load_judgement(conn: Connection, fleet: Snapshot, *, policy: Policy, now: da
             judgement.reasons[place] |= 1 << column
             judgement.reason_since_ms[place, column] = to_ms(datetime.fromisoformat(reason["since"]))
             judgement.value[place, column] = np.nan if reason["value"] is None else reason["value"]
-    return judgement, stored
+    return judgement
 
 
-def save_judgement(
-    conn: Connection, fleet: Snapshot, judgement: Judgement, *, previous: Judgement, stored: Bool, now: datetime
-) -> int:
-    """Store what differs from `previous` (or is not `stored` yet), and a `health_change` for each flip; returns the flips."""
-    flipped = (judgement.state != previous.state) | (judgement.reasons != previous.reasons) | ~stored
+def save_judgement(conn: Connection, fleet: Snapshot, judgement: Judgement, *, previous: Judgement, now: datetime) -> int:
+    """Store what differs from `previous`, and a `health_change` for each flip; returns the flips.
+
+    Who was never judged differs from every judgement: unknown without a reason.
+    """
+    flipped = (judgement.state != previous.state) | (judgement.reasons != previous.reasons)
     # NaN means "no value" on both sides.
     told = (judgement.value != previous.value) & ~np.isnan(judgement.value)
     rows = np.flatnonzero(flipped | told.any(axis=1))

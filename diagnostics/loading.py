@@ -29,13 +29,12 @@ _TICKETS, _SCANS = SAMPLE_FIELDS.index("tickets"), SAMPLE_FIELDS.index("scans")
 
 
 def load_snapshot(conn: Connection, fleet: Sequence[Terminal], *, now: datetime, policy: Policy) -> Snapshot:
-    """A snapshot of these terminals from the newest rows of everything."""
+    """A snapshot of these terminals from the newest rows of what the feed brings; presence comes with each tick."""
     snapshot = Snapshot([terminal.id for terminal in fleet], [terminal.model for terminal in fleet])
     newest = now + timedelta(seconds=NEWEST_SAMPLE_S)
     _take_samples(snapshot, latest_samples(conn, since=now - LOOK_BACK, until=newest))
     _load_events(conn, snapshot, now=now)
     _load_sales(conn, snapshot, now=now, policy=policy)
-    update_presence(conn, snapshot, since=None)
     return snapshot
 
 

@@ -69,7 +69,7 @@ class Watch:
         fleet = all_terminals(conn)
         self.snapshot = load_snapshot(conn, fleet, now=now, policy=policy)
         self._hours = _usual_hours(fleet)
-        self.judgement, self._stored = load_judgement(conn, self.snapshot, policy=policy, now=now)
+        self.judgement = load_judgement(conn, self.snapshot, policy=policy, now=now)
         self._presence_at: datetime | None = None
         self._ticked_at: datetime | None = None
 
@@ -82,12 +82,11 @@ class Watch:
             scheduled, boundary_ms = self._hours.at(now)
             self.snapshot.set_opening(scheduled=scheduled, boundary_ms=boundary_ms)
             judged = judge(self.snapshot, to_ms(now), self._policy, self.judgement)
-            flips = save_judgement(self._conn, self.snapshot, judged, previous=self.judgement, stored=self._stored, now=now)
+            flips = save_judgement(self._conn, self.snapshot, judged, previous=self.judgement, now=now)
             self._move_watermark(batch_id=batch_id, now=now)
             self._conn.execute("SELECT pg_notify(%(channel)s, %(tick)s)", {"channel": CHANNEL, "tick": str(to_ms(now))})
         # Only what is committed is remembered: a tick that failed is done again from the same place.
         self.judgement, self._batch_id, self._presence_at, self._ticked_at = judged, batch_id, now, now
-        self._stored[:] = True
         self._measure(time.monotonic() - begun, samples=samples, flips=flips)
         return flips
 
@@ -108,7 +107,6 @@ class Watch:
     def _rebuild(self, fleet: list[Terminal], now: datetime) -> None:
         self.snapshot, old_rows = self.snapshot.carried_to([t.id for t in fleet], [t.model for t in fleet])
         self.judgement = rearranged(self.judgement, old_rows, policy=self._policy, now_ms=to_ms(now))
-        self._stored = (old_rows >= 0) & self._stored[old_rows] if len(self._stored) else old_rows >= 0
         self._hours = _usual_hours(fleet)
         self._presence_at = None
         forget_terminals(self._conn)

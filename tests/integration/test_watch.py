@@ -41,8 +41,8 @@ def ingest_all(conn: Conn, terminals: list[str], at: datetime, **fields: Any) ->
         ingest(conn, [Said(terminal, at, **fields) for terminal in terminals], received_at=at + timedelta(milliseconds=100))
 
 
-def new_watch(conn: Conn, now: datetime = NOW) -> Watch:
-    return Watch(conn, now=now, policy=Policy(), metrics=Metrics(CollectorRegistry()))
+def new_watch(conn: Conn, now: datetime = NOW, into: CollectorRegistry | None = None) -> Watch:
+    return Watch(conn, now=now, policy=Policy(), metrics=Metrics(into or CollectorRegistry()))
 
 
 def ids_of(conn: Conn) -> list[str]:
@@ -93,6 +93,25 @@ def test_only_changed_rows_are_written_and_each_flip_once(db: Conn) -> None:
     after = {row[0]: row[1] for row in db.execute("SELECT terminal_id, xmin::text FROM diagnostics.health")}
     assert {terminal for terminal in after if after[terminal] != before[terminal]} == {"T00003"}
     assert flips(db) == [(terminal, "ok", []) for terminal in ids_of(db)] + [("T00003", "down", ["silent"])]
+
+
+def test_a_value_that_moved_is_stored_without_a_flip_and_keeps_its_since_over_a_restart(db: Conn) -> None:
+    ingest_all(db, ["T00001"], NOW - timedelta(seconds=5), paper_pct=2.9)
+    new_watch(db).tick(NOW)
+    history = flips(db)
+    ingest_all(db, ["T00001"], NOW + timedelta(seconds=25), paper_pct=1.1)
+    now = NOW + 3 * TICK
+    new_watch(db, now).tick(now)
+    (reason,) = health_of(db, ["T00001"], now=now)["T00001"].reasons
+    assert (reason.code, reason.value, reason.since) == (Reason.PAPER_LOW, 1.1, NOW)
+    assert [flip for flip in flips(db) if flip[0] == "T00001"] == [flip for flip in history if flip[0] == "T00001"]
+
+
+def test_every_sample_is_read_once(db: Conn) -> None:
+    into = CollectorRegistry()
+    watch = new_watch(db, into=into)
+    live(db, watch, since=NOW, ticks=9)
+    assert into.get_sample_value("vigie_watch_samples_total") == 18
 
 
 def test_a_reading_is_stored_with_its_value(db: Conn) -> None:

@@ -146,6 +146,12 @@ NIGHT = replace(HEALTHY, scheduled=False, turned=3 * HOUR, opened=16 * HOUR, clo
             id="who reported at the pace of an open shop owes such reports from then on",
         ),
         pytest.param(
+            replace(FROZEN, turned=12 * MINUTE, opened=11 * MINUTE, closed=15 * HOUR, sold=None, pace=None, heard=200),
+            State.DOWN,
+            [Reason.SILENT],
+            id="who told of its opening owes reports at once",
+        ),
+        pytest.param(
             replace(FROZEN, turned=12 * MINUTE, opened=None, closed=None, sold=None, pace=None, heard=200),
             State.OK,
             [],
