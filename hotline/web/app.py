@@ -72,7 +72,7 @@ def create_app(settings: WebSettings, *, clock: Clock) -> FastAPI:
         app.include_router(module.router)
     app.mount("/static", StaticFiles(directory=str(STATIC)), name="static")
     _answer_errors(app)
-    app.add_middleware(Envelope, metrics=metrics, secure=settings.secure)
+    app.add_middleware(Envelope, metrics=metrics, secure=settings.secure, largest_body_bytes=LARGEST_BODY_BYTES)
     return app
 
 

@@ -4,10 +4,11 @@ import time
 from collections.abc import Mapping
 from typing import Any, Final
 
-from starlette.datastructures import MutableHeaders
+from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from hotline.web.metrics import WebMetrics
+from hotline.web.problems import problem_response
 
 # Everything comes from ourselves; nothing inline, so that text which slips into a page cannot run.
 CONTENT_SECURITY_POLICY: Final = (
@@ -29,8 +30,9 @@ _KEPT_FOR_GOOD: Final = "public, max-age=31536000, immutable"
 class Envelope:
     """The outermost layer of the web program; plain ASGI, since a wrapped response would hold event streams back."""
 
-    def __init__(self, app: ASGIApp, *, metrics: WebMetrics, secure: bool) -> None:
+    def __init__(self, app: ASGIApp, *, metrics: WebMetrics, secure: bool, largest_body_bytes: int) -> None:
         self._app = app
+        self._largest_body_bytes = largest_body_bytes
         self._metrics = metrics
         self._headers = {**HEADERS, **({"Strict-Transport-Security": HSTS} if secure else {})}
 
@@ -53,7 +55,12 @@ class Envelope:
             await send(message)
 
         try:
-            await self._app(scope, receive, send_with_headers)
+            # A body of unknown length is cut by the framework when it grows too large.
+            if _declared_length(scope) > self._largest_body_bytes:
+                too_large = problem_response(413, f"the body is longer than {self._largest_body_bytes} bytes")
+                await too_large(scope, receive, send_with_headers)
+            else:
+                await self._app(scope, receive, send_with_headers)
         finally:
             # The route's path, never the address: that may hold a token.
             route = path_of(scope)
@@ -65,6 +72,11 @@ def path_of(scope: Mapping[str, Any]) -> str:
     """The path of the route that took the request, with its parameters' names; `none` where none did."""
     path = getattr(scope.get("route"), "path", None)
     return str(path) if path else "none"
+
+
+def _declared_length(scope: Scope) -> int:
+    value = Headers(scope=scope).get("Content-Length", "")
+    return int(value) if value.isascii() and value.isdigit() else 0
 
 
 def _caching(scope: Scope) -> str:

@@ -13,6 +13,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import partial
+from typing import Any
 
 import psycopg
 from anyio import CapacityLimiter, to_thread
@@ -32,7 +33,8 @@ THREADS = 4
 # A screen that has not read this many messages is cut; its browser comes back and is told the state anew.
 MOST_UNREAD = 200
 _FIRST_WAIT_S, _LONGEST_WAIT_S = 0.2, 10.0
-_ASK_EVERY_S = 5.0
+# A server that went without a word is noticed by the socket within half a minute.
+_KEEPALIVE: dict[str, Any] = {"keepalives_idle": 10, "keepalives_interval": 5, "keepalives_count": 3, "connect_timeout": 10}
 # Versions of so many calls are remembered, so that a replay read before a change does not undo it.
 _MOST_VERSIONS = 5_000
 
@@ -163,16 +165,15 @@ class Hub:
             self._screens.discard(screen)
 
     async def _listen(self) -> None:
-        connection = await psycopg.AsyncConnection.connect(self._url, autocommit=True, application_name="vigie web calls")
+        connection = await psycopg.AsyncConnection.connect(
+            self._url, autocommit=True, application_name="vigie web calls", **_KEEPALIVE
+        )
         async with connection:
-            connection.add_notify_handler(lambda notice: self._change(int(notice.payload)))
             await connection.execute(f"LISTEN {CHANNEL}")
+            # What is told from here on waits in the connection until it is read below.
             await self._replay(list(self._screens))
-            while True:
-                # The handler does the work; a question now and then shows a server that went without a word.
-                async for _notice in connection.notifies(timeout=_ASK_EVERY_S):
-                    pass
-                await connection.execute("SELECT 1")
+            async for notice in connection.notifies():
+                self._change(int(notice.payload))
 
     def _change(self, call: int) -> None:
         """Have the call read and shown; a change during that has it done once more, after."""
