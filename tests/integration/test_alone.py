@@ -1,23 +1,15 @@
 """One process at a time does a program's work: the lead, its loss, and the pause after a fault."""
 
 import threading
-import time
-from collections.abc import Callable
 
 import psycopg
 import pytest
 
 from fleet.alone import FIRST_PAUSE_S, LONGEST_PAUSE_S, pause_s, run_alone
 from fleet.database import Connection
+from tests.integration.ingest_house import wait_for
 
 LOCK = 42
-
-
-def wait_for(condition: Callable[[], bool], *, seconds: float = 20) -> None:
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline, "the condition did not come true in time"
-        time.sleep(0.02)
 
 
 class Instance:

@@ -1,7 +1,6 @@
 """The watch on a real database: what it reads, stores once, and survives."""
 
 import threading
-import time
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -19,6 +18,7 @@ from diagnostics.watch import CHANNEL, LostLeadError, Metrics, Watch, run
 from fleet.registry import all_terminals
 from fleet.scope import ScopeError
 from fleet.settings import read
+from tests.integration.ingest_house import wait_for
 from tests.integration.small_fleet import Conn, Said, add_shops, ingest, set_presence
 
 # Eleven in Paris on a Monday: every shop is open.
@@ -219,13 +219,6 @@ def test_a_changed_registry_is_taken_up(db: Conn) -> None:
 
 def settings_for(url: str) -> WatchSettings:
     return read(WatchSettings, database_url=url, watch_tick_s=0.2)
-
-
-def wait_for(condition: Callable[[], bool], *, seconds: float = 20) -> None:
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline, "the condition did not come true in time"
-        time.sleep(0.02)
 
 
 class Running:
