@@ -1,7 +1,7 @@
 """Every benchmark in turn, each with its own table, then which held: `make bench`, or `python -m benchmarks [NAME …]`.
 
-Each is a program of its own (`python -m benchmarks.NAME --help`) that ends with 1 where an answer was wrong or a bound was missed. What they
-write to standard output is kept in the folder given by `--results`.
+Each is a program of its own (`python -m benchmarks.NAME --help`) that ends with 1 where an answer was wrong or a bound was
+missed. What they write to standard output is kept in the folder given by `--results`.
 """
 
 import argparse
