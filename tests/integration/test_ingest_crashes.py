@@ -91,6 +91,7 @@ def test_killed_database_loses_nothing(own_postgres: EmbeddedPostgres, broker: B
         elif own_postgres.pid is not None:
             psycopg.connect(own_postgres.url, autocommit=True).execute("CHECKPOINT").connection.close()
             subprocess.run(["kill", "-9", str(own_postgres.pid)], check=True)
+            wait_for(lambda: not own_postgres.alive(), what="the database to end")
         wait_for(lambda: starts(own_postgres), what="the database to come back")
 
     with ingest(own_postgres.url, broker, ingest_batch=100):
