@@ -134,7 +134,11 @@ class Terminal:
         self._client.reconnect_delay_set(1, 1)
         ready = threading.Event()
         self._client.on_subscribe = lambda *_: ready.set()
-        self._client.on_connect = lambda *_: self._client.subscribe(topic(name, Channel.ACK))
+
+        def subscribe(*_: object) -> None:
+            self._client.subscribe(topic(name, Channel.ACK))
+
+        self._client.on_connect = subscribe
         properties = Properties(PacketTypes.CONNECT)  # type: ignore[no-untyped-call]  # paho leaves it unannotated
         self._client.connect(broker.host, broker.port, properties=properties)
         self._client.loop_start()
