@@ -18,7 +18,6 @@ from fleet.database import open_pool
 from hotline.settings import WebSettings
 from hotline.web import console, console_incidents, cti_hook, operations, rest_calls, rest_incidents, rest_registry, sign_in, stream
 from hotline.web.context import Web
-from hotline.web.envelope import Envelope
 from hotline.web.guards import ForbiddenError, SignInNeededError
 from hotline.web.hub import Hub
 from hotline.web.layout import error_page
@@ -72,7 +71,6 @@ def create_app(settings: WebSettings, *, clock: Clock) -> FastAPI:
         app.include_router(module.router)
     app.mount("/static", StaticFiles(directory=str(STATIC)), name="static")
     _answer_errors(app)
-    app.add_middleware(Envelope, metrics=metrics, secure=settings.secure, largest_body_bytes=LARGEST_BODY_BYTES)
     return app
 
 

@@ -7,7 +7,9 @@ import uvicorn
 
 from fleet.clock import system_clock
 from hotline.settings import WebSettings
-from hotline.web.app import create_app
+from hotline.web.app import LARGEST_BODY_BYTES, create_app
+from hotline.web.context import Web
+from hotline.web.envelope import Envelope
 from hotline.web.hub import Hub
 
 log = logging.getLogger(__name__)
@@ -37,8 +39,10 @@ class Server(uvicorn.Server):
 def build(settings: WebSettings) -> Server:
     """The server, ready to run."""
     app = create_app(settings, clock=system_clock(settings.clock_offset_s))
+    web: Web = app.state.web
     config = uvicorn.Config(
-        app,
+        # Outermost, so that the framework's own refusals are dressed as well.
+        Envelope(app, metrics=web.metrics, secure=settings.secure, largest_body_bytes=LARGEST_BODY_BYTES),
         host=settings.web_host,
         port=settings.web_port,
         ssl_certfile=settings.web_certificate_file or None,
@@ -49,7 +53,7 @@ def build(settings: WebSettings) -> Server:
         log_config=None,
         ws="none",
     )
-    return Server(config, app.state.web.hub)
+    return Server(config, web.hub)
 
 
 def run(settings: WebSettings) -> None:
