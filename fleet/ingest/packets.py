@@ -4,12 +4,15 @@ Pure: bytes in, parts out. Only PUBLISH is taken apart; every other packet is ha
 """
 
 from dataclasses import dataclass, field
+from struct import Struct
 
 # Fixed header of a PUBLISH: type 3 in the high half, then DUP, QoS (two bits), RETAIN.
 _PUBLISH = 0x30
 _QOS_BITS = 0x06
 _QOS_1 = 0x02
 _PUBACK_HEADER = b"\x40\x02"
+# First byte, remaining length of two bytes, length of the topic.
+_USUAL_HEAD = Struct(">BBBH")
 
 
 class MalformedStreamError(Exception):
@@ -55,43 +58,49 @@ def cut(data: bytes) -> tuple[Arrivals, list[OtherPacket], bytes]:
     arrivals = Arrivals()
     add_topic, add_payload, add_id = arrivals.topics.append, arrivals.payloads.append, arrivals.packet_ids.append
     others: list[OtherPacket] = []
+    head = _USUAL_HEAD.unpack_from
     at, end = 0, len(data)
     while end - at >= 2:
-        first = data[at]
-        length = data[at + 1]
-        body = at + 2
-        if length >= 128:
-            # Two bytes is the usual length: spelt out, because a call would cost as much as the rest of the turn.
-            if end > body and (high := data[body]) < 128:
-                length += (high << 7) - 128
-                body += 1
-            else:
-                length, body = _remaining_length(data, at + 1)
-                if body == 0:
-                    break
-        after = body + length
-        if after > end:
+        # What nearly every packet is: a first delivery at QoS 1, a length of two bytes, no properties.
+        if end - at >= _USUAL_HEAD.size:
+            first, low, high, name_bytes = head(data, at)
+            name_at = at + 5
+            after = at + 3 + low + (high << 7) - 128
+            name_end = name_at + name_bytes
+            content = name_end + 2
+            if first == _PUBLISH | _QOS_1 and low >= 128 > high and content < after <= end and data[content] == 0:
+                add_topic(data[name_at:name_end])
+                add_id(data[name_end:content])
+                add_payload(data[content + 1 : after])
+                at = after
+                continue
+        after = _cut_one(data, at, arrivals, others)
+        if after == 0:
             break
-        if first & 0xF0 != _PUBLISH:
-            others.append(OtherPacket(first, data[body:after], len(arrivals)))
-            at = after
-            continue
-        name_end = body + 2 + (data[body] << 8) + data[body + 1] if length >= 2 else after
-        # QoS 2 is never granted to us: the subscription asks for 1.
-        qos = first & _QOS_BITS
-        content = name_end + 2 if qos == _QOS_1 else name_end
-        if content >= after or qos > _QOS_1:
-            raise MalformedStreamError(f"PUBLISH of {length} bytes with header {first:#x}")
-        properties = data[content]
-        if properties == 0:
-            content += 1
-        else:
-            content = _skip_properties(data, content, after)
-        add_topic(data[body + 2 : name_end])
-        add_id(data[name_end : name_end + 2] if qos else b"")
-        add_payload(data[content:after])
         at = after
     return arrivals, others, data[at:]
+
+
+def _cut_one(data: bytes, at: int, arrivals: Arrivals, others: list[OtherPacket]) -> int:
+    """Take any packet; returns the position after it, 0 where it is not complete."""
+    first = data[at]
+    length, body = _variable_int_at(data, at + 1)
+    after = body + length
+    if body == 0 or after > len(data):
+        return 0
+    if first & 0xF0 != _PUBLISH:
+        others.append(OtherPacket(first, data[body:after], len(arrivals)))
+        return after
+    name_end = body + 2 + (data[body] << 8) + data[body + 1] if length >= 2 else after
+    # QoS 2 is never granted to us: the subscription asks for 1.
+    qos = first & _QOS_BITS
+    content = name_end + 2 if qos == _QOS_1 else name_end
+    if content >= after or qos > _QOS_1:
+        raise MalformedStreamError(f"PUBLISH of {length} bytes with header {first:#x}")
+    arrivals.topics.append(data[body + 2 : name_end])
+    arrivals.packet_ids.append(data[name_end : name_end + 2] if qos else b"")
+    arrivals.payloads.append(data[_skip_properties(data, content, after) : after])
+    return after
 
 
 def pubacks(packet_ids: list[bytes]) -> bytes:
@@ -116,7 +125,7 @@ def variable_int(value: int) -> bytes:
     return bytes(out)
 
 
-def _remaining_length(data: bytes, at: int) -> tuple[int, int]:
+def _variable_int_at(data: bytes, at: int) -> tuple[int, int]:
     """The variable byte integer at `at` and the position after it; position 0 where the bytes end too early."""
     value = 0
     for count, byte in enumerate(data[at : at + 4]):
@@ -124,12 +133,12 @@ def _remaining_length(data: bytes, at: int) -> tuple[int, int]:
         if byte < 128:
             return value, at + count + 1
     if len(data) - at >= 4:
-        raise MalformedStreamError("remaining length of more than four bytes")
+        raise MalformedStreamError("a length of more than four bytes")
     return 0, 0
 
 
 def _skip_properties(data: bytes, at: int, after: int) -> int:
-    length, content = _remaining_length(data[:after], at)
+    length, content = _variable_int_at(data[:after], at)
     if content == 0 or content + length > after:
         raise MalformedStreamError("properties longer than their packet")
     return content + length
