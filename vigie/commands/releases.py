@@ -93,14 +93,13 @@ def list_campaigns() -> None:
     from rich.console import Console
     from rich.table import Table
 
-    from firmware_rollout.assignment import State
     from firmware_rollout.campaigns import list_campaigns as find
 
     with transaction("releases") as (conn, _):
         found = find(conn)
-    table = Table("campaign", "release", "target", "created", *State)
+    table = Table("campaign", "release", "target", "created", "terminals")
     for one in found:
-        table.add_row(one.name, one.release, _scope(one.target), _when(one.created_at), *_counts(one.states))
+        table.add_row(one.name, one.release, _scope(one.target), _when(one.created_at), _counts(one.states))
     Console().print(table)
 
 
@@ -117,7 +116,6 @@ def _show(conn: "Connection", campaign: "Campaign") -> None:
     from rich.console import Console
     from rich.table import Table
 
-    from firmware_rollout.assignment import State
     from firmware_rollout.campaigns import progress, reasons
 
     console = Console()
@@ -128,18 +126,19 @@ def _show(conn: "Connection", campaign: "Campaign") -> None:
         markup=False,
         highlight=False,
     )
-    table = Table("wave", "planned for", "shops reached", *State)
+    table = Table("wave", "planned for", "shops reached", "terminals")
     for wave in progress(conn, campaign.id):
-        table.add_row(str(wave.number), _when(wave.planned_at), f"{wave.share_pct:g} %", *_counts(wave.states))
+        table.add_row(str(wave.number), _when(wave.planned_at), f"{wave.share_pct:g} %", _counts(wave.states))
     console.print(table)
     for state, why, count, last in reasons(conn, campaign.id):
         console.print(f"{count:,} became {state}: {why.replace('_', ' ')}, last {_when(last)}", markup=False, highlight=False)
 
 
-def _counts(states: "Mapping[State, int]") -> list[str]:
+def _counts(states: "Mapping[State, int]") -> str:
+    """The states that occur, in the order of a terminal's way through a campaign."""
     from firmware_rollout.assignment import State
 
-    return [f"{states.get(state, 0):,}" for state in State]
+    return ", ".join(f"{states[state]:,} {state.replace('_', ' ')}" for state in State if state in states)
 
 
 def _scope(scope: Mapping[str, str]) -> str:
