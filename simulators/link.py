@@ -202,10 +202,16 @@ class Link:
         if taken < len(packet):
             self._out = bytearray(packet[taken:])
 
+    def gather(self) -> None:
+        """Keep what is sent from now on until `flush`: one system call, and one turn of the broker, for several packets."""
+        if self._out is None:
+            self._out = bytearray()
+
     def flush(self) -> None:
         """Send what was kept."""
         if self._out is not None:
-            del self._out[: self._push(self._out)]
+            if self._out:
+                del self._out[: self._push(self._out)]
             if not self._out:
                 self._out = None
 

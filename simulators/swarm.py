@@ -309,8 +309,10 @@ class Swarm:
         device.attempts = 0
         self.online += 1
         self.totals.connections += 1
+        device.link.gather()
         device.greet(at_ms=self._now_ms(), now=now)
-        self._send(index, device.journal.unsent, now)
+        self._count(device, device.journal.unsent(), now)
+        device.link.flush()
 
     # What goes
 
@@ -322,15 +324,20 @@ class Swarm:
         if not batches:
             return
         try:
-            self.totals.messages += device.send(batches, now=now)
+            sent = self._count(device, batches, now)
         except LinkLostError as error:
             self._drop(index, str(error))
             return
-        entries = sum(batch.entries for batch in batches)
-        self.totals.entries += entries
-        self.totals.entries_again += entries if again else 0
+        self.totals.entries_again += sent if again else 0
         if device.link.wants_to_write:
             self._watch(device.link, select.EPOLLIN | select.EPOLLOUT)
+
+    def _count(self, device: Device, batches: list[Batch], now: float) -> int:
+        """Send batches and count them; returns the number of entries."""
+        self.totals.messages += device.send(batches, now=now)
+        entries = sum(batch.entries for batch in batches)
+        self.totals.entries += entries
+        return entries
 
     def _send_delayed(self, now: float) -> None:
         while self._delayed and self._delayed[0][0] <= now:
