@@ -1,4 +1,4 @@
-"""Keeps the fleet's tables in order beside the ingest: roll-up every few seconds, retention every few hours.
+"""Keeps the fleet's tables in order beside the ingest: roll-up every few seconds, closed hours sorted, retention now and then.
 
 Each `vigie ingest` runs this as a thread with its own connection; one of them works at a time, and another takes over
 when it ends.
@@ -9,7 +9,7 @@ import threading
 import time
 from collections.abc import Callable
 
-from fleet import retention, rollup
+from fleet import chunk_order, retention, rollup
 from fleet.alone import run_alone
 from fleet.clock import Clock
 from fleet.database import Connection
@@ -68,6 +68,8 @@ class Maintenance:
         forget_at = time.monotonic()
         while not self._stop.is_set():
             self._roll_up_due(conn)
+            # One chunk between two roll-ups: the roll-up is awaited, the order is not.
+            chunk_order.step(conn, now=self._clock())
             if time.monotonic() >= forget_at:
                 with conn.transaction():
                     gone = retention.forget(conn, settings=self._settings, now=self._clock())

@@ -25,7 +25,7 @@ BUCKET = timedelta(minutes=5)
 # After its end a bucket waits a little, so that the last samples of ordinary terminals do not each come late.
 GRACE = timedelta(seconds=45)
 # Single late marks are taken window by window: the chunk interval of fleet.sample, so that each statement opens one chunk.
-WINDOW = timedelta(hours=6)
+WINDOW = timedelta(hours=1)
 # From so many late terminals on, reading a bucket whole costs less than looking each up.
 WHOLE_FROM = 2_000
 # Clocks of terminals may run ahead by NEWEST_SAMPLE_S at most (else: dead letter), so no sample is received longer

@@ -45,7 +45,7 @@ CREATE TABLE fleet.sample (
     signal_dbm   real, print_errors real, paper_pct real, head_c      real, scans    real, scan_errors real,
     cpu_pct      real, mem_mb       real, disk_mb   real, board_c     real, clock_ms real, uptime_s real
 );
-DO $$ BEGIN PERFORM create_hypertable('fleet.sample', 'at', chunk_time_interval => interval '6 hours', create_default_indexes => false); END $$;
+DO $$ BEGIN PERFORM create_hypertable('fleet.sample', 'at', chunk_time_interval => interval '1 hour', create_default_indexes => false); END $$;
 CREATE UNIQUE INDEX sample_key ON fleet.sample (terminal_id, at, boot, seq);
 -- Rows lie in the order of their receipt, so a block-range index finds the new ones at almost no cost.
 CREATE INDEX sample_received ON fleet.sample USING brin (received_at) WITH (pages_per_range = 32, autosummarize = on);
