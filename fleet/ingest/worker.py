@@ -27,6 +27,9 @@ log = logging.getLogger(__name__)
 
 # After an outage terminals send up to 500 samples a message: a batch is bounded by size as well.
 _BATCH_BYTES = 4 << 20
+# Waiting makes a batch cheaper by making it larger. One of so many gains no more by it, so a pause ends it.
+_BURST = 500
+_BURST_PAUSE_S = 0.03
 # How long to listen before looking at the other duties.
 _IDLE_S = 0.1
 # The collector looks at every so many new containers; a batch makes thousands, and none in a cycle.
@@ -111,7 +114,7 @@ class Worker:
             self._tell_terminals()
 
     def _gather(self) -> _Batch:
-        """Wait a little for a first message, then up to the linger for a full batch."""
+        """Wait a little for a first message, then up to the linger for a full batch, or less once a burst has ended."""
         batch = _Batch()
         delivery = self._receiver.take(_IDLE_S)
         until = time.monotonic() + self._settings.ingest_linger_ms / 1000
@@ -119,7 +122,10 @@ class Worker:
             batch.add(delivery)
             if len(batch.arrivals) >= self._settings.ingest_batch or batch.bytes >= _BATCH_BYTES:
                 break
-            delivery = self._receiver.take(until - time.monotonic())
+            patience_s = until - time.monotonic()
+            if len(batch.arrivals) >= _BURST:
+                patience_s = min(patience_s, _BURST_PAUSE_S)
+            delivery = self._receiver.take(patience_s)
         return batch
 
     def _take(self, batch: _Batch) -> None:
