@@ -172,7 +172,7 @@ def report(latencies: Sequence[float], *, rings: int, missing: Sequence[str], em
     cuts = statistics.quantiles(latencies, n=100) if len(latencies) > 1 else [float("nan")] * 99
     p50, p95, p99 = cuts[49], cuts[94], cuts[98]
     table = Table(title="call hook to visible pop")
-    for column in ("rings", "missing", "without terminals", "p50 ms", "p95 ms", "p99 ms", "largest ms", "bound ms"):
+    for column in ("rings", "missing", "empty", "p50 ms", "p95 ms", "p99 ms", "largest ms", "bound ms"):
         table.add_column(column, justify="right")
     figures = [f"{value:.0f}" for value in (p50, p95, p99, max(latencies, default=float("nan")), BOUND_P95_MS)]
     table.add_row(str(rings), str(len(missing)), str(len(empty)), *figures)

@@ -2,6 +2,7 @@ from datetime import UTC, datetime, timedelta
 
 import psycopg
 import pytest
+from typer.testing import CliRunner
 
 from hotline.accounts import (
     AccountError,
@@ -17,6 +18,7 @@ from hotline.accounts import (
 )
 from hotline.roles import Role
 from hotline.sessions import GUESS_WINDOW, GUESSES_PER_ADDRESS, GUESSES_PER_LOGIN, Refusal, find_session, sign_in, sign_out
+from vigie.cli import app
 
 NOW = datetime(2026, 11, 23, 9, 0, tzinfo=UTC)
 HOURS = timedelta(hours=10)
@@ -112,3 +114,36 @@ def test_a_token_opens_only_what_it_was_made_for(conn: psycopg.Connection) -> No
     assert [entry.name for entry in tokens(conn)] == ["pbx"]
     remove_token(conn, name="pbx")
     assert find_token(conn, token=token, purpose="cti") is None
+
+
+def test_the_command_line_makes_accounts_and_tokens_and_shows_secrets_once(
+    database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("VIGIE_DATABASE_URL", database_url)
+
+    def vigie(*arguments: str) -> str:
+        result = CliRunner().invoke(app, list(arguments), catch_exceptions=False, env={"COLUMNS": "160"})
+        assert result.exit_code == 0, result.output
+        return result.output
+
+    password = vigie("agent", "add", "Alice", "--name", "Alice Martin", "--role", "level1").rsplit(maxsplit=1)[-1]
+    token = vigie("token", "add", "pbx", "--purpose", "cti").rsplit(maxsplit=1)[-1]
+    with psycopg.connect(database_url) as conn:
+        assert check_password(conn, login="alice", password=password)
+        assert find_token(conn, token=token, purpose="cti")
+    renewed = vigie("agent", "password", "alice").rsplit(maxsplit=1)[-1]
+    assert renewed != password
+    vigie("agent", "disable", "alice")
+    listed = vigie("agent", "list") + vigie("token", "list")
+    assert "Alice Martin" in listed
+    assert password not in listed
+    assert token not in listed
+    with psycopg.connect(database_url) as conn:
+        assert check_password(conn, login="alice", password=renewed) is None
+    vigie("agent", "disable", "alice", "--undo")
+    vigie("token", "remove", "pbx")
+    with psycopg.connect(database_url) as conn:
+        assert check_password(conn, login="alice", password=renewed)
+        assert find_token(conn, token=token, purpose="cti") is None
+    with pytest.raises(AccountError, match="taken"):
+        vigie("agent", "add", "alice", "--name", "Another", "--role", "level1")
