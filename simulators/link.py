@@ -71,7 +71,7 @@ class Link:
 
     __slots__ = (
         "_inflight", "_next_id", "_out", "_owed_since", "_pinged", "_rest", "_sock", "_waiting", "_window",
-        "fd", "last_sent", "phase", "since", "watched",
+        "fd", "last_sent", "phase", "ping_after_s", "since", "watched",
     )  # fmt: skip
 
     def __init__(self) -> None:
@@ -80,6 +80,7 @@ class Link:
         self.phase = Phase.CLOSED
         self.since = 0.0  # when this phase began
         self.last_sent = 0.0
+        self.ping_after_s = 0  # silence after which a sign of life is due
         self.watched = 0  # what the swarm's epoll waits for
         self._reset()
 

@@ -70,6 +70,8 @@ class RichScreen:
             "sent again": f"{totals.entries_again:,}",
             "lost": f"{totals.lost:,}",
         }
+        if swarm.failures and swarm.online < len(swarm.devices) / 2:
+            rows["trouble"] = swarm.failures.most_common(1)[0][0]
         if ring is not None:
             rows["calls"] = f"{ring.posted['newCall']:,} ({ring.ongoing} now, {ring.posted['failed']} failed)"
         self._put(rows)

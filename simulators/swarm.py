@@ -29,10 +29,9 @@ OPENING = 80
 OPENING_TIMEOUT_S = 20.0
 # What stays unacknowledged is sent again after this time, or at most twice this time: a round of the journals.
 RESEND_S = 30
-# Every so many turns of the wheel are a round. A sign of life comes at the latest PING_AFTER_S and one turn after the last packet.
+# Every so many turns of the wheel are a round. A sign of life comes 5 s before the keepalive ends at the latest, a turn included.
 TURNS_PER_ROUND = 2
 LONGEST_TURN_S = 15
-PING_AFTER_S = KEEPALIVE_S - LONGEST_TURN_S - 5
 ANSWER_TIMEOUT_S = 30.0
 # Back-off after a failure: doubling between these bounds, each drawn at random up to the bound (full jitter).
 FIRST_BACKOFF_S, LONGEST_BACKOFF_S = 1.0, 15.0
@@ -306,6 +305,8 @@ class Swarm:
             raise LinkLostError(f"the broker refused (0x{connack.reason:02x})")
         self._opening.discard(index)
         device.link.accepted(connack, now=now)
+        # A broker may ask for signs of life more often than the terminal offered (3.2.2.3.14); its wish counts.
+        device.link.ping_after_s = max(0, min(KEEPALIVE_S, connack.keepalive_s or KEEPALIVE_S) - LONGEST_TURN_S - 5)
         device.attempts = 0
         self.online += 1
         self.totals.connections += 1
@@ -367,7 +368,7 @@ class Swarm:
                 return
             if (self._slot // self._wheel_s + index) % self._turns == 0:
                 self._send(index, device.journal.overdue, now, again=True)
-            if link.phase is Phase.ONLINE and now - link.last_sent > PING_AFTER_S:
+            if link.phase is Phase.ONLINE and now - link.last_sent > link.ping_after_s:
                 try:
                     link.ping(now=now)
                 except LinkLostError as error:

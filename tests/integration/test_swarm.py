@@ -189,6 +189,21 @@ def test_a_wrong_password_is_refused_and_tried_again_later(broker: Broker, swarm
     assert all("0x87" in why or "0x86" in why for why in swarm.failures), swarm.failures
 
 
+def test_a_closed_shops_terminal_shows_signs_of_life(swarm: Swarm, keeper: Keeper) -> None:
+    all_online(swarm)
+    pump_until(swarm.pump, lambda: keeper.online() == set(IDS), timeout_s=10)
+    assert {device.link.ping_after_s for device in swarm.devices} == {20}
+    before = {device.identity.id: device.link.last_sent for device in swarm.devices}
+    for device in swarm.devices:
+        device.link.ping_after_s = 0
+    pump_until(
+        swarm.pump, lambda: all(device.link.last_sent > before[device.identity.id] for device in swarm.devices), timeout_s=15
+    )
+    # The broker answered each of them.
+    pump_until(swarm.pump, lambda: not any(device.link.owed_for(time.monotonic()) for device in swarm.devices), timeout_s=10)
+    assert swarm.totals.lost == 0
+
+
 def test_tls_is_spoken_where_the_address_says_so(engines: Layout, engine_home: Path) -> None:
     certificates = make_certificates(engine_home / "swarm-certificates")
     home = Path(tempfile.mkdtemp(dir=engine_home))
