@@ -56,15 +56,14 @@ def main() -> int:
     parser.add_argument("--ticks", type=int, default=TICKS, help="at least 15: silence takes two minutes")
     arguments = parser.parse_args()
     good = True
-    table = Table(title=f"one tick of the watch (bound: p99 ≤ {BOUND_MS:g} ms at {BOUND_SIZE:,} terminals)")
+    shown = ("terminals", "tick_p50_ms", "tick_p99_ms", "tick_cpu_ms", "start_ms", "answers")
+    bound = f"one tick of the watch (bound: p99 ≤ {BOUND_MS:g} ms at {BOUND_SIZE:,} terminals)"
+    table = Table(*(name.replace("_", " ") for name in shown), title=bound)
     for terminals in arguments.terminals:
         result = measure(terminals, ticks=arguments.ticks)
         print(json.dumps(result), flush=True)
         good = good and result["answers"] == "right" and (terminals > BOUND_SIZE or result["tick_p99_ms"] <= BOUND_MS)
-        if not table.columns:
-            for name in result:
-                table.add_column(name.replace("_", " "))
-        table.add_row(*map(str, result.values()))
+        table.add_row(*(str(result[name]) for name in shown))
     Console(stderr=True).print(table)
     return 0 if good else 1
 
