@@ -15,7 +15,8 @@ from rich.text import Text
 
 from vigie.up.supervisor import State, Watched
 
-REFRESH_PER_S = 4
+# A screen that is drawn oftener costs more than the programs it shows.
+REFRESH_PER_S = 2
 # How often a log is told what the fleet does.
 FIGURES_EVERY_S = 30.0
 COLOURS = {State.RUNNING: "green", State.WAITING: "bold yellow", State.STOPPING: "cyan", State.STOPPED: "dim"}
@@ -81,6 +82,7 @@ class LiveScreen:
     def __init__(self, console: Console) -> None:
         self._console = console
         self._live = Live(console=console, refresh_per_second=REFRESH_PER_S, transient=False)
+        self._next_drawing = 0.0
         self._before: dict[int, tuple[float, float]] = {}
         self._cpu: dict[int, float] = {}
 
@@ -91,6 +93,9 @@ class LiveScreen:
     def show(self, watched: Sequence[Watched], facts: Sequence[str], figures: str = "") -> None:
         """Draw the table anew."""
         now = time.monotonic()
+        if now < self._next_drawing and all(entry.state is State.RUNNING for entry in watched):
+            return
+        self._next_drawing = now + 1 / REFRESH_PER_S
         table = Table(expand=False, pad_edge=False, box=None)
         for column, justify in (("part", "left"), ("state", "left"), ("for", "right"), ("pid", "right")):
             table.add_column(column, justify="right" if justify == "right" else "left")
