@@ -108,6 +108,28 @@ def test_a_hidden_tab_and_a_reloaded_one_miss_nothing(web: RunningWeb, open_cons
     alice.expect_calls("Le Bar du Port")
 
 
+def test_a_call_rings_in_every_tab_however_many(web: RunningWeb, open_console: OpenConsole) -> None:
+    alice = open_console(web.url, login="alice")
+    tabs = [alice.page] + [alice.page.context.new_page() for _ in range(8)]
+    for tab in tabs[1:]:
+        tab.goto(f"{web.url}/console/calls")
+        expect(tab.locator("#wire")).to_have_attribute("data-state", "open")
+    web.ring("one")
+    for tab in tabs:
+        expect(tab.locator(".pop .call-toggle")).to_have_text(["Le Bar du Port"])
+    web.hook(event="hangup", callId="one", cause="cancel")
+    for tab in tabs:
+        expect(tab.locator(".pop")).to_have_count(0)
+
+
+def test_signing_out_in_one_tab_empties_the_others(web: RunningWeb, open_console: OpenConsole) -> None:
+    alice = open_console(web.url, login="alice")
+    other = alice.page.context.new_page()
+    other.goto(f"{web.url}/console")
+    alice.page.get_by_role("button", name="Se déconnecter").click()
+    expect(other.get_by_role("heading", name="Se connecter à Vigie")).to_be_visible(timeout=20_000)
+
+
 def test_the_language_is_switched_and_kept(web: RunningWeb, open_console: OpenConsole) -> None:
     bruno = open_console(web.url, login="bruno")
     bruno.page.get_by_role("button", name="English").click()

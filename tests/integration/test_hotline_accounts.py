@@ -116,9 +116,7 @@ def test_a_token_opens_only_what_it_was_made_for(conn: psycopg.Connection) -> No
     assert find_token(conn, token=token, purpose="cti") is None
 
 
-def test_the_command_line_makes_accounts_and_tokens_and_shows_secrets_once(
-    database_url: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_the_command_line_shows_secrets_once(database_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("VIGIE_DATABASE_URL", database_url)
 
     def vigie(*arguments: str) -> str:

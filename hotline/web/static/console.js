@@ -157,26 +157,39 @@
   });
   document.addEventListener("vigie:left", (event) => leave(event.detail.call));
 
-  function listen() {
+  const heard = {
+    wire: (state) => { wire.dataset.state = state; },
+    pop,
+    leave: ({ call }) => leave(call),
+    state: ({ calls }) => keepOnly(calls),
+    "signed-out": () => location.assign("/sign-in"),
+  };
+
+  // All tabs of an agent share one stream (see stream.js); its name keeps sessions and languages of one browser apart.
+  function listenTogether({ worker, screen }) {
+    const { port } = new SharedWorker(worker, { name: `vigie ${screen}` });
+    port.addEventListener("message", ({ data }) => heard[data.event](data.data));
+    port.start();
+    port.postMessage({ address: streamAddress });
+    addEventListener("pagehide", () => port.postMessage({ bye: true }), { once: true });
+  }
+
+  function listenAlone() {
     const stream = new EventSource(streamAddress);
-    stream.addEventListener("open", () => { wire.dataset.state = "open"; });
+    stream.addEventListener("open", () => heard.wire("open"));
     stream.addEventListener("error", () => {
-      wire.dataset.state = "lost";
-      // The browser comes back by itself after a lost connection, but not after an answer that was no stream.
-      if (stream.readyState === EventSource.CLOSED) setTimeout(listen, 3000);
+      heard.wire("lost");
+      if (stream.readyState === EventSource.CLOSED) setTimeout(listenAlone, 3000);
     });
-    stream.addEventListener("pop", (event) => pop(JSON.parse(event.data)));
-    stream.addEventListener("leave", (event) => leave(JSON.parse(event.data).call));
-    stream.addEventListener("state", (event) => keepOnly(JSON.parse(event.data).calls));
-    stream.addEventListener("signed-out", () => {
-      stream.close();
-      location.assign("/sign-in");
-    });
+    for (const event of ["pop", "leave", "state", "signed-out"]) {
+      stream.addEventListener(event, (message) => heard[event](JSON.parse(message.data)));
+    }
     addEventListener("pagehide", () => stream.close(), { once: true });
-    // A page brought back from the browser's memory has a closed stream.
-    addEventListener("pageshow", (event) => { if (event.persisted) location.reload(); }, { once: true });
   }
 
   setInterval(tick, 1000);
-  listen();
+  // A page brought back from the browser's memory has lost its stream.
+  addEventListener("pageshow", (event) => { if (event.persisted) location.reload(); });
+  if (globalThis.SharedWorker) listenTogether(document.body.dataset);
+  else listenAlone();
 })();

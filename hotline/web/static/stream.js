@@ -1,0 +1,64 @@
+// One event stream for all open tabs of an agent. Browsers allow six connections to a host, so a stream per tab would stop
+// the seventh tab, and every request with it. Runs as a shared worker; the tabs are told what the stream says, and a tab
+// that opens later is told what stands. Where there are no shared workers, console.js listens by itself.
+"use strict";
+
+const tabs = new Set();
+const standing = new Map();
+let wire = "connecting";
+let stream = null;
+
+function tell(event, data) {
+  for (const tab of tabs) tab.postMessage({ event, data });
+}
+
+function setWire(state) {
+  wire = state;
+  tell("wire", state);
+}
+
+const keep = {
+  pop: (data) => (data.state === "ended" ? standing.delete(data.call) : standing.set(data.call, data)),
+  leave: (data) => standing.delete(data.call),
+  state: (data) => {
+    for (const call of [...standing.keys()]) if (!data.calls.includes(call)) standing.delete(call);
+  },
+  "signed-out": () => {
+    standing.clear();
+    stream.close();
+    stream = null;
+  },
+};
+
+function listen(address) {
+  stream = new EventSource(address);
+  stream.addEventListener("open", () => setWire("open"));
+  stream.addEventListener("error", () => {
+    setWire("lost");
+    // The browser comes back by itself after a lost connection, but not after an answer that was no stream.
+    if (stream?.readyState === EventSource.CLOSED) setTimeout(() => listen(address), 3000);
+  });
+  for (const [event, remember] of Object.entries(keep)) {
+    stream.addEventListener(event, (message) => {
+      const data = JSON.parse(message.data);
+      remember(data);
+      tell(event, data);
+    });
+  }
+}
+
+function welcome(tab, address) {
+  tabs.add(tab);
+  if (!stream) listen(address);
+  tab.postMessage({ event: "wire", data: wire });
+  for (const data of standing.values()) tab.postMessage({ event: "pop", data });
+}
+
+globalThis.addEventListener("connect", (connection) => {
+  const [tab] = connection.ports;
+  tab.addEventListener("message", ({ data }) => {
+    if (data.address) welcome(tab, data.address);
+    else tabs.delete(tab);
+  });
+  tab.start();
+});
