@@ -77,7 +77,8 @@ class Store:
                 # One message holds something that neither we nor the contract foresaw: halve until it stands alone.
                 middle = len(arrivals) // 2
                 return np.concatenate([self.commit(part) for part in (arrivals.part(0, middle), arrivals.part(middle, None))])
-            log.exception("a message was refused and becomes a dead letter", extra={"action": "refuse"})
+            # Its kind only: the text of a database's error may quote what the message held.
+            log.error("a message was refused and becomes a dead letter: %s", type(error).__name__, extra={"action": "refuse"})
             refused = _refused(arrivals, error)
             return self._persist(lambda: self._write(self._connection(), refused, 1))
 

@@ -56,22 +56,24 @@ def ingest(database_url: str, broker: Broker, **settings: Any) -> Iterator[subpr
 
 def start_ingest(database_url: str, broker: Broker, **settings: Any) -> subprocess.Popen[bytes]:
     """Start a process and wait until it listens: before its first subscription the broker keeps nothing for it."""
-    port = free_port()
+    port = settings.get("metrics_port") or free_port()
     environment = {
         **os.environ,
         "VIGIE_DATABASE_URL": database_url,
         "VIGIE_MQTT_URL": broker.url("vigie-ingest"),
+        "VIGIE_INGEST_LINGER_MS": "100",
         "VIGIE_INGEST_ACK_INTERVAL_S": "0.3",
         "VIGIE_METRICS_PORT": str(port),
         **{f"VIGIE_{name.upper()}": str(value) for name, value in settings.items()},
     }
     command = [sys.executable, "-c", "from vigie.commands.programs import ingest; ingest()"]
     process = subprocess.Popen(command, env=environment)
-    wait_for(lambda: "\nvigie_ingest_listening 1.0\n" in _metrics(port), what="ingest to listen")
+    wait_for(lambda: "\nvigie_ingest_listening 1.0\n" in metrics(port), what="ingest to listen")
     return process
 
 
-def _metrics(port: int) -> str:
+def metrics(port: int) -> str:
+    """What Prometheus would read; nothing while nobody answers."""
     try:
         with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=2) as answer:
             return str(answer.read().decode())
@@ -117,7 +119,7 @@ class Terminal:
     """One terminal on the broker, as a real one would: its own account, a birth, a will, acks noted as they come."""
 
     def __init__(
-        self, broker: Broker, name: str = "T00001", *, session: int = 1, on_ack: Callable[[Ack], None] | None = None
+        self, broker: Broker, name: str = "T00001", *, session: int = 1, port: int = 0, on_ack: Callable[[Ack], None] | None = None
     ) -> None:
         self.name = name
         self.session = session
@@ -140,7 +142,7 @@ class Terminal:
 
         self._client.on_connect = subscribe
         properties = Properties(PacketTypes.CONNECT)  # type: ignore[no-untyped-call]  # paho leaves it unannotated
-        self._client.connect(broker.host, broker.port, properties=properties)
+        self._client.connect(broker.host, port or broker.port, properties=properties)
         self._client.loop_start()
         assert ready.wait(10)
 

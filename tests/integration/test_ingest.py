@@ -1,13 +1,19 @@
 """Ingest on real parts: stored once, acknowledged after the commit, poison kept aside, presence by sessions."""
 
+import tempfile
 import time
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
 from fleet.contract import Ack, Channel
 from tests.integration.ingest_house import BOOT, Database, Terminal, ingest, now_ms, register, start_ingest, wait_for
 from tests.running_broker import Broker
+from vigie.engines.certificates import make_certificates
+from vigie.engines.layout import Layout
+from vigie.engines.mosquitto import Door, EmbeddedMosquitto
+from vigie.engines.process import free_port
 
 DAY_MS = 86_400_000
 
@@ -150,6 +156,26 @@ def test_clean_stop_leaves_nothing_to_send_again(database: Database, broker: Bro
         wait_for(lambda: len(database.samples()) == 600, what="all samples")
     assert database.rows("SELECT sum(messages), sum(repeats) FROM fleet.ingest_batch") == [(600, 0)]
     assert before <= 500
+
+
+def test_ingest_speaks_tls(database: Database, engines: Layout, engine_home: Path) -> None:
+    certificates = make_certificates(engine_home / "ingest-tls")
+    home = Path(tempfile.mkdtemp(dir=engine_home))
+    secure = Broker(EmbeddedMosquitto(engines, home, terminals=Door(free_port(), tls=certificates)))
+    home.chmod(0o755)
+    secure.set_terminals(["T00001"])
+    secure.mosquitto.start()
+    try:
+        url = f"mqtts://vigie-ingest:{secure.service_passwords['vigie-ingest']}@localhost:{secure.port}"
+        with ingest(database.url, secure, mqtt_url=url, mqtt_ca_file=certificates.ca):
+            # Its own side is not what is tested: it comes by the plain door.
+            terminal = Terminal(secure, port=secure.services_port)
+            terminal.stream(1, 500)
+            wait_for(lambda: len(terminal.acknowledged) == 500, what="the acks")
+            terminal.close()
+        assert len(database.samples()) == 500
+    finally:
+        secure.mosquitto.stop()
 
 
 def test_two_workers_share_the_load_and_store_each_sample_once(database: Database, broker: Broker, terminal: Terminal) -> None:

@@ -11,11 +11,11 @@ import psycopg
 import pytest
 
 from fleet.migrate import migrate
-from tests.integration.ingest_house import BOOT, Database, Terminal, ingest, register, start_ingest, wait_for
+from tests.integration.ingest_house import BOOT, Database, Terminal, ingest, metrics, register, start_ingest, wait_for
 from tests.running_broker import Broker
 from vigie.engines.layout import Layout
 from vigie.engines.postgres import FOR_TESTS, EmbeddedPostgres
-from vigie.engines.process import EngineError
+from vigie.engines.process import EngineError, free_port
 
 SAMPLES = 3_000
 
@@ -82,6 +82,25 @@ def test_killed_workers_lose_nothing(database_url: str, broker: Broker, terminal
         workers[-1].terminate()
         workers[-1].wait(20)
     nothing_missing_nothing_twice(Database(database_url))
+
+
+def test_broker_sends_again_what_a_killed_worker_had_not_committed(
+    own_postgres: EmbeddedPostgres, broker: Broker, terminal: Terminal
+) -> None:
+    port = free_port()
+    worker = start_ingest(own_postgres.url, broker, metrics_port=port)
+    own_postgres.stop()
+    # Once, and never again by the terminal: only the broker can bring these back.
+    terminal.stream(1, 200)
+    failed = "\nvigie_ingest_store_failures_total 0.0\n"
+    wait_for(lambda: failed not in metrics(port), what="ingest to have tried to store them")
+    worker.kill()
+    worker.wait(10)
+    own_postgres.start()
+    database = Database(own_postgres.url)
+    with ingest(own_postgres.url, broker):
+        wait_for(lambda: len(database.samples()) == 200, what="the samples")
+    assert terminal.acknowledged == {(BOOT, seq) for seq in range(1, 201)}
 
 
 def test_killed_database_loses_nothing(own_postgres: EmbeddedPostgres, broker: Broker, terminal: Terminal) -> None:
