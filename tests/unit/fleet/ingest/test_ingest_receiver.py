@@ -105,11 +105,9 @@ def test_any_chunking_of_a_stream_reads_as_paho_reads_it(stream: list[bytes], si
         pieces.append(data[at : at + size])
         at += size
     pieces.append(data[at:])
-    module_gather, module._GATHER_S = module._GATHER_S, 0.0
-    try:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(module, "_GATHER_LITTLE_S", 0.0)
         assert as_we_read(list(pieces)) == as_paho_reads(list(pieces))
-    finally:
-        module._GATHER_S = module_gather
 
 
 def test_paho_is_the_version_whose_inside_we_know() -> None:
