@@ -31,6 +31,19 @@ _COLUMNS = (
 )
 _FROM = "FROM hotline.call c LEFT JOIN hotline.agent a ON a.id = c.answered_by"
 
+_UPSERT = """
+    INSERT INTO hotline.call (call_id, direction, state, from_number, to_number, queue, rang_at, answered_at, ended_at, cause,
+                              users, answered_as, called, answered_by)
+    VALUES (%(call_id)s, %(direction)s, %(state)s, %(from_number)s, %(to_number)s, %(queue)s, %(rang_at)s, %(answered_at)s,
+            %(ended_at)s, %(cause)s, %(users)s, %(answered_as)s, %(called)s, %(answered_by)s)
+    ON CONFLICT (call_id) DO UPDATE SET
+        version = call.version + 1, direction = excluded.direction, state = excluded.state, from_number = excluded.from_number,
+        to_number = excluded.to_number, queue = excluded.queue, answered_at = excluded.answered_at,
+        ended_at = excluded.ended_at, cause = excluded.cause, users = excluded.users, answered_as = excluded.answered_as,
+        called = excluded.called, answered_by = excluded.answered_by
+    RETURNING id
+"""
+
 
 def record_event(conn: Connection, *, event: CtiEvent, now: datetime) -> Reason:
     """Store one event of the telephone system and what it does to its call; says what became of it.
@@ -172,18 +185,7 @@ def _save(conn: Connection, *, before: StoredCall | None, step: Step) -> None:
         # It rang for one agent only, and somebody answered without a name.
         answered = called
     row = conn.execute(
-        """
-        INSERT INTO hotline.call (call_id, direction, state, from_number, to_number, queue, rang_at, answered_at, ended_at, cause,
-                                  users, answered_as, called, answered_by)
-        VALUES (%(call_id)s, %(direction)s, %(state)s, %(from_number)s, %(to_number)s, %(queue)s, %(rang_at)s, %(answered_at)s,
-                %(ended_at)s, %(cause)s, %(users)s, %(answered_as)s, %(called)s, %(answered_by)s)
-        ON CONFLICT (call_id) DO UPDATE SET
-            version = call.version + 1, direction = excluded.direction, state = excluded.state, from_number = excluded.from_number,
-            to_number = excluded.to_number, queue = excluded.queue, answered_at = excluded.answered_at,
-            ended_at = excluded.ended_at, cause = excluded.cause, users = excluded.users, answered_as = excluded.answered_as,
-            called = excluded.called, answered_by = excluded.answered_by
-        RETURNING id
-        """,
+        _UPSERT,
         {
             "call_id": told.call_id,
             "direction": told.direction,
