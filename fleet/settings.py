@@ -3,12 +3,15 @@
 Only a program's entry point reads them; a wrong value stops the start and names its variable.
 """
 
-from typing import Annotated, Any, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
 from pydantic import AfterValidator, Field, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from fleet.errors import VigieError
+
+if TYPE_CHECKING:
+    from pydantic_core import ErrorDetails
 
 Settings = TypeVar("Settings", bound=BaseSettings)
 
@@ -75,5 +78,10 @@ def read(kind: type[Settings], **overrides: Any) -> Settings:
     try:
         return kind(**overrides)
     except ValidationError as error:
-        lines = [f"VIGIE_{'_'.join(map(str, e['loc'])).upper()}: {e['msg']}" for e in error.errors()]
-        raise VigieError("settings: " + "; ".join(lines)) from None
+        raise VigieError("settings: " + "; ".join(map(_line, error.errors()))) from None
+
+
+def _line(problem: "ErrorDetails") -> str:
+    """One problem in one line; one of several settings together names them in its own words."""
+    words = problem["msg"].removeprefix("Value error, ")
+    return f"VIGIE_{'_'.join(map(str, problem['loc'])).upper()}: {words}" if problem["loc"] else words

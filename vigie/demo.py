@@ -131,6 +131,8 @@ def _start_simulator(house: House, access: Access, *, scenario: Path, minutes: f
             "VIGIE_SIMULATE_PASSWORDS": str(passwords),
             "VIGIE_SIMULATE_CTI_URL": f"{house.console_url}/api/v1/cti/{access.cti_token}",
             "VIGIE_SIMULATE_TRUTH": str(truth),
+            # Whoever signs in as one of these sees calls stay, as if they had picked up the telephone.
+            "VIGIE_SIMULATE_STAFF": ",".join((Role.LEVEL1.value, Role.LEVEL2.value)),
         },
     )
     return house.start_program(program, keep=False, stop_timeout_s=SIMULATOR_STOP_S)

@@ -31,7 +31,7 @@ from fleet.broker_access import (
 )
 from fleet.contract import DOWNWARD, UPWARD, Channel, topic
 from fleet.errors import VigieError
-from vigie.engines.certificates import Certificates, make_certificates
+from vigie.engines.certificates import OwnCertificates, make_certificates
 from vigie.engines.layout import Layout
 from vigie.engines.mosquitto import Door, EmbeddedMosquitto
 from vigie.engines.process import free_port
@@ -50,11 +50,11 @@ class House:
     broker: EmbeddedMosquitto
     home: Path
     passwords: dict[str, str]
-    certificates: Certificates
+    certificates: OwnCertificates
 
 
 @pytest.fixture(scope="module")
-def certificates(engine_home: Path) -> Certificates:
+def certificates(engine_home: Path) -> OwnCertificates:
     return make_certificates(engine_home / "certificates")
 
 
@@ -76,7 +76,7 @@ def house(
     conn: psycopg.Connection[Any],
     registry: dict[str, str],
     engines: Layout,
-    certificates: Certificates,
+    certificates: OwnCertificates,
     request: pytest.FixtureRequest,
 ) -> Iterator[House]:
     """A running broker whose files were written from the registry; `tls` in the test's name makes its terminals' door secure."""

@@ -1,5 +1,6 @@
 """`vigie engines`: bring, start, stop and show the embedded TimescaleDB and Mosquitto."""
 
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -37,14 +38,27 @@ def start(
     from vigie.engines.daemon import start_daemons
     from vigie.engines.fetch import fetch_engines
     from vigie.engines.layout import EngineSettings
-    from vigie.engines.mosquitto import Door
+    from vigie.engines.mosquitto import Door, terminals_tls
 
     settings = read(EngineSettings)
-    doors = Door(terminals_port, listen), Door(services_port)
+    doors = Door(terminals_port, listen, terminals_tls(settings)), Door(services_port)
     layout = fetch_engines(settings, _say)
     start_daemons(layout, settings.state(), database_port=database_port, doors=doors, report=_say)
     _say("other `vigie` commands on this machine find the database by themselves")
     _say(f"the programs' broker passwords are in {settings.state() / 'mosquitto' / SERVICE_PASSWORDS}")
+
+
+@group.command()
+def certificates(
+    folder: Annotated[Path, typer.Argument(help="Where ca.pem, server.pem and server.key are written.")],
+    host: Annotated[list[str] | None, typer.Option(help="Name or address terminals connect to (may be repeated).")] = None,
+) -> None:
+    """Make a throw-away authority and a server certificate, to try TLS; a real installation brings its own."""
+    from vigie.engines.certificates import make_certificates
+
+    made = make_certificates(folder, host or ("localhost", "127.0.0.1"))
+    _say(f"VIGIE_TERMINALS_CERTIFICATE_FILE={made.certificate} VIGIE_TERMINALS_KEY_FILE={made.key}")
+    _say(f"terminals trust {made.ca}")
 
 
 @group.command()

@@ -43,6 +43,7 @@ def simulate(
         truth=truth or settings.simulate_truth,
         cti_url=settings.simulate_cti_url.get_secret_value(),
         agents=settings.simulate_agents,
+        staff=settings.simulate_staff,
         resend_s=settings.simulate_resend_s,
         clock_offset_s=settings.clock_offset_s,
         minutes=minutes,

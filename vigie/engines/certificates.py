@@ -12,17 +12,23 @@ import trustme
 
 @dataclass(frozen=True)
 class Certificates:
-    """Files of a server's TLS: clients trust `ca`, the server shows `certificate` and keeps `key`."""
+    """Files (PEM) of a server's TLS: it shows `certificate` and keeps `key`."""
 
-    ca: Path
     certificate: Path
     key: Path
 
 
-def make_certificates(folder: Path, hosts: Sequence[str] = ("localhost", "127.0.0.1")) -> Certificates:
+@dataclass(frozen=True)
+class OwnCertificates(Certificates):
+    """The same with the authority that clients must trust, because nobody else knows it."""
+
+    ca: Path
+
+
+def make_certificates(folder: Path, hosts: Sequence[str] = ("localhost", "127.0.0.1")) -> OwnCertificates:
     """Write a new authority's certificate and one server's certificate and key into a folder."""
     folder.mkdir(parents=True, exist_ok=True)
-    files = Certificates(folder / "ca.pem", folder / "server.pem", folder / "server.key")
+    files = OwnCertificates(folder / "server.pem", folder / "server.key", folder / "ca.pem")
     authority = trustme.CA()
     server = authority.issue_cert(*hosts)
     authority.cert_pem.write_to_path(str(files.ca))

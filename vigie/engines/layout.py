@@ -8,8 +8,9 @@ import pwd
 import subprocess
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from fleet.errors import VigieError
 from fleet.settings import VigieSettings
@@ -41,6 +42,17 @@ class EngineSettings(VigieSettings):
         pattern="^(auto|private|system)$",
         description="`private`: always unpack our own; `system`: use the installed packages; `auto`: whichever is there.",
     )
+
+    terminals_certificate_file: Path | None = Field(
+        None, description="Certificate chain (PEM) that the embedded broker shows to terminals; empty: no TLS."
+    )
+    terminals_key_file: Path | None = Field(None, description="Private key (PEM) of that certificate.")
+
+    @model_validator(mode="after")
+    def _certificate_and_key_go_together(self) -> Self:
+        if (self.terminals_certificate_file is None) != (self.terminals_key_file is None):
+            raise ValueError("VIGIE_TERMINALS_CERTIFICATE_FILE and VIGIE_TERMINALS_KEY_FILE go together")
+        return self
 
     def cache(self) -> Path:
         """The cache folder, absolute; it need not exist."""

@@ -17,7 +17,7 @@ from pathlib import Path
 from fleet.broker_access import ACL, PASSWORDS
 from fleet.errors import VigieError
 from vigie.engines.certificates import Certificates
-from vigie.engines.layout import Layout, RunAs, engine_user, give, make_folder
+from vigie.engines.layout import EngineSettings, Layout, RunAs, engine_user, give, make_folder
 from vigie.engines.process import EngineError, free_port, insist_free, port_answers, spawn, tail, wait_until
 
 START_TIMEOUT_S = 20.0
@@ -79,7 +79,7 @@ class EmbeddedMosquitto:
         if self.alive():
             return
         for door in (self.terminals, self.services):
-            insist_free(door.port)
+            insist_free(door.port, door.host)
         user = self._hand_over_accounts()
         data = make_folder(self.home / "data", user, mode=0o700)
         tls = self._hand_over_certificates(user)
@@ -126,7 +126,7 @@ class EmbeddedMosquitto:
         return self.alive() and self._open()
 
     def _open(self) -> bool:
-        return port_answers(self.terminals.port) and port_answers(self.services.port)
+        return all(port_answers(door.port, door.host) for door in (self.terminals, self.services))
 
     def _hand_over_accounts(self) -> RunAs:
         if not self.passwords.exists() or not self.acl.exists():
@@ -141,13 +141,19 @@ class EmbeddedMosquitto:
         if self.terminals.tls is None:
             return None
         folder = make_folder(self.home / "tls", user, mode=0o700)
-        own = Certificates(folder / "ca.pem", folder / "server.pem", folder / "server.key")
+        own = Certificates(folder / "server.pem", folder / "server.key")
         given = self.terminals.tls
-        for source, target in ((given.ca, own.ca), (given.certificate, own.certificate), (given.key, own.key)):
+        for source, target in ((given.certificate, own.certificate), (given.key, own.key)):
             target.touch(mode=0o600)
             target.write_bytes(source.read_bytes())
             give(target, user, mode=0o600)
         return own
+
+
+def terminals_tls(settings: EngineSettings) -> Certificates | None:
+    """The certificate that the terminals' door shows, where settings name one."""
+    certificate, key = settings.terminals_certificate_file, settings.terminals_key_file
+    return None if certificate is None or key is None else Certificates(certificate, key)
 
 
 def configuration(broker: EmbeddedMosquitto, data: Path, tls: Certificates | None, user: RunAs) -> str:

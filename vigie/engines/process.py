@@ -17,6 +17,9 @@ from vigie.engines import tether
 from vigie.engines.layout import RunAs
 
 POLL_S = 0.05
+EVERYWHERE = "0.0.0.0"
+# A log that has grown beyond this is put aside when its program starts again; the one put aside before is dropped.
+LARGEST_LOG = 20 * 1024 * 1024
 
 
 class EngineError(VigieError):
@@ -44,6 +47,8 @@ def spawn(
     A session of its own keeps a terminal's Ctrl-C from reaching it: its supervisor stops it in order.
     With `death_signal` None it outlives us (a daemon).
     """
+    if log.exists() and log.stat().st_size > LARGEST_LOG:
+        log.replace(log.with_suffix(".log.1"))
     with log.open("ab") as output:
         return subprocess.Popen(
             command_line(command, user=user, death_signal=death_signal),
@@ -89,16 +94,16 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
-def insist_free(port: int) -> None:
+def insist_free(port: int, host: str = "127.0.0.1") -> None:
     """Refuse to start beside another program: its open door would look like ours."""
-    if port_answers(port):
-        raise EngineError(f"port {port} of 127.0.0.1 is in use by another program")
+    if port_answers(port, host):
+        raise EngineError(f"port {port} of {host} is in use by another program")
 
 
 def port_answers(port: int, host: str = "127.0.0.1") -> bool:
-    """Whether something accepts connections there."""
+    """Whether something accepts connections there; a program that listens everywhere is asked on this machine."""
     try:
-        with socket.create_connection((host, port), timeout=1):
+        with socket.create_connection(("127.0.0.1" if host == EVERYWHERE else host, port), timeout=1):
             return True
     except OSError:
         return False

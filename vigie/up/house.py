@@ -30,7 +30,7 @@ from fleet.migrate import migrate
 from vigie.engines.accounts import Accounts, registry_state, write_accounts
 from vigie.engines.fetch import fetch_engines
 from vigie.engines.layout import EngineSettings, Layout, make_folder
-from vigie.engines.mosquitto import Door, EmbeddedMosquitto
+from vigie.engines.mosquitto import Door, EmbeddedMosquitto, terminals_tls
 from vigie.engines.postgres import EmbeddedPostgres
 from vigie.engines.process import EngineError, free_port, port_answers, tail
 from vigie.running import forget_environment, save_environment
@@ -107,7 +107,7 @@ class House:
     @property
     def terminals_url(self) -> str:
         """The terminals' door, without an account."""
-        return f"mqtt://{self.options.listen}:{self.ports.terminals}"
+        return f"{'mqtts' if terminals_tls(self._settings) else 'mqtt'}://{self.options.listen}:{self.ports.terminals}"
 
     @property
     def console_url(self) -> str:
@@ -132,7 +132,7 @@ class House:
         """Write the broker's accounts from the registry and start it (unless an existing one is used)."""
         if self._mqtt_urls:
             return
-        doors = Door(self.ports.terminals, self.options.listen), Door(self.ports.services)
+        doors = Door(self.ports.terminals, self.options.listen, terminals_tls(self._settings)), Door(self.ports.services)
         self._broker = EmbeddedMosquitto(self._layout(), self.home / "mosquitto", *doors)
         self._accounts = self._write_accounts(self._broker)
         passwords = self._accounts.passwords
@@ -223,7 +223,7 @@ class House:
 
 def silent(planned: Sequence[Program]) -> str:
     """The programs that do not answer yet, for a message; empty when all do."""
-    return ", ".join(p.name for p in planned if p.ready_port is not None and not port_answers(p.ready_port))
+    return ", ".join(p.name for p in planned if p.ready is not None and not port_answers(*p.ready))
 
 
 def _throw_away_folder() -> Path:

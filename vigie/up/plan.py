@@ -25,12 +25,12 @@ class Ports:
 
 @dataclass(frozen=True)
 class Program:
-    """One program to run: its name, its arguments after `vigie`, its settings and the port that tells it is ready."""
+    """One program to run: its name, its arguments after `vigie`, its settings, and the port and host that tell it is ready."""
 
     name: str
     arguments: tuple[str, ...]
     environment: Mapping[str, str]
-    ready_port: int | None = None
+    ready: tuple[int, str] | None = None
 
 
 def programs(
@@ -55,7 +55,7 @@ def programs(
             environment |= {"VIGIE_WEB_PORT": str(port), "VIGIE_WEB_HOST": listen}
         else:
             environment["VIGIE_METRICS_PORT"] = str(port)
-        planned.append(Program(name, (name,), environment, ready_port=port))
+        planned.append(Program(name, (name,), environment, ready=(port, listen if name == "web" else "127.0.0.1")))
     return tuple(planned)
 
 

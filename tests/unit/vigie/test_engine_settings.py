@@ -9,6 +9,7 @@ from fleet.errors import VigieError
 from fleet.settings import read
 from vigie.engines.layout import EngineSettings, EnginesMissingError, find_layout, make_folder
 from vigie.engines.postgres import FOR_TESTS, PostgresTuning, configuration
+from vigie.engines.process import LARGEST_LOG, spawn
 
 
 def test_folders_are_the_ones_that_settings_name(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
@@ -55,3 +56,17 @@ def test_only_a_test_database_gives_up_safety_against_power_loss() -> None:
     assert "fsync = off" in configuration(FOR_TESTS, 5433)
     # A killed server must keep what it committed, in tests too.
     assert "synchronous_commit" not in configuration(FOR_TESTS, 5433)
+
+
+def test_a_certificate_without_its_key_stops_the_start(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("VIGIE_TERMINALS_CERTIFICATE_FILE", "/etc/vigie/server.pem")
+    with pytest.raises(VigieError, match="VIGIE_TERMINALS_KEY_FILE"):
+        read(EngineSettings)
+
+
+def test_a_grown_log_is_put_aside_when_its_program_starts(tmp_path: Path) -> None:
+    log = tmp_path / "web.log"
+    log.write_bytes(b"x" * (LARGEST_LOG + 1))
+    spawn(["/bin/echo", "new"], log=log).wait()
+    assert log.read_text() == "new\n"
+    assert (tmp_path / "web.log.1").stat().st_size == LARGEST_LOG + 1
