@@ -22,7 +22,7 @@ from simulators.callers import plan_calls
 from simulators.conduct import Conductor, make_devices
 from simulators.link import Endpoint
 from simulators.population import Population
-from simulators.ring import Ring, planned, schedule
+from simulators.ring import Ring, crew, planned, schedule
 from simulators.scenario import Scenario, load
 from simulators.screen import Screen
 from simulators.swarm import RESEND_S, Swarm, raise_file_limit
@@ -47,6 +47,8 @@ class Performance:
     mqtt_ca_file: str = ""
     cti_url: str = ""
     agents: int = 30
+    staff: str = ""
+    """Agents of the console who take part."""
     clock_offset_s: int = 0
     minutes: float | None = None
     """Shorter than the scenario."""
@@ -112,7 +114,7 @@ def _make_ring(performance: Performance, world: World, scenario: Scenario, clock
     if not performance.cti_url:
         return None
     calls = planned(plan_calls(world, scenario), world.shops["code"])
-    acts = schedule(calls, agents=performance.agents, seed=scenario.seed)
+    acts = schedule(calls, agents=crew(performance.agents, performance.staff), seed=scenario.seed)
     return Ring(performance.cti_url, calls, acts, name=f"sim-{scenario.start_s}", clock_s=clock_s)
 
 

@@ -11,7 +11,7 @@ import logging
 import random
 import threading
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from enum import StrEnum
 from typing import Any, NamedTuple
 
@@ -56,13 +56,19 @@ class Planned(NamedTuple):
 
 
 class Act(NamedTuple):
-    """One event of one call at its time; `agent` is set from the answer on."""
+    """One event of one call at its time; `agent` (a name or an extension) is set from the answer on."""
 
     second: float
     number: int
     step: Step
-    agent: int
+    agent: str
     cause: str
+
+
+def crew(agents: int, staff: str = "") -> list[str]:
+    """Name the agents who answer: first the people of `staff` (comma-separated), then simulated ones, `agents` in all."""
+    names = [name.strip() for name in staff.split(",") if name.strip()]
+    return [*names, *(f"agent{number:02d}" for number in range(len(names) + 1, agents + 1))][:agents]
 
 
 def planned(plan: pd.DataFrame, codes: "pd.Series[Any]") -> list[Planned]:
@@ -83,21 +89,22 @@ def planned(plan: pd.DataFrame, codes: "pd.Series[Any]") -> list[Planned]:
     ]
 
 
-def schedule(calls: Iterable[Planned], *, agents: int, seed: int) -> list[Act]:
-    """Decide who answers when: first come, first served by `agents` people; whoever runs out of patience hangs up."""
+def schedule(calls: Iterable[Planned], *, agents: Sequence[str], seed: int) -> list[Act]:
+    """Decide who answers when: the first of `agents` who is free, else whoever is free first; who runs out of patience hangs up."""
     chance = random.Random(seed)
-    free = [(0.0, agent) for agent in range(1, agents + 1)]
+    free_at = dict.fromkeys(agents, 0.0)
     acts: list[Act] = []
     for call in sorted(calls, key=lambda call: call.second):
         reaction_s = chance.uniform(*REACTION_S)
-        acts.append(Act(call.second, call.number, Step.NEW, 0, ""))
-        answered = max(call.second, free[0][0]) + reaction_s if free else float("inf")
+        acts.append(Act(call.second, call.number, Step.NEW, "", ""))
+        # Of those who are free now the first is meant, not the one who has been free longest.
+        agent = min(agents, key=lambda name: max(free_at[name], call.second), default="")
+        answered = max(call.second, free_at[agent]) + reaction_s if agent else float("inf")
         if answered - call.second > call.patience_s:
-            acts.append(Act(call.second + call.patience_s, call.number, Step.HANGUP, 0, "cancel"))
+            acts.append(Act(call.second + call.patience_s, call.number, Step.HANGUP, "", "cancel"))
             continue
-        _, agent = heapq.heappop(free)
         ended = answered + call.talk_s
-        heapq.heappush(free, (ended, agent))
+        free_at[agent] = ended
         acts.append(Act(answered, call.number, Step.ANSWER, agent, ""))
         acts.append(Act(ended, call.number, Step.HANGUP, agent, "normalClearing"))
     return sorted(acts)
@@ -117,8 +124,7 @@ def fields(act: Act, call: Planned, *, call_id: str) -> dict[str, str | list[str
     if act.step is Step.NEW:
         told |= {"queue": "overflow" if overflow else "level1", "user[]": ["overflow"] if overflow else ["level1"]}
     elif act.agent:
-        agent = f"agent{act.agent:02d}"
-        told |= {"user": agent, "answeringNumber": agent}
+        told |= {"user": act.agent, "answeringNumber": act.agent}
     if act.cause:
         told["cause"] = act.cause
     return told
@@ -261,7 +267,7 @@ class Ring:
         for live in list(self._live.values()):
             if live.rang_ms is not None and live.ended_ms is None:
                 talked = live.answered_ms is not None
-                act = Act(self._clock_s(), live.call.number, Step.HANGUP, 0, "normalClearing" if talked else "cancel")
+                act = Act(self._clock_s(), live.call.number, Step.HANGUP, "", "normalClearing" if talked else "cancel")
                 status = self._post(act, live)
                 live.statuses.append(status)
                 self.posted[act.step if 200 <= status < 300 else "failed"] += 1

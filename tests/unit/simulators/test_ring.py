@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from simulators.ring import Act, Planned, Ring, Step, fields, is_overflow, planned, request, schedule
+from simulators.ring import Act, Planned, Ring, Step, crew, fields, is_overflow, planned, request, schedule
 
 HOOK = "http://vigie.test/api/v1/cti/token"
 
@@ -29,9 +29,9 @@ CALLS = st.lists(st.tuples(st.integers(0, 600), st.integers(1, 200), st.integers
 
 @given(CALLS, st.integers(0, 5))
 def test_every_call_rings_and_ends_and_no_agent_talks_twice_at_once(calls: list[Planned], agents: int) -> None:
-    acts = schedule(calls, agents=agents, seed=3)
-    assert acts == schedule(list(reversed(calls)), agents=agents, seed=3) or len({c.second for c in calls}) < len(calls)
-    busy: dict[int, float] = {}
+    acts = schedule(calls, agents=crew(agents), seed=3)
+    assert acts == schedule(list(reversed(calls)), agents=crew(agents), seed=3) or len({c.second for c in calls}) < len(calls)
+    busy: dict[str, float] = {}
     for one in calls:
         steps = [act for act in acts if act.number == one.number]
         assert [act.step for act in steps] in (
@@ -51,7 +51,17 @@ def test_every_call_rings_and_ends_and_no_agent_talks_twice_at_once(calls: list[
 
 
 def test_without_agents_everybody_hangs_up() -> None:
-    assert [act.cause for act in schedule([call(0), call(1)], agents=0, seed=1) if act.step is Step.HANGUP] == ["cancel", "cancel"]
+    assert [act.cause for act in schedule([call(0), call(1)], agents=crew(0), seed=1) if act.step is Step.HANGUP] == [
+        "cancel",
+        "cancel",
+    ]
+
+
+def test_whoever_stands_first_answers_while_free() -> None:
+    calls = [call(0, 100.0), call(1, 110.0), call(2, 200.0)]
+    acts = schedule(calls, agents=crew(3, "level1, level2"), seed=1)
+    assert [act.agent for act in acts if act.step is Step.ANSWER] == ["level1", "level2", "level1"]
+    assert crew(3, "level1, level2") == ["level1", "level2", "agent03"]
 
 
 def test_a_third_of_the_calls_rings_on_the_overflow_floor() -> None:
@@ -59,14 +69,14 @@ def test_a_third_of_the_calls_rings_on_the_overflow_floor() -> None:
 
 
 def test_later_events_of_most_calls_leave_the_numbers_out() -> None:
-    told = [fields(Act(1.0, n, Step.ANSWER, 4, ""), call(n), call_id="c") for n in range(3)]
+    told = [fields(Act(1.0, n, Step.ANSWER, "agent04", ""), call(n), call_id="c") for n in range(3)]
     assert ["from" in one for one in told] == [True, False, False]
     assert {name for one in told for name in one if "call" in name.lower()} == {"callId", "call_id", "callid"}
-    assert fields(Act(1.0, 1, Step.NEW, 0, ""), call(1), call_id="c")["from"] == "+33199001234"
+    assert fields(Act(1.0, 1, Step.NEW, "", ""), call(1), call_id="c")["from"] == "+33199001234"
 
 
 def test_calls_take_turns_between_json_and_form() -> None:
-    act = Act(1.0, 0, Step.NEW, 0, "")
+    act = Act(1.0, 0, Step.NEW, "", "")
     assert set(request(act, call(0), call_id="c")) == {"json"}
     assert "user" in request(act, call(0), call_id="c")["json"]
     assert "user[]" in request(act, call(1), call_id="c")["data"]
@@ -121,7 +131,7 @@ def rung(hook: Hook, calls: list[Planned], *, until: Callable[[Ring], bool], tim
     def clock_s() -> float:
         return 100.0 + (time.monotonic() - began) * times
 
-    acts = schedule(calls, agents=5, seed=1)
+    acts = schedule(calls, agents=crew(5), seed=1)
     client = httpx.Client(transport=httpx.MockTransport(hook))
     ring = Ring(HOOK, calls, acts, name="t", clock_s=clock_s, client=client)
     ring.start()
