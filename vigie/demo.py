@@ -23,6 +23,7 @@ from hotline.accounts import add_agent, add_token, generate_password
 from hotline.roles import Role
 from simulators.scenario import load
 from vigie.engines.layout import EngineSettings
+from vigie.engines.process import port_answers
 from vigie.up.figures import FigureReader
 from vigie.up.house import House, Options, free_ports
 from vigie.up.plan import Program
@@ -35,6 +36,7 @@ DEMONSTRATION = Path(__file__).resolve().parent.parent / "simulators/scenarios/d
 SIMULATOR_STOP_S = 120.0
 # Nearly all count as all: a fault of the scenario may already keep some away.
 ONLINE_SHARE = 0.99
+USUAL_WEB_PORT = 8080
 PEOPLE: Mapping[Role, str] = {
     Role.LEVEL1: "Alix Martin",
     Role.LEVEL2: "Camille Bernard",
@@ -52,10 +54,11 @@ WAVES = ((timedelta(hours=1), 5.0), (timedelta(days=1), 30.0), (timedelta(days=3
 
 @dataclass(frozen=True)
 class Access:
-    """Who may come in: passwords by login, and the telephone system's token."""
+    """Who may come in: passwords by login, the telephone system's token, and a number that a shop rings from."""
 
     passwords: Mapping[str, str]
     cti_token: str
+    a_phone: str
 
 
 def run_demo(*, minutes: float, scenario: Path, clock: str, listen: str, web_port: int) -> bool:
@@ -67,7 +70,7 @@ def run_demo(*, minutes: float, scenario: Path, clock: str, listen: str, web_por
     script = load(scenario)
     ports = free_ports()
     options = Options(
-        ports=replace(ports, web=web_port or ports.web),
+        ports=replace(ports, web=web_port or (ports.web if port_answers(USUAL_WEB_PORT) else USUAL_WEB_PORT)),
         listen=listen,
         clock_offset_s=offset_to(clock),
         throw_away=True,
@@ -110,7 +113,8 @@ def _furnish(house: House, clock: Clock) -> Access:
             add_agent(conn, login=role.value, name=name, role=role, password=password, extension=f"{900 + number}")
         token = add_token(conn, name="demonstration", purpose="cti", role=Role.LEVEL1, now=clock())
         _plan_campaign(conn, clock())
-    return Access(passwords, token)
+        phone = conn.execute("SELECT min(e164) FROM fleet.phone_number").fetchone()
+    return Access(passwords, token, str(phone[0]).removeprefix("+") if phone else "")
 
 
 def _plan_campaign(conn: Connection, now: datetime) -> None:
@@ -129,7 +133,7 @@ def _start_simulator(house: House, access: Access, *, scenario: Path, minutes: f
             "VIGIE_CLOCK_OFFSET_S": str(house.options.clock_offset_s),
             "VIGIE_SIMULATE_MQTT_URL": house.terminals_url,
             "VIGIE_SIMULATE_PASSWORDS": str(passwords),
-            "VIGIE_SIMULATE_CTI_URL": f"{house.console_url}/api/v1/cti/{access.cti_token}",
+            "VIGIE_SIMULATE_CTI_URL": _hook(house, access),
             "VIGIE_SIMULATE_TRUTH": str(truth),
             # Whoever signs in as one of these sees calls stay, as if they had picked up the telephone.
             "VIGIE_SIMULATE_STAFF": ",".join((Role.LEVEL1.value, Role.LEVEL2.value)),
@@ -146,9 +150,14 @@ def _welcome(house: House, access: Access, scenario: str, minutes: float) -> lis
         f"console      {house.console_url}   (a demonstration: {scenario}, {ending})",
         f"sign in as   {'   '.join(shown[:3])}",
         f"             {'   '.join(shown[3:])}",
+        f'ring         curl -d "event=newCall&from={access.a_phone}&to=3008&direction=in&callId=$RANDOM" {_hook(house, access)}',
         f"also         VIGIE_STATE_DIR={house.home} vigie status",
         "",
     ]
+
+
+def _hook(house: House, access: Access) -> str:
+    return f"{house.console_url}/api/v1/cti/{access.cti_token}"
 
 
 def _observer(house: House, figures: FigureReader, began: float) -> Callable[[], str]:

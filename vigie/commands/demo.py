@@ -20,7 +20,7 @@ def demo(
     scenario: Annotated[Path | None, typer.Option(help="Another scenario than the demonstration's.")] = None,
     clock: Annotated[str, typer.Option(help="What time it is in Paris when it starts; empty: now.")] = CLOCK,
     listen: Annotated[str, typer.Option(help="Address for terminals and the console.")] = "127.0.0.1",
-    web_port: Annotated[int, typer.Option(help="The console; 0: a free port.")] = 0,
+    web_port: Annotated[int, typer.Option(help="The console; 0: 8080 or, if that is taken, a free port.")] = 0,
 ) -> None:
     """Generate a fleet, bring everything up, play a scenario, and hold what was stored against what was sent."""
     from vigie.demo import DEMONSTRATION, run_demo
