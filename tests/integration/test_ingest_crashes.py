@@ -4,6 +4,7 @@ import contextlib
 import signal
 import subprocess
 import threading
+import uuid
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -30,7 +31,7 @@ def terminal(broker: Broker) -> Iterator[Terminal]:
 @pytest.fixture
 def own_postgres(engines: Layout, engine_home: Path) -> Iterator[EmbeddedPostgres]:
     """A database server of the test's own, because the test kills it."""
-    server = EmbeddedPostgres(engines, engine_home / "postgres-to-kill", tuning=FOR_TESTS)
+    server = EmbeddedPostgres(engines, engine_home / f"postgres-{uuid.uuid4().hex[:8]}", tuning=FOR_TESTS)
     server.start()
     migrate(server.url)
     register(server.url, 20)
