@@ -23,7 +23,7 @@ class SimulateSettings(BaseSettings):
     simulate_agents: int = Field(30, ge=0, description="Simulated agents who answer calls; 0: every call waits for a person.")
     simulate_staff: str = Field(
         "",
-        description="Logins or extensions of agents of the console who take part, comma-separated: calls are answered as theirs.",
+        description="Agents of the console who take part, by login or extension, comma-separated.",
     )
     simulate_resend_s: int = Field(
         30, ge=2, le=600, description="A terminal sends again what is not acknowledged after this long, or twice this long at most."
