@@ -4,7 +4,7 @@ paho 2.2.0 keeps what it does well (connect, TLS, subscribe, keep-alive, reconne
 `_packet_read`, so that one receive takes up to `_READ_BYTES` and `packets.cut` takes all PUBLISHes out of it; what else came
 goes through paho's own `_packet_handle` (by `_in_packet`). Acknowledgements leave through paho's out queue
 (`_packet_queue`) as one run of bytes for a whole batch. These are internals: requirements pin the version, and
-`tests/unit/fleet/ingest/test_receiver.py` fails when they change.
+`tests/unit/fleet/ingest/test_ingest_receiver.py` fails when they change.
 
 The network thread never waits for the database: it only puts what came on an inbox. What bounds the inbox is the receive
 maximum (the broker sends no more until we acknowledge), and for what that does not bound, `_MOST_WAITING_BYTES`.
