@@ -33,7 +33,6 @@ from vigie.engines.layout import EngineSettings
 RUN_TIMEOUT_S = 120.0
 LIMIT, OURS, RIVAL = "mosquitto_sub, thrown away", "vigie ingest, committed and acknowledged", "Node-RED, batches of 1,000"
 INGEST_CLIENT = "vigie-ingest"
-GOAL_OF_LIMIT = 0.75
 
 console = Console(stderr=True)
 

@@ -29,6 +29,7 @@ from paho.mqtt.subscribeoptions import SubscribeOptions
 from rich.console import Console
 from rich.table import Table
 
+from benchmarks.processes import cpu_s
 from fleet.broker_access import SERVICE_RULES, acl_file, hash_service_password, hash_terminal_password, new_password, password_file
 from fleet.contract import Ack, Channel, parse_topic, topic
 from fleet.settings import read
@@ -47,7 +48,6 @@ SETTLE_S = 5.0
 _SCENARIO = (
     'name = "a quiet afternoon"\nseed = 7\nterminals = {terminals}\nstart = "2026-11-23T14:00:00+01:00"\nminutes = {minutes}\n'
 )
-_TICKS = os.sysconf("SC_CLK_TCK")
 
 
 @dataclass
@@ -186,12 +186,6 @@ class _Numbers(msgspec.Struct):
     boot: int
     samples: list[_Numbered] = []
     events: list[_Numbered] = []
-
-
-def cpu_s(pid: int) -> float:
-    """Processor seconds a process has used."""
-    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-    return (int(fields[11]) + int(fields[12])) / _TICKS
 
 
 def show(figures: dict[str, float], *, terminals: int) -> bool:

@@ -96,8 +96,3 @@ STATE_OF: Final = {
 def bit(reason: Reason) -> int:
     """The reason's bit in a mask."""
     return 1 << REASON_INDEX[reason]
-
-
-def mask_of_state(state: State) -> int:
-    """Every reason that leads to this state, as a mask."""
-    return sum(bit(reason) for reason, leads_to in STATE_OF.items() if leads_to is state)

@@ -101,12 +101,6 @@ class Opening:
             self._state = (t_s, inside)
         return self._state[1] if idx is None else self._state[1][idx]
 
-    def last_close_s(self, t_s: int) -> I64:
-        """When each terminal closes for good on its local day at `t_s`; int64 (terminals,), a huge figure if not open that day."""
-        self._turn_to(t_s)
-        last: I64 = np.where(self._edges[3] < _NEVER, self._edges[3], self._edges[1])
-        return last
-
     def wall_s(self, t_s: int) -> NDArray[np.float64]:
         """Seconds since local midnight in each of `TIMEZONES`."""
         self._turn_to(t_s)

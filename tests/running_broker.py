@@ -44,10 +44,6 @@ class Broker:
         """VIGIE_MQTT_URL for one of Vigie's programs."""
         return self.mosquitto.url(service, self.service_passwords[service])
 
-    def terminal_url(self, terminal: str) -> str:
-        """The same for a terminal, at the terminals' door."""
-        return f"mqtt://{terminal}:{self.terminal_passwords[terminal]}@{self.host}:{self.port}"
-
     def set_terminals(self, terminals: Iterable[str]) -> None:
         """Give these terminals passwords, without a database; a running broker learns them at once."""
         self.terminal_passwords = {terminal: new_password() for terminal in terminals}

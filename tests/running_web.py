@@ -7,7 +7,7 @@ Every secret is known to the tests.
 import threading
 import time
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 
 import httpx
 import numpy as np
@@ -259,8 +259,3 @@ class RunningWeb:
             assert answer.status_code == 303, answer.text
             cookies = answer.cookies
         return httpx.Client(base_url=self.url, cookies=cookies, timeout=10)
-
-
-def afternoon_offset_s() -> int:
-    """The clock offset at which it is 14:07 in Paris (winter) on a Thursday of the past, for pictures that look alike."""
-    return round((datetime(2026, 11, 19, 13, 7, tzinfo=UTC) - datetime.now(UTC)).total_seconds())
