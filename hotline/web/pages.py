@@ -14,8 +14,8 @@ from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescap
 from markupsafe import Markup
 
 from firmware_rollout.status import RolloutStatus
+from fleet.departments import department_name
 from hotline import translations, words
-from hotline.departments import department_name
 from hotline.phone_numbers import show_number
 
 # The hotline's own wall clock; a shop's local time is shown beside its name.

@@ -7,7 +7,7 @@ from pydantic import ValidationError
 
 from diagnostics.health import Health
 from diagnostics.reasons import Reason, State
-from hotline.departments import NAMES, department_name
+from fleet.departments import NAMES, department_name
 from hotline.pop import OLD_SAMPLE, never_green_without_data
 from hotline.readings import Reading
 from hotline.settings import WebSettings
