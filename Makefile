@@ -1,6 +1,6 @@
 # Every target sets up what it needs; the second time that takes no time and no network.
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint types bench setup setup-dev engines chromium
+.PHONY: help demo test lint types bench vendor setup setup-dev engines chromium
 
 PYTHON ?= python3
 BIN := .venv/bin
@@ -25,6 +25,9 @@ types: setup-dev ## strict type check
 
 bench: setup-dev engines ## what the README claims, measured on this machine
 	@exec $(BIN)/python -m benchmarks
+
+vendor: ## bring the console's browser libraries anew, as locked (needs npm)
+	@$(PYTHON) tools/vendor_assets.py
 
 setup:
 	@$(PYTHON) setup/bootstrap.py run

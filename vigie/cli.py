@@ -59,6 +59,8 @@ def main() -> None:
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s", stream=sys.stderr)
     # It logs every statement of a migration; fleet.migrate says what was applied.
     logging.getLogger("yoyo").setLevel(logging.WARNING)
+    # It logs the address of every request, and the call hook's holds its token.
+    logging.getLogger("httpx").setLevel(logging.WARNING)
     try:
         app(prog_name="vigie")
     except VigieError as error:

@@ -179,7 +179,7 @@ max_queued_messages 0
 max_queued_bytes {LARGEST_QUEUE}
 max_packet_size {LARGEST_PACKET}
 set_tcp_nodelay true
-max_keepalive 600
+max_keepalive 3600
 
 log_dest stderr
 log_type error
