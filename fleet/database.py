@@ -8,7 +8,7 @@ from psycopg_pool import ConnectionPool
 Connection = psycopg.Connection[Any]
 
 # A lost server must be noticed by the socket, not by a human: three probes within half a minute.
-_KEEPALIVE: dict[str, Any] = {
+KEEPALIVE: dict[str, Any] = {
     "keepalives_idle": 10,
     "keepalives_interval": 5,
     "keepalives_count": 3,
@@ -19,7 +19,7 @@ _OPTIONS = "-c timezone=UTC"
 
 def connect(url: str, *, program: str, autocommit: bool = False) -> Connection:
     """Open a connection whose session speaks UTC; raises `psycopg.OperationalError` where the server cannot be had."""
-    return psycopg.connect(url, application_name=f"vigie {program}", options=_OPTIONS, autocommit=autocommit, **_KEEPALIVE)
+    return psycopg.connect(url, application_name=f"vigie {program}", options=_OPTIONS, autocommit=autocommit, **KEEPALIVE)
 
 
 def open_pool(url: str, *, program: str, min_size: int = 2, max_size: int = 8) -> ConnectionPool[Connection]:
@@ -30,6 +30,6 @@ def open_pool(url: str, *, program: str, min_size: int = 2, max_size: int = 8) -
         max_size=max_size,
         open=True,
         check=ConnectionPool.check_connection,
-        kwargs={"application_name": f"vigie {program}", "options": _OPTIONS, **_KEEPALIVE},
+        kwargs={"application_name": f"vigie {program}", "options": _OPTIONS, **KEEPALIVE},
         name=program,
     )

@@ -13,13 +13,13 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import partial
-from typing import Any
 
 import psycopg
 from anyio import CapacityLimiter, to_thread
 from prometheus_client import Histogram
 
 from fleet.clock import Clock
+from fleet.database import KEEPALIVE
 from hotline.accounts import Agent
 from hotline.call_state import State
 from hotline.calls import CHANNEL
@@ -33,8 +33,6 @@ THREADS = 4
 # A screen that has not read this many messages is cut; its browser comes back and is told the state anew.
 MOST_UNREAD = 200
 _FIRST_WAIT_S, _LONGEST_WAIT_S = 0.2, 10.0
-# A server that went without a word is noticed by the socket within half a minute.
-_KEEPALIVE: dict[str, Any] = {"keepalives_idle": 10, "keepalives_interval": 5, "keepalives_count": 3, "connect_timeout": 10}
 # Versions of so many calls are remembered, so that a replay read before a change does not undo it.
 _MOST_VERSIONS = 5_000
 
@@ -166,7 +164,7 @@ class Hub:
 
     async def _listen(self) -> None:
         connection = await psycopg.AsyncConnection.connect(
-            self._url, autocommit=True, application_name="vigie web calls", **_KEEPALIVE
+            self._url, autocommit=True, application_name="vigie web calls", **KEEPALIVE
         )
         async with connection:
             await connection.execute(f"LISTEN {CHANNEL}")
