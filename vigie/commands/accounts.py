@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 
 from hotline.roles import Role
+from vigie.commands.transaction import transaction
 
 agent = typer.Typer(help="People who sign in to the console.", no_args_is_help=True)
 token = typer.Typer(help="Tokens of programs: the REST API's, and the telephone system's.", no_args_is_help=True)
@@ -108,13 +109,10 @@ def add_token(
     role: Annotated[Role, typer.Option(help="What the program may do by REST.")] = Role.LEVEL1,
 ) -> None:
     """Make a token and show it, this once."""
-    from fleet.clock import system_clock
-    from fleet.database import connect
-    from fleet.settings import DatabaseSettings, read
     from hotline import accounts
 
-    with connect(read(DatabaseSettings).database_url.get_secret_value(), program="token") as conn:
-        made = accounts.add_token(conn, name=name, purpose=purpose.value, role=role, now=system_clock()())
+    with transaction("token") as (conn, now):
+        made = accounts.add_token(conn, name=name, purpose=purpose.value, role=role, now=now)
     typer.echo(f"{name} {purpose} token: {made}")
 
 
