@@ -91,8 +91,3 @@ STATE_OF: Final = {
     Reason.CLOSED_BY_SHOP: State.CLOSED,
     Reason.CLOSED: State.CLOSED,
 }
-
-
-def bit(reason: Reason) -> int:
-    """The reason's bit in a mask."""
-    return 1 << REASON_INDEX[reason]

@@ -16,7 +16,6 @@ import numpy as np
 from numpy.typing import NDArray
 from psycopg.rows import class_row
 
-from fleet.clock import from_ms
 from fleet.contract import SAMPLE_FIELDS
 from fleet.database import Connection
 
@@ -158,11 +157,6 @@ def samples_from_copy(data: bytes) -> NDArray[np.void]:
     samples["seq"] = rows["seq"]
     samples["values"] = rows["values"]["value"]
     return samples
-
-
-def times(column: NDArray[np.int64]) -> list[datetime]:
-    """Aware UTC times of a column of milliseconds, for the few that are shown or stored."""
-    return [from_ms(int(ms)) for ms in column]
 
 
 def _up_to(batches: list[_Batch], limit: int) -> list[_Batch]:
