@@ -23,7 +23,7 @@ lint: setup-dev ## style, formatting, and the direction of imports
 types: setup-dev ## strict type check
 	$(BIN)/mypy
 
-bench: setup-dev engines ## what the README claims, measured on this machine
+bench: setup-dev engines chromium ## what the README claims, measured on this machine
 	@exec $(BIN)/python -m benchmarks
 
 vendor: ## bring the console's browser libraries anew, as locked (needs npm)
