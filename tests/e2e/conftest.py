@@ -87,12 +87,8 @@ def open_console(chromium: Browser) -> Iterator[OpenConsole]:
             password: str = PASSWORD,
             width: int = 1280,
             height: int = 800,
-            scheme: str = "light",
         ) -> ConsolePage:
-            context = chromium.new_context(
-                viewport={"width": width, "height": height},
-                locale="fr-FR",
-            )
+            context = chromium.new_context(viewport={"width": width, "height": height}, locale="fr-FR")
             stack.callback(context.close)
             console = ConsolePage(context.new_page(), url)
             console.page.on("console", lambda m: console.complaints.append(m.text) if m.type == "error" else None)
