@@ -43,10 +43,18 @@ def step(conn: Connection, *, now: datetime) -> bool:
     try:
         with conn.transaction():
             conn.execute(sql.SQL("SET LOCAL lock_timeout = {}").format(LOCK_TIMEOUT_MS))
+            # One core is enough for it, and leaves the others to those who wait.
+            conn.execute("SET LOCAL max_parallel_maintenance_workers = 0")
             table, index = sql.Identifier(chunk.schema_name, chunk.table_name), sql.Identifier(chunk.index_name)
             conn.execute(sql.SQL("CLUSTER {} USING {}").format(table, index))
     except psycopg.errors.LockNotAvailable:
         log.info("%s is being used, its order waits", chunk.table_name, extra={"action": "order", "chunk": chunk.table_name})
+        return False
+    except psycopg.Error as error:
+        if conn.closed:
+            raise
+        # No room for the copy, say: reading is slower, all else goes on.
+        log.warning("%s stays unordered: %s", chunk.table_name, error, extra={"action": "order", "chunk": chunk.table_name})
         return False
     log.info("%s is in order", chunk.table_name, extra={"action": "order", "chunk": chunk.table_name})
     return True
