@@ -45,6 +45,8 @@ _KEEPALIVE_S = 30
 _SESSION_EXPIRY_S = 24 * 3600
 _RECONNECT_MAX_S = 8
 _PUBACK = 0x40
+# What workers of a group divide among them.
+_DIVIDED = (Channel.TELEMETRY, Channel.EVENT, Channel.REPORTED, Channel.RES)
 
 
 @dataclass(slots=True)
@@ -219,10 +221,14 @@ def subscriptions(share_group: str) -> list[tuple[str, SubscribeOptions]]:
     shared = f"$share/{share_group}/" if share_group else ""
     # Retained births come when the subscription is new; else only changes come.
     options = SubscribeOptions(qos=1, retainHandling=SubscribeOptions.RETAIN_SEND_IF_NEW_SUB)
-    divided = (Channel.TELEMETRY, Channel.EVENT, Channel.REPORTED, Channel.RES)
     # Retain handling other than 0 is an error in a shared subscription of some brokers; nothing retained comes there.
     plain = SubscribeOptions(qos=1) if share_group else options
-    return [(shared + topic("+", channel), plain) for channel in divided] + [(topic("+", Channel.PRESENCE), options)]
+    return [(shared + topic("+", channel), plain) for channel in _DIVIDED] + [(topic("+", Channel.PRESENCE), options)]
+
+
+def superseded(share_group: str) -> list[str]:
+    """What a session of ours may still hold from before the worker joined a group: it would go on hearing everything."""
+    return [topic("+", channel) for channel in _DIVIDED] if share_group else []
 
 
 def _subscribe(client: Client, _userdata: Any, flags: ConnectFlags, reason: ReasonCode, _properties: Properties | None) -> None:
@@ -232,7 +238,11 @@ def _subscribe(client: Client, _userdata: Any, flags: ConnectFlags, reason: Reas
         return
     receiver.connects += 1
     log.info("connected, session %s", "resumed" if flags.session_present else "new", extra={"action": "connect"})
-    receiver.subscribe(cast(Any, subscriptions(receiver._settings.ingest_share_group)))
+    group = receiver._settings.ingest_share_group
+    receiver.subscribe(cast(Any, subscriptions(group)))
+    # Afterwards: a message heard twice is stored once, one heard by nobody waits for its terminal.
+    if flags.session_present and (left := superseded(group)):
+        receiver.unsubscribe(left)
 
 
 def _note_subscription(

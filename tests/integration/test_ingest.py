@@ -178,6 +178,20 @@ def test_ingest_speaks_tls(database: Database, engines: Layout, engine_home: Pat
         secure.mosquitto.stop()
 
 
+def test_a_worker_that_joins_a_group_hears_only_its_share(database: Database, broker: Broker, terminal: Terminal) -> None:
+    with ingest(database.url, broker, ingest_client_id="ingest-1"):
+        terminal.stream(1, 10)
+        wait_for(lambda: len(terminal.acknowledged) == 10, what="the acks")
+    with ingest(database.url, broker, ingest_client_id="ingest-1", ingest_share_group="ingest"):
+        # The broker has let go of the old subscriptions by the time of the first ack.
+        terminal.stream(11, 20)
+        wait_for(lambda: len(terminal.acknowledged) == 20, what="the acks")
+        terminal.stream(21, 1_020)
+        wait_for(lambda: len(terminal.acknowledged) == 1_020, what="the acks")
+    assert database.one("SELECT count(*) FROM fleet.sample") == 1_020
+    assert database.one("SELECT sum(repeats) FROM fleet.ingest_batch") <= 10
+
+
 def test_two_workers_share_the_load_and_store_each_sample_once(database: Database, broker: Broker, terminal: Terminal) -> None:
     def worker(number: int) -> dict[str, object]:
         return {"ingest_client_id": f"ingest-{number}", "ingest_share_group": "ingest", "ingest_batch": 50}
