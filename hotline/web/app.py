@@ -82,6 +82,7 @@ def _answer_errors(app: FastAPI) -> None:
     app.add_exception_handler(RequestValidationError, _on_validation_error)
     app.add_exception_handler(HTTPException, _on_http_exception)
     app.add_exception_handler(psycopg.OperationalError, _on_database_lost)
+    app.add_exception_handler(psycopg.DataError, _on_refused_value)
 
 
 def _for_people(request: Request) -> bool:
@@ -108,6 +109,14 @@ def _on_validation_error(request: Request, error: Exception) -> Response:
 def _on_http_exception(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
     return error_page(request, error.status_code) if _for_people(request) else on_http_exception(request, error)
+
+
+def _on_refused_value(request: Request, error: Exception) -> Response:
+    """A value that no column can hold, such as text with a null character or a number beyond 64 bits."""
+    log.warning("the database refused a value: %s", type(error).__name__, extra={"action": "request"})
+    if _for_people(request):
+        return error_page(request, 422)
+    return problem_response(422, "a value that cannot be stored or looked up: a null character, or a number too large")
 
 
 def _on_database_lost(request: Request, error: Exception) -> Response:

@@ -35,6 +35,7 @@ Filter = Annotated[str | None, Query(max_length=40)]
 LONGEST_RAW = timedelta(days=7)
 FINEST_STEP_S, COARSEST_STEP_S = 1, 86_400
 MOST_STEPS = 20_000
+FIRST_YEAR, LAST_YEAR = 2000, 9998
 
 
 @router.get("/points-of-sale", summary="Shops by telephone number, by what a person would type, or all")
@@ -154,4 +155,7 @@ def list_samples(
 def _aware(moment: datetime | None, field: str) -> datetime | None:
     if moment is not None and moment.tzinfo is None:
         raise ProblemError(422, "needs an offset from UTC, as in 2026-11-23T10:00:00Z", field=field)
+    # Nothing is stored outside, and a day more or less must still be a date.
+    if moment is not None and not FIRST_YEAR <= moment.year <= LAST_YEAR:
+        raise ProblemError(422, f"must lie in the years {FIRST_YEAR} to {LAST_YEAR}", field=field)
     return moment

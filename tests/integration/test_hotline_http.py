@@ -97,6 +97,7 @@ def test_points_of_sale_are_found_by_number_by_words_and_page_by_page(api: httpx
     problem(api.get("/points-of-sale", params={"limit": 0}), 422, "limit")
     problem(api.get("/points-of-sale", params={"cursor": "é"}), 422, "cursor")
     problem(api.get("/points-of-sale/PV99999"), 404, "code")
+    problem(api.get("/points-of-sale", params={"q": "a\0b"}), 422)
 
 
 def test_a_shop_shows_its_terminals_worst_first(api: httpx.Client) -> None:
@@ -148,6 +149,7 @@ def test_samples_come_raw_or_in_steps(web: RunningWeb, api: httpx.Client) -> Non
     problem(api.get("/terminals/T00013/samples", params={"from": (now - timedelta(days=30)).isoformat()}), 422, "step")
     problem(api.get("/terminals/T00013/samples", params={"from": (now - timedelta(days=30)).isoformat(), "step": 1}), 422, "step")
     problem(api.get("/terminals/T00013/samples", params={"step": 0}), 422, "step")
+    problem(api.get("/terminals/T00013/samples", params={"to": "0001-01-01T00:00:00Z"}), 422, "to")
 
 
 def test_incidents_are_declared_listed_and_refused_with_the_field(web: RunningWeb, api: httpx.Client) -> None:
