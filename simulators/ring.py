@@ -122,7 +122,9 @@ def fields(act: Act, call: Planned, *, call_id: str) -> dict[str, str | list[str
     if act.step is Step.NEW or call.number % 3 == 0:
         told |= {"from": call.caller, "to": OVERFLOW if overflow else HOTLINE}
     if act.step is Step.NEW:
-        told |= {"queue": "overflow" if overflow else "level1", "user[]": ["overflow"] if overflow else ["level1"]}
+        # A group's name, which is no agent's: the call rings at everybody's.
+        queue = "overflow" if overflow else "hotline"
+        told |= {"queue": queue, "user[]": [queue]}
     elif act.agent:
         told |= {"user": act.agent, "answeringNumber": act.agent}
     if act.cause:

@@ -151,7 +151,7 @@ def _welcome(house: House, access: Access, scenario: str, minutes: float) -> lis
         f"sign in as   {'   '.join(shown[:3])}",
         f"             {'   '.join(shown[3:])}",
         f'ring         curl -d "event=newCall&from={access.a_phone}&to=3008&direction=in&callId=$RANDOM" {_hook(house, access)}',
-        f"also         VIGIE_STATE_DIR={house.home} vigie status",
+        f"also         VIGIE_STATE_DIR={house.home} .venv/bin/vigie status",
         "",
     ]
 
