@@ -70,7 +70,7 @@ def _due(conn: Connection, *, now: datetime) -> _Chunk | None:
             JOIN pg_index i ON i.indrelid = format('%%I.%%I', c.chunk_schema, c.chunk_name)::regclass AND i.indisunique
             JOIN pg_class name ON name.oid = i.indexrelid
             WHERE (c.hypertable_schema, c.hypertable_name) = ('fleet', 'sample')
-              AND c.range_end < %(closed_by)s AND NOT i.indisclustered
+              AND c.range_end < %(closed_by)s AND NOT i.indisclustered AND c.is_compressed IS NOT TRUE
             ORDER BY c.range_end DESC LIMIT 1
             """,
             {"closed_by": now - GRACE},
