@@ -54,7 +54,8 @@ CREATE INDEX symptom_found ON diagnostics.symptom (found_at);
 ALTER TABLE diagnostics.incident
     DROP CONSTRAINT incident_state_check,
     ADD CONSTRAINT incident_state_check CHECK (state IN ('open', 'acknowledged', 'clearing', 'closed')),
-    -- Null where a person declared it.
+    -- What the diagnosis knows it by, and what is wrong; null where a person declared it.
+    ADD COLUMN key           bigint UNIQUE,
     ADD COLUMN trouble       text,
     ADD COLUMN began_at      timestamptz,
     ADD COLUMN clearing_at   timestamptz,
