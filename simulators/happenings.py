@@ -48,6 +48,8 @@ class FaultTruth(NamedTuple):
     onset_s: NDArray[np.int64]  # per affected terminal: when its own effect begins
     first_effect_s: int | None  # the first second at which anything anyone could notice differed; None: not yet
     end_s: int  # when the cause ends (recovery may follow)
+    until_s: NDArray[np.int64]  # per affected terminal: when its own cause ends
+    over_s: int  # when the last of them has recovered
 
 
 class Agenda:

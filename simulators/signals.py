@@ -9,7 +9,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from fleet.contract import SAMPLE_FIELDS
+from fleet.contract import OPEN_CADENCE_S, SAMPLE_FIELDS
 from simulators.opening import DAY_S, Opening
 from simulators.races import Demand
 from simulators.randomness import F32, F64, bits, key_of, normal_table, normals, poisson, terminal_keys, uniform_table, uniforms
@@ -26,6 +26,8 @@ _HEAD_TAU_S, _WARM_TAU_S = 240.0, 2400.0
 _PAPER_PCT_PER_TICKET = 0.085
 # A print head warms by each ticket, and sheds heat the faster the hotter it is.
 _HEAD_C_PER_TICKET, _HEAD_HEAT_AT_MOST_C = 0.3, np.float32(22)
+# Heat and memory in use are given for the tickets of an open shop's sample; over a longer time they are spread, not heaped.
+_STEP_S = np.float32(OPEN_CADENCE_S)
 _SPIKE_SHARE, _GLITCH_SHARE, _GAP_SHARE = 0.003, 1.5e-4, 1e-4
 # A glitch is one wild reading: the column and what it is multiplied with.
 _GLITCHES = (("rtt_ms", 9.0), ("tx_ms", 6.0), ("board_c", 1.7), ("head_c", 1.8),
@@ -95,7 +97,7 @@ class SignalModel:
         tickets, load = self._sell(out, now, t_s, dt_s, demand)
         self._communicate(out, now, tickets)
         self._print(out, now, tickets, t_s, dt_s)
-        self._compute(out, now, tickets, load)
+        self._compute(out, now, tickets * (_STEP_S / dt_s), load)
         _glitch(out, now.chance[7])
         return out
 
@@ -172,7 +174,9 @@ class SignalModel:
 
     def _print(self, out: F32, now: _Moment, tickets: F32, t_s: int, dt_s: float | F32) -> None:
         idx, own = now.idx, now.own
-        heat = self._heat[idx] * np.exp(np.float32(-1 / _HEAD_TAU_S) * dt_s) + np.float32(_HEAD_C_PER_TICKET) * tickets
+        cooled = np.exp(np.float32(-1 / _HEAD_TAU_S) * dt_s)
+        spread = (1 - cooled) / (1 - np.exp(-_STEP_S / np.float32(_HEAD_TAU_S))) * (_STEP_S / dt_s)
+        heat = self._heat[idx] * cooled + np.float32(_HEAD_C_PER_TICKET) * spread * tickets
         np.minimum(heat, _HEAD_HEAT_AT_MOST_C, out=heat)
         self._heat[idx] = heat
         warm = self._warm[idx]
@@ -190,7 +194,7 @@ class SignalModel:
         head = now.ambient_c + own.head_c + 4 * warm + heat + np.float32(0.4) * now.white[5]
         out[:, COLUMN["head_c"]] = np.rint(head * 10) / 10
 
-    def _compute(self, out: F32, now: _Moment, tickets: F32, load: F32) -> None:
+    def _compute(self, out: F32, now: _Moment, in_use: F32, load: F32) -> None:
         own, slow, white = now.own, now.slow, now.white
         booting = np.float32(_BOOT_LOAD_PCT) * np.exp(-now.uptime_s / np.float32(_BOOT_LOAD_S))
         cpu = own.cpu_pct * (np.float32(0.7) + np.float32(0.3) * now.opened) + np.minimum(load * 300, 30) + booting
@@ -204,7 +208,7 @@ class SignalModel:
         # Logs of the day are put away at midnight.
         disk = own.disk_mb * (1 - np.float32(0.012) * now.day_part) + np.float32(4) * slow.disk
         out[:, COLUMN["cpu_pct"]] = np.rint(cpu * 10) / 10
-        out[:, COLUMN["mem_mb"]] = np.rint((mem - np.minimum(tickets, 20)) * 10) / 10
+        out[:, COLUMN["mem_mb"]] = np.rint((mem - np.minimum(in_use, 20)) * 10) / 10
         out[:, COLUMN["disk_mb"]] = np.rint(disk)
         out[:, COLUMN["board_c"]] = np.rint(board * 10) / 10
         out[:, COLUMN["clock_ms"]] = np.rint(own.clock_ms + 18 * slow.clock + 4 * white[9])

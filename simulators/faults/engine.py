@@ -142,6 +142,8 @@ class FaultEngine:
                 onset_s=fault.onset_s,
                 first_effect_s=fault.first_effect_s,
                 end_s=fault.end_s,
+                until_s=fault.until_s,
+                over_s=fault.over_s,
             )
             for order, fault in enumerate(self.faults)
         ]
