@@ -5,7 +5,9 @@ own pipeline is late nothing open is called well. A reason leaves only on eviden
 keeps its reason. Nothing flaps: every way in has another way out.
 """
 
-from typing import Final
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Final, NamedTuple
 
 import numpy as np
 
@@ -14,7 +16,7 @@ from diagnostics.limits import Policy
 from diagnostics.readings import judge_events, judge_limits, judge_paper_event
 from diagnostics.reasons import REASON_INDEX, REASONS, STATE_INDEX, STATE_OF, Reason, State
 from diagnostics.silence import Hours, judge_presence, shop_hours, telemetry_late
-from diagnostics.snapshot import F32, I8, Bool, Snapshot
+from diagnostics.snapshot import F32, I8, I64, Bool, Snapshot
 
 _STATE_OF_REASON: Final = np.array([STATE_INDEX[STATE_OF[reason]] for reason in REASONS], np.int8)
 # A terminal's own reasons: what it keeps while our pipeline says nothing new of it.
@@ -23,8 +25,21 @@ _OWN: Final = np.isin(_STATE_OF_REASON, [STATE_INDEX[State.DOWN], STATE_INDEX[St
 _RISING: Final = (State.DEGRADED, State.DOWN, State.CLOSED, State.UNKNOWN)
 
 
+class Held(NamedTuple):
+    """A reason found elsewhere: where it holds, since when, with which value (NaN: none); arrays (n,)."""
+
+    where: Bool
+    since_ms: I64
+    value: F32
+
+
 def judge(fleet: Snapshot, now_ms: int, policy: Policy, previous: Judgement) -> Judgement:
     """Judge every terminal of `fleet` at `now_ms`; `previous` has the same rows. Neither is changed."""
+    return judge_by_hours(fleet, now_ms, policy, previous)[0]
+
+
+def judge_by_hours(fleet: Snapshot, now_ms: int, policy: Policy, previous: Judgement) -> tuple[Judgement, Hours]:
+    """The same, with what it took the shops' hours to be."""
     late = telemetry_late(fleet, now_ms, policy, was_late=previous.late)
     trusted_ms = now_ms if previous.late and not late else previous.trusted_ms
     case = Case(fleet, now_ms, policy, previous, previous.table(), trusted_ms)
@@ -39,20 +54,55 @@ def judge(fleet: Snapshot, now_ms: int, policy: Policy, previous: Judgement) -> 
 
     on = draft.on
     since_ms = np.where(case.was & on, previous.reason_since_ms, draft.since_ms)
-    state = _states(on)
-    # A state begins with the first of the reasons that make it, though not before the state it follows.
-    makes_it = on & (state[:, None] == _STATE_OF_REASON)
-    begun_ms = np.maximum(np.where(makes_it, since_ms, now_ms).min(axis=1, initial=now_ms), previous.state_since_ms)
-    return Judgement(
+    state, state_since_ms = _stated(on, since_ms, now_ms=now_ms, before=previous.state, before_ms=previous.state_since_ms)
+    judged = Judgement(
         state=state,
         reasons=(on * REASON_BITS).sum(axis=1, dtype=np.uint32),
-        state_since_ms=np.where(state != previous.state, begun_ms, previous.state_since_ms),
+        state_since_ms=state_since_ms,
         reason_since_ms=np.where(on, since_ms, 0),
         value=_told(draft, case),
         beyond_ms=beyond_ms,
         late=late,
         trusted_ms=trusted_ms,
     )
+    return judged, hours
+
+
+def with_reasons(judged: Judgement, more: Mapping[Reason, Held], *, now_ms: int, previous: Judgement) -> Judgement:
+    """The judgement with further reasons, found elsewhere with a hysteresis of their own; `previous` as for `judge`.
+
+    They are told of terminals whose shop is open and that are heard of, and of nobody while our own pipeline is late.
+    """
+    if judged.late or not more:
+        return judged
+    hidden = judged.is_state(State.CLOSED) | judged.is_state(State.UNKNOWN)
+    rows = np.flatnonzero(np.logical_or.reduce([held.where for held in more.values()]) & ~hidden)
+    if not len(rows):
+        return judged
+    columns = [REASON_INDEX[reason] for reason in more]
+    where = np.stack([held.where[rows] for held in more.values()], axis=1)
+    found = np.stack([held.value[rows] for held in more.values()], axis=1)
+    # A told value stays told while the reason does, unless it moved by a tenth: a row is not rewritten for noise.
+    told = previous.value[rows][:, columns]
+    near = ~np.isnan(told) & (np.isnan(found) | (np.abs(found - told) < 0.1 * np.abs(told)))
+    on, since_ms, value = judged.table()[rows], judged.reason_since_ms.copy(), judged.value.copy()
+    on[:, columns] = where
+    since_ms[np.ix_(rows, columns)] = np.where(where, np.stack([held.since_ms[rows] for held in more.values()], axis=1), 0)
+    value[np.ix_(rows, columns)] = np.where(where, np.where(near, told, found), np.nan)
+    state, state_since_ms, reasons = judged.state.copy(), judged.state_since_ms.copy(), judged.reasons.copy()
+    state[rows], state_since_ms[rows] = _stated(
+        on, since_ms[rows], now_ms=now_ms, before=previous.state[rows], before_ms=previous.state_since_ms[rows]
+    )
+    reasons[rows] = (on * REASON_BITS).sum(axis=1, dtype=np.uint32)
+    return replace(judged, state=state, reasons=reasons, state_since_ms=state_since_ms, reason_since_ms=since_ms, value=value)
+
+
+def _stated(on: Bool, since_ms: I64, *, now_ms: int, before: I8, before_ms: I64) -> tuple[I8, I64]:
+    """The state that the reasons make, and since when: with the first of them, though not before the state it follows."""
+    state = _states(on)
+    makes_it = on & (state[:, None] == _STATE_OF_REASON)
+    begun_ms = np.maximum(np.where(makes_it, since_ms, now_ms).min(axis=1, initial=now_ms), before_ms)
+    return state, np.where(state != before, begun_ms, before_ms)
 
 
 def _keep_what_was(draft: Draft, case: Case, hours: Hours) -> None:
