@@ -1,16 +1,19 @@
 """Incidents: one cause, one scope, the terminals it touches, and every step of its life as an event row.
 
-For now people declare them. A terminal that comes to meet the scope of an open incident joins it; none leaves.
+The watch finds most of them (`diagnostics.incident_store` writes what it finds), people declare the others; here is what
+people do to both, and what pages and programs read. A terminal that comes to meet the scope of an open incident joins it.
+An incident that the watch found has a trouble and no title: `diagnostics.wording` words it in the reader's language.
 """
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
-from typing import Literal
+from datetime import UTC, datetime, timedelta
+from typing import Any, Final, Literal
 
-from psycopg.rows import class_row
+from psycopg.rows import class_row, kwargs_row
 from psycopg.types.json import Jsonb
 
+from diagnostics.troubles import Trouble
 from fleet.database import Connection
 from fleet.errors import VigieError
 from fleet.registry import Terminal, all_terminals
@@ -27,26 +30,109 @@ class IncidentError(VigieError):
 
 @dataclass(frozen=True, slots=True)
 class Incident:
-    """An incident; `terminals` counts those it touches."""
+    """An incident; `terminals` counts those it touches, `hits` those that show it now, `worst_hits` those that did at the worst.
+
+    `trouble` is None where a person declared it; `began_at` is the first sign, `opened_at` when we said so. `muted`: under
+    announced maintenance, told to nobody. `latched`: it comes and goes, and stays open until it stays away. `parent_id`: the
+    wider incident it is part of, or (closed) was merged into. `evidence` is `diagnostics.scan.why.Evidence` as JSON, or empty.
+    """
 
     id: int
-    state: Literal["open", "acknowledged", "closed"]
+    state: Literal["open", "acknowledged", "clearing", "closed"]
     scope: dict[str, str]
     title: str
     advice: str
     opened_at: datetime
     closed_at: datetime | None
     terminals: int
+    trouble: Trouble | None
+    began_at: datetime
+    clearing_at: datetime | None
+    acknowledged_at: datetime | None
+    acknowledged_by: str | None
+    score: float | None
+    hits: int
+    worst_hits: int
+    reopened: int
+    latched: bool
+    muted: bool
+    parent_id: int | None
+    evidence: dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class IncidentEvent:
+    """One step of an incident's life; `detail` is what a person said, `data` what the watch has to tell, by kind.
+
+    `opened`, `grew`, `reopened`, …: {"terminals", "hits"}; `scope`: also {"from": the scope before, "to": …}, {"trouble_from"};
+    `merged`, `parent`: {"into": incident id}. `replayed`: stored long after `at`, while the watch caught up.
+    """
+
+    id: int
+    incident_id: int
+    at: datetime
+    kind: str
+    actor: str
+    detail: str
+    data: dict[str, Any]
+    replayed: bool
+
+
+@dataclass(frozen=True, slots=True)
+class TouchedTerminal:
+    """A terminal that an incident touches: `hit_at` when it first showed it, None where it is only in scope.
+
+    `rang`: its shop has rung the hotline since the incident began.
+    """
+
+    terminal_id: str
+    point_of_sale: str
+    shop: str
+    department: str
+    joined_at: datetime
+    hit_at: datetime | None
+    rang: bool
+
+
+@dataclass(frozen=True, slots=True)
+class SilentVictim:
+    """A shop that is hit and has not rung; `since` is its first terminal's first sign."""
+
+    point_of_sale: str
+    shop: str
+    department: str
+    terminals: int
+    since: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Minute:
+    """One minute of an incident's plots: who showed it of those who could have, inside its scope and outside.
+
+    `z` is, of each leading metric, the mean deviation inside and outside: {"rtt_ms": [4.1, 0.1]}.
+    """
+
+    at: datetime
+    inside_hit: float
+    inside: float
+    outside_hit: float
+    outside: float
+    z: dict[str, list[float]]
 
 
 # The system itself, where an event has no human actor.
 WATCH_ACTOR = "watch"
+# Hears the id of every incident to which something happened.
+CHANNEL: Final = "vigie_incident"
+# Who rings so long after an incident's end still rings about it.
+RINGS_WITHIN: Final = timedelta(hours=1)
 
-_INCIDENT = """
-    SELECT i.id, i.state, i.scope, i.title, i.advice, i.opened_at, i.closed_at,
-        (SELECT count(*) FROM diagnostics.incident_terminal n WHERE n.incident_id = i.id)::integer AS terminals
-    FROM diagnostics.incident i
+_COLUMNS = """
+    i.id, i.state, i.scope, i.title, i.advice, i.opened_at, i.closed_at, i.trouble, i.began_at, i.clearing_at, i.acknowledged_at,
+    i.acknowledged_by, i.score, i.hits, i.worst_hits, i.reopened, i.latched, i.muted, i.parent_id, i.evidence,
+    (SELECT count(*) FROM diagnostics.incident_terminal n WHERE n.incident_id = i.id)::integer AS terminals
 """
+_INCIDENT = f"SELECT {_COLUMNS} FROM diagnostics.incident i "
 
 
 def declare(conn: Connection, *, scope: Mapping[str, str], title: str, advice: str, actor: str, now: datetime) -> Incident:
@@ -64,40 +150,75 @@ def declare(conn: Connection, *, scope: Mapping[str, str], title: str, advice: s
     if not touched:
         raise IncidentError("scope", "each value is known, but no terminal meets all of them at once")
     row = conn.execute(
-        "INSERT INTO diagnostics.incident (state, scope, title, advice, opened_at)"
-        " VALUES ('open', %(scope)s, %(title)s, %(advice)s, %(now)s) RETURNING id",
+        "INSERT INTO diagnostics.incident (state, scope, title, advice, opened_at, began_at)"
+        " VALUES ('open', %(scope)s, %(title)s, %(advice)s, %(now)s, %(now)s) RETURNING id",
         {"scope": Jsonb(dict(scope)), "title": title.strip(), "advice": advice.strip(), "now": now},
     ).fetchone()
     assert row is not None  # INSERT … RETURNING gives its row
     _add_terminals(conn, incident_id=row[0], terminals=touched, now=now)
-    _record(conn, incident_id=row[0], kind="declared", actor=actor, detail=f"{len(touched)} terminals", now=now)
+    record(conn, incident_id=row[0], kind="declared", actor=actor, now=now, data={"terminals": len(touched)})
     return incident(conn, row[0])
 
 
 def acknowledge(conn: Connection, incident_id: int, *, actor: str, now: datetime) -> Incident:
-    """Say that somebody has taken an open incident on; doing so twice changes nothing."""
+    """Say that somebody has taken an incident on; doing so twice changes nothing."""
     moved = conn.execute(
-        "UPDATE diagnostics.incident SET state = 'acknowledged' WHERE id = %(id)s AND state = 'open'", {"id": incident_id}
+        "UPDATE diagnostics.incident SET acknowledged_at = %(now)s, acknowledged_by = %(actor)s,"
+        " state = CASE state WHEN 'open' THEN 'acknowledged' ELSE state END"
+        " WHERE id = %(id)s AND state IN ('open', 'clearing') AND acknowledged_at IS NULL",
+        {"id": incident_id, "actor": actor, "now": now},
     ).rowcount
     if moved:
-        _record(conn, incident_id=incident_id, kind="acknowledged", actor=actor, detail="", now=now)
+        record(conn, incident_id=incident_id, kind="acknowledged", actor=actor, now=now)
     return incident(conn, incident_id)
 
 
+def comment(conn: Connection, incident_id: int, *, actor: str, text: str, now: datetime) -> Incident:
+    """Add a person's words to an incident's history, whatever its state; `IncidentError` where there are none."""
+    if not text.strip():
+        raise IncidentError("text", "a comment needs words")
+    found = incident(conn, incident_id)
+    record(conn, incident_id=incident_id, kind="commented", actor=actor, detail=text.strip(), now=now)
+    return found
+
+
 def resolve(conn: Connection, incident_id: int, *, actor: str, detail: str, now: datetime) -> Incident:
-    """Close an incident, saying how; doing so twice changes nothing."""
+    """Close an incident, saying how; doing so twice changes nothing. One that goes on showing is reopened by the watch."""
     moved = conn.execute(
         "UPDATE diagnostics.incident SET state = 'closed', closed_at = %(now)s WHERE id = %(id)s AND state <> 'closed'",
         {"id": incident_id, "now": now},
     ).rowcount
     if moved:
-        _record(conn, incident_id=incident_id, kind="resolved", actor=actor, detail=detail, now=now)
+        record(conn, incident_id=incident_id, kind="resolved", actor=actor, detail=detail, now=now)
+    return incident(conn, incident_id)
+
+
+def reopen(conn: Connection, incident_id: int, *, actor: str, detail: str, now: datetime) -> Incident:
+    """Open a closed incident again, saying why; an open one stays as it is.
+
+    Raises:
+        IncidentError: it was merged into another, which lives on in its place.
+    """
+    merged = conn.execute(
+        "SELECT parent_id FROM diagnostics.incident i WHERE id = %(id)s AND state = 'closed'"
+        " AND EXISTS (SELECT FROM diagnostics.incident_event e WHERE e.incident_id = i.id AND e.kind = 'merged')",
+        {"id": incident_id},
+    ).fetchone()
+    if merged:
+        raise IncidentError("id", f"incident {incident_id} was merged into {merged[0]}")
+    moved = conn.execute(
+        "UPDATE diagnostics.incident SET state = 'open', closed_at = NULL, clearing_at = NULL, acknowledged_at = NULL,"
+        " acknowledged_by = NULL, reopened = reopened + 1 WHERE id = %(id)s AND state = 'closed'",
+        {"id": incident_id},
+    ).rowcount
+    if moved:
+        record(conn, incident_id=incident_id, kind="reopened", actor=actor, detail=detail, now=now)
     return incident(conn, incident_id)
 
 
 def incident(conn: Connection, incident_id: int) -> Incident:
     """One incident, whatever its state; `IncidentError` where there is none."""
-    with conn.cursor(row_factory=class_row(Incident)) as cursor:
+    with conn.cursor(row_factory=kwargs_row(_made)) as cursor:
         found = cursor.execute(_INCIDENT + "WHERE i.id = %(id)s", {"id": incident_id}).fetchone()
     if found is None:
         raise IncidentError("id", f"there is no incident {incident_id}")
@@ -106,13 +227,13 @@ def incident(conn: Connection, incident_id: int) -> Incident:
 
 def open_incidents(conn: Connection) -> list[Incident]:
     """What is going on, newest first; acknowledged ones are still open to the shopkeeper."""
-    with conn.cursor(row_factory=class_row(Incident)) as cursor:
+    with conn.cursor(row_factory=kwargs_row(_made)) as cursor:
         return cursor.execute(_INCIDENT + "WHERE i.state <> 'closed' ORDER BY i.opened_at DESC, i.id DESC").fetchall()
 
 
 def list_incidents(conn: Connection, *, is_open: bool | None = None, before: int | None = None, limit: int) -> list[Incident]:
     """Incidents by id, the newest first: open ones (acknowledged included), closed ones or all, older than `before`."""
-    with conn.cursor(row_factory=class_row(Incident)) as cursor:
+    with conn.cursor(row_factory=kwargs_row(_made)) as cursor:
         return cursor.execute(
             _INCIDENT + "WHERE (%(open)s::boolean IS NULL OR (i.state <> 'closed') = %(open)s)"
             " AND (%(before)s::bigint IS NULL OR i.id < %(before)s) ORDER BY i.id DESC LIMIT %(limit)s",
@@ -145,9 +266,109 @@ def join_terminals(conn: Connection, *, fleet: Sequence[Terminal], now: datetime
     for one in open_incidents(conn):
         count = _add_terminals(conn, incident_id=one.id, terminals=in_scope(one.scope, fleet), now=now)
         if count:
-            _record(conn, incident_id=one.id, kind="joined", actor=WATCH_ACTOR, detail=f"{count} terminals", now=now)
+            record(conn, incident_id=one.id, kind="joined", actor=WATCH_ACTOR, data={"terminals": count}, now=now)
         joined += count
     return joined
+
+
+def children_of(conn: Connection, incident_id: int) -> list[Incident]:
+    """The incidents that are part of this one, or were merged into it, oldest first."""
+    with conn.cursor(row_factory=kwargs_row(_made)) as cursor:
+        return cursor.execute(_INCIDENT + "WHERE i.parent_id = %(id)s ORDER BY i.id", {"id": incident_id}).fetchall()
+
+
+def events_of(conn: Connection, incident_id: int) -> list[IncidentEvent]:
+    """Every step of an incident's life, oldest first."""
+    with conn.cursor(row_factory=class_row(IncidentEvent)) as cursor:
+        return cursor.execute(
+            "SELECT id, incident_id, at, kind, actor, detail, data, replayed FROM diagnostics.incident_event"
+            " WHERE incident_id = %(id)s ORDER BY at, id",
+            {"id": incident_id},
+        ).fetchall()
+
+
+def terminals_of(conn: Connection, incident_id: int) -> list[TouchedTerminal]:
+    """The terminals that an incident touches: those it hit by when it did, then those only in scope, by id."""
+    with conn.cursor(row_factory=class_row(TouchedTerminal)) as cursor:
+        return cursor.execute(
+            f"SELECT n.terminal_id, s.code AS point_of_sale, s.name AS shop, s.department, n.joined_at, n.hit_at, {_RANG} AS rang"
+            f" {_TOUCHED} ORDER BY n.hit_at NULLS LAST, n.terminal_id",
+            _touched(conn, incident_id),
+        ).fetchall()
+
+
+def silent_victims(conn: Connection, incident_id: int) -> list[SilentVictim]:
+    """The shops that an incident hit and that have not rung since it began, those hit first before the others."""
+    with conn.cursor(row_factory=class_row(SilentVictim)) as cursor:
+        return cursor.execute(
+            "SELECT s.code AS point_of_sale, s.name AS shop, s.department, count(*)::integer AS terminals, min(n.hit_at) AS since"
+            f" {_TOUCHED} AND n.hit_at IS NOT NULL AND NOT {_RANG} GROUP BY s.code ORDER BY since, s.code",
+            _touched(conn, incident_id),
+        ).fetchall()
+
+
+def minutes_of(conn: Connection, incident_id: int) -> list[Minute]:
+    """What an incident's plots show, oldest first; a declared one has none."""
+    with conn.cursor(row_factory=class_row(Minute)) as cursor:
+        return cursor.execute(
+            "SELECT at, inside_hit, inside, outside_hit, outside, z FROM diagnostics.incident_minute"
+            " WHERE incident_id = %(id)s ORDER BY at",
+            {"id": incident_id},
+        ).fetchall()
+
+
+def record(
+    conn: Connection,
+    *,
+    incident_id: int,
+    kind: str,
+    actor: str,
+    now: datetime,
+    detail: str = "",
+    data: Mapping[str, Any] | None = None,
+    replayed: bool = False,
+) -> None:
+    """Add one step to an incident's history, and let `CHANNEL` hear of it when the caller commits."""
+    conn.execute(
+        "INSERT INTO diagnostics.incident_event (incident_id, at, kind, actor, detail, data, replayed)"
+        " VALUES (%(id)s, %(now)s, %(kind)s, %(actor)s, %(detail)s, %(data)s, %(replayed)s)",
+        {
+            "id": incident_id,
+            "now": now,
+            "kind": kind,
+            "actor": actor,
+            "detail": detail,
+            "data": Jsonb(dict(data or {})),
+            "replayed": replayed,
+        },
+    )
+    conn.execute("SELECT pg_notify(%(channel)s, %(id)s)", {"channel": CHANNEL, "id": str(incident_id)})
+
+
+_TOUCHED = """
+    FROM diagnostics.incident_terminal n
+    JOIN fleet.terminal t ON t.id = n.terminal_id
+    JOIN fleet.point_of_sale s ON s.code = t.point_of_sale
+    WHERE n.incident_id = %(id)s
+"""
+# Each call of a shop is a signal of each of its terminals.
+_RANG = (
+    "(n.terminal_id IN (SELECT g.terminal_id FROM fleet.signal g"
+    " WHERE g.kind = 'call' AND g.at >= %(began)s AND g.at <= %(until)s))"
+)
+
+
+def _touched(conn: Connection, incident_id: int) -> dict[str, object]:
+    """The parameters of `_TOUCHED` and `_RANG`."""
+    found = incident(conn, incident_id)
+    # Constants, so that the planner opens only the chunks of that time.
+    until = found.closed_at + RINGS_WITHIN if found.closed_at else datetime.max.replace(tzinfo=UTC)
+    return {"id": incident_id, "began": found.began_at, "until": until}
+
+
+def _made(**row: Any) -> Incident:
+    trouble = row.pop("trouble")
+    return Incident(trouble=None if trouble is None else Trouble(trouble), **row)
 
 
 def _add_terminals(conn: Connection, *, incident_id: int, terminals: Sequence[Terminal], now: datetime) -> int:
@@ -156,11 +377,3 @@ def _add_terminals(conn: Connection, *, incident_id: int, terminals: Sequence[Te
         " SELECT %(id)s, unnest(%(terminals)s::text[]), %(now)s ON CONFLICT DO NOTHING",
         {"id": incident_id, "terminals": [terminal.id for terminal in terminals], "now": now},
     ).rowcount
-
-
-def _record(conn: Connection, *, incident_id: int, kind: str, actor: str, detail: str, now: datetime) -> None:
-    conn.execute(
-        "INSERT INTO diagnostics.incident_event (incident_id, at, kind, actor, detail)"
-        " VALUES (%(id)s, %(now)s, %(kind)s, %(actor)s, %(detail)s)",
-        {"id": incident_id, "now": now, "kind": kind, "actor": actor, "detail": detail},
-    )

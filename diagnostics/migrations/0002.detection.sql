@@ -71,8 +71,10 @@ ALTER TABLE diagnostics.incident
     -- Under announced maintenance: recorded, told to nobody.
     ADD COLUMN muted         boolean NOT NULL DEFAULT false,
     ADD COLUMN parent_id     bigint REFERENCES diagnostics.incident,
-    -- Why: rates inside and outside, contrast per dimension, leading metrics (diagnostics.why.Evidence).
-    ADD COLUMN evidence      jsonb NOT NULL DEFAULT '{}';
+    -- Why: rates inside and outside, contrast per dimension, leading metrics (diagnostics.scan.why.Evidence).
+    ADD COLUMN evidence      jsonb NOT NULL DEFAULT '{}',
+    -- What only the tracker reads again after a restart: counts last told, times of its returns.
+    ADD COLUMN memory        jsonb NOT NULL DEFAULT '{}';
 UPDATE diagnostics.incident SET began_at = opened_at;
 ALTER TABLE diagnostics.incident ALTER COLUMN began_at SET NOT NULL;
 CREATE INDEX incident_closed ON diagnostics.incident (closed_at) WHERE state = 'closed';
@@ -81,7 +83,11 @@ ALTER TABLE diagnostics.incident_event
     DROP CONSTRAINT incident_event_kind_check,
     ADD CONSTRAINT incident_event_kind_check CHECK (kind IN (
         'declared', 'opened', 'grew', 'scope', 'acknowledged', 'commented', 'clearing', 'flapping', 'closed', 'resolved',
-        'reopened', 'joined', 'merged', 'parent', 'muted', 'unmuted'));
+        'reopened', 'joined', 'merged', 'parent', 'muted', 'unmuted')),
+    -- What the kind tells in figures and names, for whoever words it; `detail` is what a person said.
+    ADD COLUMN data jsonb NOT NULL DEFAULT '{}',
+    -- Stored long after `at`, while the watch caught up: what was over by then is nobody's news.
+    ADD COLUMN replayed boolean NOT NULL DEFAULT false;
 
 -- When this terminal first showed it; null where it is only in scope.
 ALTER TABLE diagnostics.incident_terminal ADD COLUMN hit_at timestamptz;

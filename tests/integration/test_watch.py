@@ -10,7 +10,16 @@ import pytest
 from prometheus_client import CollectorRegistry
 
 from diagnostics.health import counts, health_of
-from diagnostics.incidents import IncidentError, acknowledge, declare, join_terminals, open_incidents, open_incidents_of, resolve
+from diagnostics.incidents import (
+    IncidentError,
+    acknowledge,
+    declare,
+    events_of,
+    join_terminals,
+    open_incidents,
+    open_incidents_of,
+    resolve,
+)
 from diagnostics.limits import Policy
 from diagnostics.reasons import Reason, State
 from diagnostics.settings import WatchSettings
@@ -341,11 +350,10 @@ def test_every_step_of_an_incident_is_a_row_and_repeating_one_changes_nothing(co
     assert (closed.state, closed.closed_at) == ("closed", NOW + 2 * TICK)
     assert open_incidents(conn) == []
     assert open_incidents_of(conn, ["T00001"]) == {"T00001": []}
-    rows = conn.execute("SELECT kind, actor, detail FROM diagnostics.incident_event ORDER BY id").fetchall()
-    assert rows == [
-        ("declared", "veille", "2 terminals"),
-        ("acknowledged", "dsi", ""),
-        ("resolved", "dsi", "carrier mended its line"),
+    assert [(one.kind, one.actor, one.detail, one.data) for one in events_of(conn, incident.id)] == [
+        ("declared", "veille", "", {"terminals": 2}),
+        ("acknowledged", "dsi", "", {}),
+        ("resolved", "dsi", "carrier mended its line", {}),
     ]
     with pytest.raises(IncidentError, match="no incident 0"):
         acknowledge(conn, 0, actor="dsi", now=NOW)
