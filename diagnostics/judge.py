@@ -79,7 +79,7 @@ def with_reasons(judged: Judgement, more: Mapping[Reason, Held], *, now_ms: int,
     rows = np.flatnonzero(np.logical_or.reduce([held.where for held in more.values()]) & ~hidden)
     if not len(rows):
         return judged
-    columns = [REASON_INDEX[reason] for reason in more]
+    columns = np.array([REASON_INDEX[reason] for reason in more])
     where = np.stack([held.where[rows] for held in more.values()], axis=1)
     found = np.stack([held.value[rows] for held in more.values()], axis=1)
     # A told value stays told while the reason does, unless it moved by a tenth: a row is not rewritten for noise.
