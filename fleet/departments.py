@@ -1,4 +1,4 @@
-"""France's departments: name, region and time zone of each, so that people read names and a registry's slips are noticed.
+"""France's departments and regions: names, places, time zones, so that people read names and a registry's slips are noticed.
 
 After the official geographic code (INSEE), 2024.
 """
@@ -41,9 +41,20 @@ _NAMES = """
 971 Guadeloupe|972 Martinique|973 Guyane|974 La Réunion|976 Mayotte
 """
 
-NAMES: Mapping[str, str] = {
-    code: name for code, _, name in (entry.partition(" ") for line in _NAMES.strip().splitlines() for entry in line.split("|"))
-}
+_REGION_NAMES = """
+01 Guadeloupe|02 Martinique|03 Guyane|04 La Réunion|06 Mayotte|11 Île-de-France|24 Centre-Val de Loire|27 Bourgogne-Franche-Comté
+28 Normandie|32 Hauts-de-France|44 Grand Est|52 Pays de la Loire|53 Bretagne|75 Nouvelle-Aquitaine|76 Occitanie
+84 Auvergne-Rhône-Alpes|93 Provence-Alpes-Côte d'Azur|94 Corse
+"""
+
+
+def _named(table: str) -> dict[str, str]:
+    entries = (entry.partition(" ") for line in table.strip().splitlines() for entry in line.split("|"))
+    return {code: name for code, _, name in entries}
+
+
+NAMES: Mapping[str, str] = _named(_NAMES)
+REGION_NAMES: Mapping[str, str] = _named(_REGION_NAMES)
 
 REGION_OF: Mapping[str, str] = {
     department: region for region, *departments in map(str.split, _REGIONS.strip().splitlines()) for department in departments
@@ -67,3 +78,8 @@ def timezone_of(department: str) -> str:
 def department_name(code: str) -> str:
     """`Vaucluse (84)`; a code we do not know stands alone."""
     return f"{NAMES[code]} ({code})" if code in NAMES else code
+
+
+def region_name(code: str) -> str:
+    """`Auvergne-Rhône-Alpes (84)`; a code we do not know stands alone."""
+    return f"{REGION_NAMES[code]} ({code})" if code in REGION_NAMES else code
