@@ -30,6 +30,7 @@ CREATE TABLE diagnostics.maintenance (
     actor         text NOT NULL,
     announced_at  timestamptz NOT NULL,
     cancelled_at  timestamptz,
+    cancelled_by  text,
     CHECK (ends_at > starts_at)
 );
 CREATE INDEX maintenance_ends ON diagnostics.maintenance (ends_at);

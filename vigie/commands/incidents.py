@@ -66,5 +66,6 @@ def list_open() -> None:
     table = Table("id", "state", "since (UTC)", "scope", "terminals", "title")
     for one in found:
         scope = " & ".join(f"{dimension}={value}" for dimension, value in one.scope.items()) or "the whole fleet"
-        table.add_row(str(one.id), one.state, f"{one.opened_at:%Y-%m-%d %H:%M}", scope, f"{one.terminals:,}", one.title or str(one.trouble))
+        title = one.title or str(one.trouble)
+        table.add_row(str(one.id), one.state, f"{one.opened_at:%Y-%m-%d %H:%M}", scope, f"{one.terminals:,}", title)
     Console().print(table)
