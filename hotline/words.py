@@ -42,6 +42,18 @@ REASONS: Final[Mapping[Reason, str]] = {
     Reason.HEAD_HOT: _("print head too hot"),
     Reason.DISK_LOW: _("storage nearly full"),
     Reason.CLOCK_OFF: _("clock is wrong"),
+    Reason.NO_SALES: _("connected but sells nothing: the application hangs"),
+    Reason.NETWORK_BAD: _("network much worse than usual"),
+    Reason.RADIO_WEAK: _("radio signal much weaker than usual"),
+    Reason.TX_FAILING: _("bets without an answer, or refused"),
+    Reason.TX_SLOW: _("bets take much longer than usual"),
+    Reason.PRINTER_FAILING: _("the printer fails again and again"),
+    Reason.SCANNER_FAILING: _("slips are badly read"),
+    Reason.CRASH_LOOP: _("the betting application crashes again and again"),
+    Reason.RUNNING_HOT: _("much warmer than usual"),
+    Reason.MEMORY_FALLING: _("memory running out"),
+    Reason.DISK_FILLING: _("storage filling up"),
+    Reason.CLOCK_DRIFTING: _("clock drifting"),
     Reason.CRASHED: _("the betting application crashed"),
     Reason.READER_FAIL: _("card reader failed"),
     Reason.SCANNER_FAIL: _("slip scanner failed"),
@@ -128,8 +140,32 @@ _REASON_UNITS: Final[Mapping[Reason, str]] = {
     Reason.HEAD_HOT: "°C",
     Reason.DISK_LOW: "MB",
     Reason.CLOCK_OFF: "ms",
+    Reason.NO_SALES: "min",
+    Reason.NETWORK_BAD: "ms",
+    Reason.RADIO_WEAK: "dBm",
+    Reason.TX_FAILING: "%",
+    Reason.TX_SLOW: "ms",
+    Reason.PRINTER_FAILING: "",
+    Reason.SCANNER_FAILING: "%",
+    Reason.CRASH_LOOP: "",
+    Reason.RUNNING_HOT: "°C",
+    Reason.MEMORY_FALLING: "MB",
+    Reason.DISK_FILLING: "MB",
+    Reason.CLOCK_DRIFTING: "ms",
 }
 
+# What a figure says of its reason, where the figure alone would not be understood.
+_REASON_FIGURES: Final[Mapping[Reason, str]] = {
+    Reason.NO_SALES: _("for %(figure)s"),
+    Reason.NETWORK_BAD: _("round trip %(figure)s"),
+    Reason.TX_FAILING: _("%(figure)s of bets"),
+    Reason.TX_SLOW: _("%(figure)s a bet"),
+    Reason.PRINTER_FAILING: _("errors in an hour: %(figure)s"),
+    Reason.SCANNER_FAILING: _("%(figure)s of slips"),
+    Reason.CRASH_LOOP: _("in half an hour: %(figure)s"),
+    Reason.MEMORY_FALLING: _("%(figure)s left"),
+    Reason.DISK_FILLING: _("%(figure)s left"),
+}
 
 # The figure that shows what a reason says, marked among the others.
 _BLAMED: Final[Mapping[Reason, str]] = {
@@ -139,6 +175,17 @@ _BLAMED: Final[Mapping[Reason, str]] = {
     Reason.HEAD_HOT: "head_c",
     Reason.DISK_LOW: "disk_mb",
     Reason.CLOCK_OFF: "clock_ms",
+    Reason.NO_SALES: "tickets",
+    Reason.NETWORK_BAD: "rtt_ms",
+    Reason.RADIO_WEAK: "signal_dbm",
+    Reason.TX_FAILING: "tx_timeouts",
+    Reason.TX_SLOW: "tx_ms",
+    Reason.PRINTER_FAILING: "print_errors",
+    Reason.SCANNER_FAILING: "scan_errors",
+    Reason.RUNNING_HOT: "board_c",
+    Reason.MEMORY_FALLING: "mem_mb",
+    Reason.DISK_FILLING: "disk_mb",
+    Reason.CLOCK_DRIFTING: "clock_ms",
 }
 
 
@@ -167,7 +214,9 @@ def reason_text(code: str, value: float | None, *, translate: Translate, languag
     unit = _REASON_UNITS.get(reason)
     if value is None or unit is None:
         return words
-    return f"{words} ({quantity(value, unit, decimals=0, language=language)})"
+    figure = quantity(value, unit, decimals=0, language=language)
+    said = _REASON_FIGURES.get(reason)
+    return f"{words} ({translate(said) % {'figure': figure} if said else figure})"
 
 
 # With `wave`, `when`, `target` of the status; a wave that is due but has not begun is said so.

@@ -87,6 +87,11 @@ def test_the_browsers_language_is_taken_where_we_speak_it(asked: str, language: 
         ("clock_off", -95_000.0, "fr", "horloge fausse (-95\u202fs)"),
         ("disk_low", 1234.0, "fr", "mémoire de stockage presque pleine (1\u202f234\u202fMo)"),
         ("offline", None, "en", "not connected"),
+        ("no_sales", 25.0, "fr", "connecté mais ne vend rien : l'application est bloquée (depuis 25\u202fmin)"),
+        ("tx_failing", 34.4, "en", "bets without an answer, or refused (34\u202f% of bets)"),
+        ("printer_failing", 12.0, "fr", "l'imprimante a des ratés à répétition (erreurs en une heure : 12)"),
+        ("radio_weak", -108.2, "en", "radio signal much weaker than usual (-108\u202fdBm)"),
+        ("crash_loop", None, "fr", "l'application de jeu plante à répétition"),
         ("a_later_release's", None, "fr", "a_later_release's"),
     ],
 )
