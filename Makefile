@@ -26,7 +26,7 @@ types: setup-dev ## strict type check
 bench: setup-dev engines chromium ## what the README claims, measured on this machine
 	@exec $(BIN)/python -m benchmarks
 
-vendor: ## bring the console's browser libraries anew, as locked (needs npm)
+vendor: ## bring the console's browser libraries and map anew, as locked (needs npm)
 	@$(PYTHON) tools/vendor_assets.py
 
 setup:

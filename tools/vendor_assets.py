@@ -1,4 +1,4 @@
-"""Brings the browser libraries of the console from npm into `hotline/web/static/vendor`, pinned by `vendor.lock.json`.
+"""Brings the console's browser libraries and its map from npm into `hotline/web/static/vendor`, pinned by `vendor.lock.json`.
 
 The brought files are committed with their licences, so npm is needed only to change them:
 
