@@ -10,6 +10,7 @@ from vigie.commands import (
     accounts,
     demo,
     engines,
+    evaluate,
     incidents,
     maintenance,
     migrate,
@@ -40,6 +41,7 @@ for module in (
     incidents,
     maintenance,
     simulate,
+    evaluate,
     programs,
     migrate,
 ):
