@@ -82,7 +82,8 @@ class Matcher:
         What only calls tell of is held against its like: it is compared by words, all else by telemetry.
         """
         null = best_elsewhere(likeness(self._drawn, self._typologies, blocks=blocks), self._own)
-        return null[self._drawn.by_calls == by_calls]
+        alike: F32 = null[self._drawn.by_calls == by_calls]
+        return alike
 
 
 def best_elsewhere(near: F32, own: I64) -> F32:

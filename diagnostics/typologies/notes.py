@@ -24,12 +24,12 @@ I64 = NDArray[np.int64]
 
 # What every caller says, and what any matter needs: it tells no matter from another. Folded.
 _TELL_NOTHING = """
-    a ai ait alors au aucun aussi autre aux avec avoir bien bonjour bonsoir c ca car ce cela ces cette chez client clients comme d dans
-    de des deux dis dites dire dit donc du elle en encore est et etait ete etre eu faire fais fait fois il ils j je l la le les leur lui
-    ma madame mais me merci mes moi mon monsieur n ne non nos notre nous on ou oui par pas peu peut plus pour pouvez qu quand que qui
-    quoi s sa sans se ses si soit son sont sur ta tes toi ton tout tous toute toutes tres tu un une va vais vas venir vers vont vos votre
-    vous y allo cause depuis moment regarder attend attendent monde urgent semaine ralent deuxieme borne bornes terminal terminaux
-    machine appareil agent appel explique signale indique demande
+    a ai ait alors au aucun aussi autre aux avec avoir bien bonjour bonsoir c ca car ce cela ces cette chez client clients comme
+    d dans de des deux dis dites dire dit donc du elle en encore est et etait ete etre eu faire fais fait fois il ils j je l la
+    le les leur lui ma madame mais me merci mes moi mon monsieur n ne non nos notre nous on ou oui par pas peu peut plus pour
+    pouvez qu quand que qui quoi s sa sans se ses si soit son sont sur ta tes toi ton tout tous toute toutes tres tu un une va
+    vais vas venir vers vont vos votre vous y allo cause depuis moment regarder attend attendent monde urgent semaine ralent
+    deuxieme borne bornes terminal terminaux machine appareil agent appel explique signale indique demande
 """
 STOP_WORDS: Final = frozenset(_TELL_NOTHING.split())
 # Words of the trade that mean one thing, by how they begin; the thing is added to the note as a word of its own.
