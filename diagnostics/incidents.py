@@ -231,13 +231,42 @@ def open_incidents(conn: Connection) -> list[Incident]:
         return cursor.execute(_INCIDENT + "WHERE i.state <> 'closed' ORDER BY i.opened_at DESC, i.id DESC").fetchall()
 
 
-def list_incidents(conn: Connection, *, is_open: bool | None = None, before: int | None = None, limit: int) -> list[Incident]:
-    """Incidents by id, the newest first: open ones (acknowledged included), closed ones or all, older than `before`."""
+def list_incidents(
+    conn: Connection,
+    *,
+    is_open: bool | None = None,
+    states: Sequence[str] | None = None,
+    trouble: str | None = None,
+    dimension: str | None = None,
+    value: str | None = None,
+    since: datetime | None = None,
+    before: int | None = None,
+    limit: int,
+) -> list[Incident]:
+    """Incidents by id, the newest first, that meet everything given.
+
+    `is_open` counts every state but closed. `trouble` "" means declared by a person. `dimension`: the scope names it, with this
+    `value` where one is given. `since`: still open, or closed after it. `before`: an older id.
+    """
     with conn.cursor(row_factory=kwargs_row(_made)) as cursor:
         return cursor.execute(
             _INCIDENT + "WHERE (%(open)s::boolean IS NULL OR (i.state <> 'closed') = %(open)s)"
+            " AND (%(states)s::text[] IS NULL OR i.state = ANY(%(states)s))"
+            " AND (%(trouble)s::text IS NULL OR coalesce(i.trouble, '') = %(trouble)s)"
+            " AND (%(dimension)s::text IS NULL OR i.scope ? %(dimension)s)"
+            " AND (%(value)s::text IS NULL OR i.scope ->> %(dimension)s = %(value)s)"
+            " AND (%(since)s::timestamptz IS NULL OR i.closed_at IS NULL OR i.closed_at >= %(since)s)"
             " AND (%(before)s::bigint IS NULL OR i.id < %(before)s) ORDER BY i.id DESC LIMIT %(limit)s",
-            {"open": is_open, "before": before, "limit": limit},
+            {
+                "open": is_open,
+                "states": None if states is None else list(states),
+                "trouble": trouble,
+                "dimension": dimension,
+                "value": value,
+                "since": since,
+                "before": before,
+                "limit": limit,
+            },
         ).fetchall()
 
 

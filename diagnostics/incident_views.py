@@ -1,0 +1,126 @@
+"""What the pages of one incident read, a page at a time: where it hits, the terminals hit, worst first, and the silent shops.
+
+`diagnostics.incidents` reads whole incidents; an incident of the whole fleet has 16,000 terminals, so here is counted and cut by
+the database. An incident that a person declared counts every terminal of its scope as hit: nothing says otherwise.
+"""
+
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Final
+
+from psycopg.rows import class_row
+
+from diagnostics.incidents import RINGS_WITHIN, Incident, SilentVictim
+from fleet.database import Connection
+
+
+@dataclass(frozen=True, slots=True)
+class DepartmentHit:
+    """One department: its terminals, those in the incident's scope, and those hit."""
+
+    department: str
+    terminals: int
+    touched: int
+    hit: int
+
+    @property
+    def share(self) -> float:
+        """Hit of those in scope; a terminal that was hit before the scope was narrowed counts as well."""
+        return self.hit / self.touched if self.touched else 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class HitTerminal:
+    """A terminal that an incident touches, with its state as it was last judged."""
+
+    terminal_id: str
+    point_of_sale: str
+    shop: str
+    department: str
+    hit_at: datetime | None
+    rang: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Victims:
+    """The shops that an incident hit: how many, how many of them rang, and the first of those that did not."""
+
+    shops: int
+    rang: int
+    silent: list[SilentVictim]
+
+
+# Each call of a shop is a signal of each of its terminals.
+_RANG: Final = (
+    "n.terminal_id IN (SELECT g.terminal_id FROM fleet.signal g WHERE g.kind = 'call' AND g.at >= %(began)s AND g.at <= %(until)s)"
+)
+_HIT: Final = "(n.hit_at IS NOT NULL OR %(declared)s)"
+_TOUCHED: Final = """
+    FROM diagnostics.incident_terminal n
+    JOIN fleet.terminal t ON t.id = n.terminal_id
+    JOIN fleet.point_of_sale s ON s.code = t.point_of_sale
+"""
+
+
+def departments_of(conn: Connection, incident: Incident) -> list[DepartmentHit]:
+    """Every department of the registry with what the incident does there, by code."""
+    with conn.cursor(row_factory=class_row(DepartmentHit)) as cursor:
+        return cursor.execute(
+            "SELECT s.department, count(*)::integer AS terminals, count(n.terminal_id)::integer AS touched,"
+            f" count(n.terminal_id) FILTER (WHERE {_HIT})::integer AS hit"
+            " FROM fleet.terminal t JOIN fleet.point_of_sale s ON s.code = t.point_of_sale"
+            " LEFT JOIN diagnostics.incident_terminal n ON n.terminal_id = t.id AND n.incident_id = %(id)s"
+            " GROUP BY s.department ORDER BY s.department",
+            _parameters(incident),
+        ).fetchall()
+
+
+def hit_terminals(
+    conn: Connection, incident: Incident, *, department: str | None = None, offset: int = 0, limit: int
+) -> tuple[int, list[HitTerminal]]:
+    """How many terminals the incident hit (in one department, if given), and a page of them.
+
+    Worst state first as last judged, then those hit first.
+    """
+    conditions = f"WHERE n.incident_id = %(id)s AND {_HIT} AND (%(department)s::text IS NULL OR s.department = %(department)s)"
+    parameters = {**_parameters(incident), "department": department, "offset": offset, "limit": limit}
+    total = conn.execute(f"SELECT count(*)::integer {_TOUCHED} {conditions}", parameters).fetchone()
+    with conn.cursor(row_factory=class_row(HitTerminal)) as cursor:
+        found = cursor.execute(
+            # The page first: whether a shop rang is asked of its rows alone.
+            f"WITH n AS (SELECT n.terminal_id, s.code AS point_of_sale, s.name AS shop, s.department, n.hit_at,"
+            " row_number() OVER (ORDER BY array_position(ARRAY['down', 'degraded', 'unknown', 'ok', 'closed'], h.state),"
+            " n.hit_at, n.terminal_id) AS place"
+            f" {_TOUCHED} LEFT JOIN diagnostics.health h ON h.terminal_id = n.terminal_id {conditions}"
+            " ORDER BY place LIMIT %(limit)s OFFSET %(offset)s)"
+            f" SELECT n.terminal_id, n.point_of_sale, n.shop, n.department, n.hit_at, {_RANG} AS rang FROM n ORDER BY n.place",
+            parameters,
+        ).fetchall()
+    return (total[0] if total else 0), found
+
+
+def victims_of(conn: Connection, incident: Incident, *, limit: int | None = None) -> Victims:
+    """The shops hit, and the first `limit` of those that have not rung since it began, those hit first before others."""
+    parameters = {**_parameters(incident), "limit": limit}
+    shops = (
+        f"WITH shop AS (SELECT s.code AS point_of_sale, s.name AS shop, s.department, count(*)::integer AS terminals,"
+        f" coalesce(min(n.hit_at), min(n.joined_at)) AS since, bool_or({_RANG}) AS rang"
+        f" {_TOUCHED} WHERE n.incident_id = %(id)s AND {_HIT} GROUP BY s.code)"
+    )
+    counts = conn.execute(
+        f"{shops} SELECT count(*)::integer, (count(*) FILTER (WHERE rang))::integer FROM shop", parameters
+    ).fetchone()
+    assert counts is not None  # an aggregate without GROUP BY gives one row
+    with conn.cursor(row_factory=class_row(SilentVictim)) as cursor:
+        silent = cursor.execute(
+            f"{shops} SELECT point_of_sale, shop, department, terminals, since FROM shop WHERE NOT rang"
+            " ORDER BY since, point_of_sale LIMIT %(limit)s",
+            parameters,
+        ).fetchall()
+    return Victims(shops=counts[0], rang=counts[1], silent=silent)
+
+
+def _parameters(incident: Incident) -> dict[str, object]:
+    # Constants, so that the planner opens only the chunks of that time.
+    until = incident.closed_at + RINGS_WITHIN if incident.closed_at else datetime.max.replace(tzinfo=UTC)
+    return {"id": incident.id, "declared": incident.trouble is None, "began": incident.began_at, "until": until}
