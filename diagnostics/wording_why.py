@@ -5,12 +5,15 @@ from datetime import datetime
 from typing import Any, Final
 
 from diagnostics.places import condition_in_words
+from diagnostics.troubles import Trouble
 from diagnostics.typography import decimal, hour, in_language, listed, percent, sentence, typeset, whole
 
 # Deviations in robust standard deviations from the terminal's own habit, as words.
 _SLIGHT, _MARKED = 1.5, 3.0
 _MOST_METRICS = 3
-_MOST_LEVELS = 3
+_MOST_LEVELS = 2
+# Of the hit terminals, the share that makes a change of firmware worth telling.
+_MOSTLY = 0.5
 
 METRICS: Final[Mapping[str, Mapping[str, str]]] = {
     "tickets": {"fr": "paris vendus", "en": "bets sold"},
@@ -44,33 +47,34 @@ def metric_in_words(name: str, language: str) -> str:
     return typeset(in_language(METRICS[name], language), language) if name in METRICS else name
 
 
-def rates_sentence(*, inside_hit: float, inside: float, outside_hit: float, outside: float, language: str) -> str:
-    """How many terminals of the scope show it, and how many of all others."""
-    hit, of, rate = whole(inside_hit, language), whole(inside, language), percent(inside_hit / inside, language)
-    one = inside_hit < 1.5
+def rates_sentence(hit: float, judged: float, rate_outside: float, language: str) -> str:
+    """How many of the judged terminals of the scope show it, against the share of all others."""
+    shown, of, rate = whole(hit, language), whole(judged, language), percent(hit / judged, language)
+    one = hit < 1.5
     if language == "en":
-        text = f"{hit} of {of} terminals in the scope {'shows' if one else 'show'} it ({rate})"
+        text = f"{shown} of {of} terminals in the scope {'shows' if one else 'show'} it ({rate})"
+        rest = f"against {percent(rate_outside, language)} elsewhere" if rate_outside else "none elsewhere"
     else:
-        text = f"{hit} {'terminal' if one else 'terminaux'} sur {of} {'touché' if one else 'touchés'} dans le périmètre ({rate})"
-    if outside <= 0:
-        return typeset(sentence(text), language)
-    if outside_hit < 0.5:
-        rest = "none elsewhere" if language == "en" else "aucun ailleurs"
-    elif language == "en":
-        rest = f"against {percent(outside_hit / outside, language)} elsewhere"
-    else:
-        rest = f"contre {percent(outside_hit / outside, language)} ailleurs"
+        text = f"{shown} {'terminal touché' if one else 'terminaux touchés'} sur {of} dans le périmètre ({rate})"
+        rest = f"contre {percent(rate_outside, language)} ailleurs" if rate_outside else "aucun ailleurs"
     return typeset(sentence(f"{text}, {rest}"), language)
 
 
-def contrast_sentence(dimension: str, value: str, rates: Sequence[tuple[str, float]], language: str) -> str:
-    """Where it stops: the rates of a dimension's other values with the rest of the scope unchanged, the highest first."""
-    others = sorted(((rate, other) for other, rate in rates if other != value), reverse=True)[:_MOST_LEVELS]
-    said = [f"{condition_in_words(dimension, other, language)} {percent(rate, language)}" for rate, other in others]
-    own = f"{condition_in_words(dimension, value, language)} {percent(dict(rates)[value], language)}"
-    joined = listed(said, language)
-    text = f"{own}, against {joined}" if language == "en" else f"{own}, contre {joined}"
+def calls_sentence(calls: float, expected: float, language: str) -> str:
+    """How many calls came, against how many were to be expected."""
+    usual = decimal(expected, language, places=0 if expected >= 10 else 1)
+    if language == "en":
+        text = f"{whole(calls, language)} calls from the shops in the scope, where {usual} would be usual"
+    else:
+        text = f"{whole(calls, language)} appels des points de vente du périmètre, contre {usual} d'habitude"
     return typeset(sentence(text), language)
+
+
+def contrast_sentence(dimension: str, levels: Sequence[tuple[str, float]], language: str) -> str:
+    """Where it stops: the rate of the scope's own value of a dimension, then of the others, all else being the same."""
+    colon = ": " if language == "en" else " : "
+    said = [f"{condition_in_words(dimension, value, language)}{colon}{percent(rate, language)}" for value, rate in levels]
+    return typeset(sentence("; ".join(said) if language == "en" else " ; ".join(said)), language)
 
 
 def metrics_sentence(leading: Sequence[tuple[str, float, float]], language: str) -> str:
@@ -105,18 +109,40 @@ def firmware_sentence(hours: float, language: str) -> str:
     return typeset(sentence(text), language)
 
 
-def _deviation(z: float, language: str) -> str:
-    strength = 0 if abs(z) < _SLIGHT else 1 if abs(z) < _MARKED else 2
-    return in_language(_STRENGTHS, language)[strength] % in_language(_SIDES, language)[z < 0]
+def why_sentences(
+    evidence: Mapping[str, Any], language: str, *, trouble: str | None = None, began_at: datetime | None = None
+) -> list[str]:
+    """The evidence of an incident in sentences, the weightiest first.
 
-
-def why_sentences(evidence: Mapping[str, Any], language: str, *, began_at: datetime | None = None) -> list[str]:
-    """The evidence of an incident in sentences, the weightiest first; what it does not hold is not said."""
+    `evidence` is `diagnostics.scan.why.Evidence` as JSON; what it does not hold (an incident declared by a person) is not said.
+    """
     said = []
-    if evidence.get("inside"):
-        rates = {name: float(evidence[name]) for name in ("inside_hit", "inside", "outside_hit", "outside")}
-        said.append(rates_sentence(**rates, language=language))
-    said.append(metrics_sentence(evidence.get("leading", ()), language))
+    if evidence.get("judged"):
+        if trouble == Trouble.CALLS:
+            said.append(calls_sentence(evidence["observed"], evidence["expected"], language))
+        else:
+            said.append(rates_sentence(evidence["observed"], evidence["judged"], evidence["rate_outside"], language))
+            said += _contrasts(evidence.get("contrasts", ()), language)
+    leading = [(one["metric"], one["inside"], one["outside"]) for one in evidence.get("leading", ())]
+    said.append(metrics_sentence(leading, language))
+    # What few of them share explains nothing.
+    if evidence.get("firmware_changed_h") is not None and evidence.get("firmware_changed_share", 0) >= _MOSTLY:
+        said.append(firmware_sentence(evidence["firmware_changed_h"], language))
     if began_at is not None:
         said.append(began_sentence(began_at, language))
     return [text for text in said if text]
+
+
+def _contrasts(contrasts: Sequence[Mapping[str, Any]], language: str) -> list[str]:
+    """A sentence for each dimension of the scope that has other values to compare with."""
+    said = []
+    for contrast in contrasts:
+        levels = [(level["value"], level["rate"]) for level in contrast["levels"][: 1 + _MOST_LEVELS]]
+        if contrast["in_scope"] and len(levels) > 1:
+            said.append(contrast_sentence(contrast["dimension"], levels, language))
+    return said
+
+
+def _deviation(z: float, language: str) -> str:
+    strength = 0 if abs(z) < _SLIGHT else 1 if abs(z) < _MARKED else 2
+    return in_language(_STRENGTHS, language)[strength] % in_language(_SIDES, language)[z < 0]

@@ -2,13 +2,17 @@
 
 import re
 from datetime import UTC, datetime
+from typing import Any
 
 import pytest
 
 from diagnostics.places import BEFORE_DEPARTMENT, SAID_ORDER
+from diagnostics.scan.why import Contrast, Evidence, Leading, Level
 from diagnostics.troubles import TROUBLES, Trouble
 from diagnostics.typography import LANGUAGES, day, decimal, hour, listed, percent, typeset, whole
-from diagnostics.wording import Cause, advice, cause_of, likely_cause, next_step, scope_in_words, spoken, title
+from diagnostics.wording import Cause, advice, cause_of, likely_cause, next_step, scope_in_words, spoken, title, why_sentences
+from diagnostics.wording_why import METRICS
+from fleet.contract import SAMPLE_FIELDS
 from fleet.departments import NAMES, REGION_NAMES, REGION_OF
 from fleet.registry import DIMENSIONS
 
@@ -187,3 +191,98 @@ def test_setting_a_text_twice_changes_nothing(language: str) -> None:
 def test_french_is_set_with_spaces_that_do_not_break() -> None:
     assert typeset("L'un : « oui ! »", "fr") == "L’un\u00a0: «\u00a0oui\u202f!\u00a0»"
     assert typeset('It\'s "so": 12 ms', "en") == "It’s “so”: 12\u202fms"
+
+
+EVIDENCE = Evidence(
+    scope=BETA_84,
+    terminals=84,
+    judged=80,
+    observed=56.0,
+    expected=0.3,
+    rate_inside=0.7,
+    rate_outside=0.0012,
+    contrasts=(
+        Contrast(
+            "carrier", True, (Level("beta", 80, 0.7, True), Level("alpha", 400, 0.004, False), Level("gamma", 200, 0.0, False))
+        ),
+        Contrast("region", True, (Level("84", 80, 0.7, True),)),
+        Contrast("model", False, (Level("A", 30, 0.71, False), Level("B", 50, 0.69, False))),
+    ),
+    leading=(Leading("rtt_ms", 5.2, 0.1), Leading("signal_dbm", -2.0, 0.0), Leading("tickets", 0.4, 0.9)),
+    firmware_changed_h=3.2,
+    firmware_changed_share=0.9,
+)
+BEGAN = datetime(2026, 11, 23, 9, 17, tzinfo=UTC)
+
+
+def test_the_evidence_is_told_in_sentences_the_weightiest_first() -> None:
+    told = why_sentences(EVIDENCE.to_json(), "fr", trouble=Trouble.NETWORK, began_at=BEGAN)
+    assert [plain(text) for text in told] == [
+        "56 terminaux touchés sur 80 dans le périmètre (70 %), contre 0,1 % ailleurs.",
+        "Opérateur beta : 70 % ; opérateur alpha : 0,4 % ; opérateur gamma : 0 %.",
+        "Dans le périmètre : temps d'aller-retour du réseau très loin au-dessus de l'habitude"
+        " et signal radio nettement au-dessous de l'habitude.",
+        "Leur micrologiciel a changé il y a 3 h.",
+        "Premiers signes à 10 h 17.",
+    ]
+    told = why_sentences(EVIDENCE.to_json(), "en", trouble=Trouble.NETWORK, began_at=BEGAN)
+    assert [plain(text) for text in told] == [
+        "56 of 80 terminals in the scope show it (70%), against 0.1% elsewhere.",
+        "Carrier beta: 70%; carrier alpha: 0.4%; carrier gamma: 0%.",
+        "In the scope: network round trip far above usual and radio signal clearly below usual.",
+        "Their firmware changed 3 h ago.",
+        "First signs at 10:17.",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("changed", "french", "english"),
+    [
+        pytest.param(
+            {"observed": 1.0},
+            "1 terminal touché sur 80 dans le périmètre (1,2 %), contre 0,1 % ailleurs.",
+            "1 of 80 terminals in the scope shows it (1.2%), against 0.1% elsewhere.",
+            id="one",
+        ),
+        pytest.param(
+            {"rate_outside": 0.0},
+            "56 terminaux touchés sur 80 dans le périmètre (70 %), aucun ailleurs.",
+            "56 of 80 terminals in the scope show it (70%), none elsewhere.",
+            id="none elsewhere",
+        ),
+        pytest.param(
+            {"trouble": Trouble.CALLS, "observed": 31.0, "expected": 2.04},
+            "31 appels des points de vente du périmètre, contre 2 d'habitude.",
+            "31 calls from the shops in the scope, where 2 would be usual.",
+            id="calls are counted",
+        ),
+    ],
+)
+def test_rates_are_told_by_what_they_count(changed: dict[str, Any], french: str, english: str) -> None:
+    evidence = {**EVIDENCE.to_json(), **changed}
+    for language, expected in (("fr", french), ("en", english)):
+        assert plain(why_sentences(evidence, language, trouble=changed.get("trouble", Trouble.OFFLINE))[0]) == expected
+
+
+@pytest.mark.parametrize(
+    ("hours", "share", "french"),
+    [
+        pytest.param(0.4, 1.0, "Leur micrologiciel a changé il y a moins d'une heure.", id="just now"),
+        pytest.param(80.0, 1.0, "Leur micrologiciel a changé il y a 3 jours.", id="days"),
+        pytest.param(3.0, 0.2, None, id="few of them changed it: not told"),
+        pytest.param(None, 0.0, None, id="unknown: not told"),
+    ],
+)
+def test_a_change_of_firmware_is_told_where_most_share_it(hours: float | None, share: float, french: str | None) -> None:
+    evidence = {**EVIDENCE.to_json(), "firmware_changed_h": hours, "firmware_changed_share": share}
+    told = [plain(text) for text in why_sentences(evidence, "fr") if "micrologiciel" in text]
+    assert told == ([french] if french else [])
+
+
+def test_what_was_declared_by_a_person_has_no_evidence_to_tell() -> None:
+    assert why_sentences({}, "fr") == []
+    assert [plain(text) for text in why_sentences({}, "fr", began_at=BEGAN)] == ["Premiers signes à 10 h 17."]
+
+
+def test_every_field_of_a_sample_has_a_name() -> None:
+    assert set(METRICS) >= set(SAMPLE_FIELDS)
