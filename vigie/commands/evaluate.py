@@ -27,14 +27,13 @@ def evaluate(
     ] = False,
 ) -> None:
     """Play scenarios through the decision code of the watch, and hold what it said against the truth."""
-    from diagnostics.detector.calibration import Calibration
     from rich.console import Console
     from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeElapsedColumn
 
-    from vigie.evaluate.evaluation import Options, evaluate_all
+    from vigie.evaluate.evaluation import Options, calibration_of, evaluate_all
     from vigie.evaluate.report import scenario_table, total_table, write_json
 
-    chosen = Calibration.read(calibration) if calibration else None
+    chosen = calibration_of(calibration) if calibration else None
     shown = Console(stderr=True)
     columns = (TextColumn("{task.description}"), BarColumn(), TaskProgressColumn(), TimeElapsedColumn())
     with Progress(*columns, console=shown) as bars:

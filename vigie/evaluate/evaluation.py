@@ -6,14 +6,15 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from queue import Empty
 from typing import Any
 
 import numpy as np
-from diagnostics.detector.calibration import Calibration
 from numpy.typing import NDArray
 
+from diagnostics.detector.calibration import Calibration, CalibrationError, read_calibration
 from simulators.scenario import load
 from vigie.evaluate.matching import Outcome, match
 from vigie.evaluate.player import Player
@@ -49,6 +50,19 @@ class Result:
     play_wall_s: float
     warm_wall_s: float
     trace: Sequence[str] = ()
+
+
+def calibration_of(path: Path) -> Calibration:
+    """Read the thresholds that `vigie calibrate` wrote.
+
+    Raises:
+        CalibrationError: the file cannot be read, or says something else.
+    """
+    try:
+        text = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise CalibrationError(f"{path}: cannot be read ({error})") from None
+    return read_calibration(text, source=str(path))
 
 
 def evaluate(file: Path, options: Options, *, progress: Callable[[float], None] = lambda _: None) -> Result:
@@ -88,7 +102,7 @@ def evaluate_all(files: Sequence[Path], options: Options, *, jobs: int, progress
     for file in files:
         load(file)
     if jobs <= 1 or len(files) == 1:
-        return [evaluate(file, options, progress=lambda part, n=n: progress(n, part)) for n, file in enumerate(files)]
+        return [evaluate(file, options, progress=partial(progress, number)) for number, file in enumerate(files)]
     return _side_by_side(files, options, jobs=jobs, progress=progress)
 
 

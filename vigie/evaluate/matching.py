@@ -30,7 +30,7 @@ from diagnostics.snapshot import Bool, Index
 from diagnostics.tracking.maintenance import in_scope
 from simulators.happenings import FaultTruth
 from simulators.scenario import HARMLESS
-from vigie.evaluate.record import Life, Record, Symptom
+from vigie.evaluate.record import Life, Said, Symptom
 
 # What a fault leaves behind (a restart, a calming call, a window that still remembers) is its own for so long.
 AFTERMATH_S: Final = 900
@@ -65,15 +65,15 @@ class Outcome:
     true_incidents: int
 
 
-def match(record: Record, truth: Sequence[FaultTruth], fleet: Fleet) -> Outcome:
-    """Hold a whole record against the truth of the same play."""
-    lives = _families(record.lives)
+def match(said: Said, truth: Sequence[FaultTruth], fleet: Fleet) -> Outcome:
+    """Hold all that was said in a play against its truth."""
+    lives = _families(said.lives)
     matched, false = _matched(lives, truth, n=len(fleet))
-    faults = [_judge_fault(fault, matched.get(fault.order), record, fleet) for fault in truth]
+    faults = [_judge_fault(fault, matched.get(fault.order), said, fleet) for fault in truth]
     return Outcome(
         faults=faults,
         false_incidents=false,
-        false_symptoms=_without_cause(record.symptoms, truth, n=len(fleet)),
+        false_symptoms=_without_cause(said.symptoms, truth, n=len(fleet)),
         true_incidents=len(matched),
     )
 
@@ -126,15 +126,15 @@ def _share(life: Life, fault: FaultTruth, *, n: int) -> float:
     return float(_members(fault.terminals, n)[life.rows_then].mean())
 
 
-def _judge_fault(fault: FaultTruth, life: Life | None, record: Record, fleet: Fleet) -> FaultOutcome:
+def _judge_fault(fault: FaultTruth, life: Life | None, said: Said, fleet: Fleet) -> FaultOutcome:
     size = len(fault.terminals)
-    opened = record.was_open.get(fault.order, np.zeros(size, bool))
+    opened = said.was_open.get(fault.order, np.zeros(size, bool))
     if fault.expect not in (INCIDENT, SYMPTOM):
         return FaultOutcome(fault.order, fault.kind, fault.expect, size, detected=None)
     if fault.first_effect_s is None or not opened.any():
         return FaultOutcome(fault.order, fault.kind, fault.expect, size, detected=None)
     if fault.expect == SYMPTOM:
-        found_s = _found_s(fault, record.symptoms, n=len(fleet))
+        found_s = _found_s(fault, said.symptoms, n=len(fleet))
         latency = None if found_s is None else float(found_s - fault.first_effect_s)
         return FaultOutcome(fault.order, fault.kind, fault.expect, size, detected=found_s is not None, latency_s=latency)
     if life is None or life.told_s is None:

@@ -19,11 +19,11 @@ from pathlib import Path
 from typing import Any, Final, NamedTuple
 
 import numpy as np
-from diagnostics.detector.calibration import Calibration
 from diagnostics.tracking.learnt import Learnt
 
 import diagnostics
 import simulators
+from diagnostics.detector.calibration import Calibration, default_calibration
 from diagnostics.detector.observed import Calls, Fleet, Observed, Signs
 from diagnostics.judgement import unjudged
 from diagnostics.limits import Policy
@@ -51,6 +51,7 @@ _TIMELY_MS: Final = 120_000
 DAY_S: Final = 86_400
 
 Progress = Callable[[float], None]
+Look = Callable[[int, Observed], None]
 
 
 class Tick(NamedTuple):
@@ -68,7 +69,7 @@ class Player:
     def __init__(self, scenario: Scenario, *, calibration: Calibration | None = None, policy: Policy | None = None) -> None:
         self.scenario = scenario
         self.policy = policy or Policy()
-        self.calibration = calibration or Calibration.default()
+        self.calibration = calibration or default_calibration()
         self.world = build_world(scenario.seed, scenario.terminals)
         self.fleet = fleet_of(self.world)
         self.warm_s = 0.0  # how long warming up took
@@ -83,14 +84,17 @@ class Player:
         shops = self.world.shops.iloc[self.world.shop]
         self._hours = UsualHours(shops["opening_hours"].tolist(), shops["timezone"].tolist())
 
-    def warm_up(self, *, keep: Path | None = None, progress: Progress | None = None) -> None:
-        """Live through the warm-up days; in the folder `keep` what was learnt is kept, and found again the next time."""
+    def warm_up(self, *, keep: Path | None = None, progress: Progress | None = None, look: Look | None = None) -> None:
+        """Live through the warm-up days; in the folder `keep` what was learnt is kept, and found again the next time.
+
+        `look` is shown what is heard at each step of history that is lived through.
+        """
         begun = time.perf_counter()
         place = keep / f"{self._fingerprint()}.warm" if keep else None
         if place and place.exists():
             self.population, self._uplink, self._event_ms, self._learnt = pickle.loads(place.read_bytes())
         else:
-            self._live_through_history(progress or (lambda _: None))
+            self._live_through_history(progress or (lambda _: None), look or (lambda _second, _seen: None))
             if place:
                 place.parent.mkdir(parents=True, exist_ok=True)
                 partial = place.with_suffix(".partial")
@@ -108,13 +112,14 @@ class Player:
             end_s = min(end_s, self.scenario.start_s + round(minutes * 60))
         yield from self._ticks(self.scenario.start_s, end_s)
 
-    def _live_through_history(self, progress: Progress) -> None:
+    def _live_through_history(self, progress: Progress, look: Look) -> None:
         diagnosis = self._diagnosis()
         snapshot = diagnosis.snapshot
         for t0_s in range(self._begins_s, self._settles_s, LEARN_STEP_S):
             t1_s = min(t0_s + LEARN_STEP_S, self._settles_s)
             heard = self._uplink.step(t0_s, t1_s)
             _take_events(snapshot, heard.seen)
+            look(t1_s, heard.seen)
             timely = heard.seen.received_ms - heard.seen.at_ms < _TIMELY_MS
             diagnosis.learn(
                 at_s=t1_s,

@@ -1,7 +1,8 @@
 """What the diagnosis said while a scenario was played, kept small: the life of each incident, each symptom's beginning and end."""
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Final, NamedTuple
+from typing import Final, NamedTuple, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -60,6 +61,22 @@ class Symptom:
     # What else was known of the terminal then, in words; empty unless asked for.
     context: str = ""
     ended_s: int | None = None
+
+
+class Said(Protocol):
+    """What was said in a play: incidents by key, symptoms; and, of each fault by its order, who of it stood in an open shop."""
+
+    @property
+    def lives(self) -> Mapping[int, Life]:
+        """Incidents, also untold ones."""
+
+    @property
+    def symptoms(self) -> Sequence[Symptom]:
+        """In the order in which they were found."""
+
+    @property
+    def was_open(self) -> Mapping[int, Bool]:
+        """Bool over the fault's terminals."""
 
 
 class Record:
