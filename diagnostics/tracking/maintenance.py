@@ -17,10 +17,6 @@ class Window(NamedTuple):
     starts_ms: int
     ends_ms: int
 
-    def covers(self, now_ms: int) -> bool:
-        """Whether the work is going on at `now_ms`."""
-        return self.starts_ms <= now_ms < self.ends_ms
-
 
 def in_scope(fleet: Fleet, scope: Mapping[str, str]) -> Bool:
     """Which terminals meet every condition, bool (n,); a value that no terminal has is met by none."""
@@ -32,10 +28,10 @@ def in_scope(fleet: Fleet, scope: Mapping[str, str]) -> Bool:
     return inside
 
 
-def muted_terminals(fleet: Fleet, windows: Sequence[Window], *, now_ms: int) -> Bool:
-    """Which terminals announced work is going on at, bool (n,)."""
+def muted_terminals(fleet: Fleet, windows: Sequence[Window], *, now_ms: int, grace_ms: int = 0) -> Bool:
+    """Which terminals announced work is going on at, or ended less than `grace_ms` ago: the last are on their way back; bool (n,)."""
     muted = np.zeros(len(fleet), bool)
     for window in windows:
-        if window.covers(now_ms):
+        if window.starts_ms <= now_ms < window.ends_ms + grace_ms:
             muted |= in_scope(fleet, window.scope)
     return muted

@@ -1,0 +1,143 @@
+"""An incident being followed: the `Tracked` that is stored, and what following it needs to remember from look to look."""
+
+from dataclasses import replace
+from typing import Final, NamedTuple
+
+import numpy as np
+
+from diagnostics.detector.calibration import COUNTED_TROUBLES
+from diagnostics.detector.observed import Fleet, Layer
+from diagnostics.scan.search import Finding
+from diagnostics.snapshot import I64, Bool, Index
+from diagnostics.tracking.maintenance import in_scope
+from diagnostics.tracking.tracked import Scope, Tracked
+from fleet.registry import DIMENSIONS
+
+# So many standard deviations above its mean a count is no chance: one terminal in a hundred.
+_BEYOND_CHANCE: Final = 2.3
+
+
+class Count(NamedTuple):
+    """What some terminals show of one layer: hits against those expected, among so many judged."""
+
+    hits: float
+    expected: float
+    judged: int
+
+    @property
+    def rate(self) -> float:
+        """Hits of the judged, 0 where nobody is."""
+        return self.hits / self.judged if self.judged else 0.0
+
+    @property
+    def score(self) -> float:
+        """How unlikely so many hits are of well terminals, nats; 0 where there are not more than expected."""
+        if self.hits <= self.expected or self.hits <= 0:
+            return 0.0
+        expected = max(self.expected, 1e-3)
+        return float(self.hits * np.log(self.hits / expected) + expected - self.hits)
+
+
+def count(layer: Layer, where: Bool) -> Count:
+    """Count a layer over the terminals `where` (n,)."""
+    judged = where & (layer.expected > 0)
+    return Count(float(layer.hit[judged].sum()), float(layer.expected[judged].sum()), int(np.count_nonzero(judged)))
+
+
+def shown(layer: Layer) -> Bool:
+    """Who shows a layer's trouble, bool (n,): of what is counted and happens to well terminals too, more than chance brings."""
+    able: Bool = (layer.hit > 0) & (layer.expected > 0)
+    if layer.trouble in COUNTED_TROUBLES:
+        rows = np.flatnonzero(able)
+        usual = layer.expected[rows]
+        able[rows] = layer.hit[rows] >= usual + _BEYOND_CHANCE * np.sqrt(usual) + 0.5
+    return able
+
+
+class Seen(NamedTuple):
+    """A finding of this look: its layer, its scope by name, the terminals in it (`inside`) and those that are hit, bool (n,)."""
+
+    layer: Layer
+    finding: Finding
+    scope: Scope
+    inside: Bool
+    hit: Bool
+
+
+def seen(fleet: Fleet, layer: Layer, finding: Finding, *, left_out: Bool | None) -> Seen:
+    """Put a finding into the tracker's terms; `left_out` (n,) are the terminals that were kept from the scan."""
+    inside = np.zeros(len(fleet), bool)
+    inside[finding.rows] = True
+    able = inside if left_out is None else inside & ~left_out
+    hit = able & shown(layer)
+    if np.count_nonzero(hit) < 0.5 * finding.observed:
+        # Many show a little each.
+        hit = able & (layer.hit > 0) & (layer.expected > 0)
+    return Seen(layer, finding, scope_by_name(fleet, finding), inside, hit)
+
+
+def scope_by_name(fleet: Fleet, finding: Finding) -> Scope:
+    """A finding's scope in words, in the order of the registry's dimensions."""
+    return tuple((DIMENSIONS[dimension], fleet.levels[dimension][code]) for dimension, code in sorted(finding.scope))
+
+
+class Case:
+    """One incident being followed. Only `tracked` survives a restart."""
+
+    def __init__(self, fleet: Fleet, tracked: Tracked) -> None:
+        self.tracked = tracked
+        self.inside: Bool = in_scope(fleet, tracked.scope_by_name)
+        self.ever: Bool = np.zeros(len(fleet), bool)
+        self.ever[tracked.rows] = True
+        self.now: Bool = self.ever  # who showed it at the last look
+        self.window_s = 0  # of the layer that showed it best
+        self.found_ms = 0  # when it was last found
+        self.first_ms = tracked.began_ms  # when it was first found
+        self.better: tuple[Scope, int] | None = None  # another scope, found since
+        self.quiet_ms: int | None = None  # since when it looks well
+        self.peak_rate = tracked.worst_hits / max(1, int(np.count_nonzero(self.inside)))
+        self.grew_ms = 0  # when its hits last grew
+        self.stored = (0, tracked.hits, len(tracked.rows))  # when, hits, terminals
+        self.explained_ms = 0  # when its evidence was made
+        self.was: set[str] = {tracked.trouble}  # the troubles it was taken for
+
+    def change(self, **fields: object) -> Tracked:
+        """Replace fields of the tracked incident, and return it."""
+        self.tracked = replace(self.tracked, **fields)  # type: ignore[arg-type]  # the fields' own types, by name
+        return self.tracked
+
+    def rescope(self, fleet: Fleet, scope: Scope, *, now_ms: int) -> None:
+        """Give it another scope."""
+        self.change(scope=scope, settled_ms=now_ms)
+        self.inside = in_scope(fleet, dict(scope))
+        self.better = None
+
+    def add(self, rows: Bool, since_ms: I64 | int) -> None:
+        """Add terminals (bool, n) that show it, since then; those that ever did stay."""
+        new = np.flatnonzero(rows & ~self.ever)
+        if not len(new):
+            return
+        hit_ms = np.full(len(new), since_ms, np.int64) if isinstance(since_ms, int) else since_ms[new]
+        of: Index = np.concatenate([self.tracked.rows, new])
+        order = np.argsort(of, kind="stable")
+        self.ever = self.ever.copy()
+        self.ever[new] = True
+        self.change(rows=of[order], hit_ms=np.concatenate([self.tracked.hit_ms, hit_ms])[order])
+
+
+def shared(one: Bool, other: Bool) -> float:
+    """The part of the smaller set that is in both, 0 where one is empty."""
+    smaller = min(int(np.count_nonzero(one)), int(np.count_nonzero(other)))
+    return float(np.count_nonzero(one & other) / smaller) if smaller else 0.0
+
+
+def jaccard(one: Bool, other: Bool) -> float:
+    """The part of both sets together that is in both."""
+    either = int(np.count_nonzero(one | other))
+    return float(np.count_nonzero(one & other) / either) if either else 0.0
+
+
+def part(one: Bool, of: Bool) -> float:
+    """The part of `of` that is in `one`, 0 where `of` is empty."""
+    whole = int(np.count_nonzero(of))
+    return float(np.count_nonzero(one & of) / whole) if whole else 0.0

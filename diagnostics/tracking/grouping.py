@@ -1,0 +1,134 @@
+"""Which findings and incidents belong together: the same one, the consequence of another, part of a storm."""
+
+from collections.abc import Iterable, Sequence
+
+import numpy as np
+
+from diagnostics.detector.observed import I32, Layer
+from diagnostics.snapshot import Bool
+from diagnostics.tracking.case import Case, Count, Seen, count, part, shared
+from diagnostics.tracking.policy import TrackingPolicy
+from diagnostics.tracking.tracked import Phase
+from diagnostics.troubles import CONSEQUENCES, TROUBLE_INDEX, Trouble
+
+
+def supported(found: Seen, shop: I32, policy: TrackingPolicy) -> bool:
+    """Whether a finding is of enough terminals of enough shops, and enough of them."""
+    finding = found.finding
+    rows = np.flatnonzero(found.hit)
+    if len(np.unique(shop[rows])) < policy.min_shops or finding.observed < policy.min_lift * finding.expected:
+        return False
+    if found.layer.trouble is Trouble.CALLS:
+        return finding.observed >= policy.min_terminals
+    return len(rows) >= policy.min_terminals and finding.observed >= policy.min_rate * finding.judged
+
+
+def explained(cases: Iterable[Case], trouble: Trouble, *, now_ms: int, policy: TrackingPolicy) -> Bool | None:
+    """The terminals (n,) at which this trouble follows from an incident that lives, or did a moment ago; None: nowhere."""
+    found: Bool | None = None
+    for case in cases:
+        if not follows(trouble, case, now_ms=now_ms, policy=policy):
+            continue
+        # Where most of the scope is hit, the rest of it is about to be.
+        reach = case.ever | case.inside if case.peak_rate >= policy.same_share else case.ever
+        found = reach if found is None else found | reach
+    return found
+
+
+def follows(trouble: Trouble, case: Case, *, now_ms: int, policy: TrackingPolicy) -> bool:
+    """Whether an incident explains this trouble at its terminals now."""
+    tracked = case.tracked
+    if trouble is tracked.trouble or trouble not in CONSEQUENCES[tracked.trouble]:
+        return False
+    if tracked.phase is Phase.CLOSED:
+        lasts_ms = policy.calls_aftermath_ms if trouble is Trouble.CALLS else policy.aftermath_ms
+        return now_ms - (tracked.closed_ms or 0) < lasts_ms
+    return tracked.lives
+
+
+def same(found: Seen, cases: Iterable[Case], *, policy: TrackingPolicy) -> Case | None:
+    """The case that a finding is of: the one with which it shares most terminals, or the scope."""
+    best: tuple[float, Case] | None = None
+    for case in cases:
+        if case.tracked.scope == found.scope:
+            return case
+        share = max(part(case.ever, found.hit), part(found.hit, case.now))
+        if share >= policy.same_share and (best is None or share > best[0]):
+            best = share, case
+    return best[1] if best else None
+
+
+def distinct(seen_now: Sequence[Seen], *, policy: TrackingPolicy) -> list[Seen]:
+    """Of findings in several windows, the best of each: those that share most hits with a better one are left out."""
+    kept: list[Seen] = []
+    for found in sorted(seen_now, key=lambda one: -one.finding.score):
+        if all(shared(found.hit, better.hit) < policy.same_share for better in kept):
+            kept.append(found)
+    return kept
+
+
+def best_count(layers: Iterable[Layer], where: Bool) -> Count:
+    """Of a trouble's layers the one that says most about these terminals."""
+    return max((count(layer, where) for layer in layers), key=lambda one: one.score, default=Count(0.0, 0.0, 0))
+
+
+def better_cause(
+    trouble: Trouble, inside: Bool, layers: dict[Trouble, list[Layer]], *, policy: TrackingPolicy
+) -> tuple[Trouble, Count] | None:
+    """What else in this scope explains the trouble better than itself; None: nothing.
+
+    A cause must show itself at a good part of the terminals. Of two that bring each other about the plainer one is the cause.
+    """
+    own = best_count(layers.get(trouble, ()), inside)
+    best: tuple[Trouble, Count] | None = None
+    for cause, consequences in CONSEQUENCES.items():
+        if trouble not in consequences or cause not in layers or cause is trouble:
+            continue
+        there = best_count(layers[cause], inside)
+        share = max(policy.cause_share * own.hits, policy.min_terminals)
+        if there.score < policy.cause_score or there.hits < share or there.rate < 0.5 * policy.cause_share * own.rate:
+            continue
+        if cause in CONSEQUENCES[trouble] and (there.score, -TROUBLE_INDEX[cause]) <= (1.3 * own.score, -TROUBLE_INDEX[trouble]):
+            continue
+        if best is None or there.score > best[1].score:
+            best = cause, there
+    return best
+
+
+def is_cause(one: Trouble, other: Trouble) -> bool:
+    """Whether `one` brings `other` about; of two that bring each other about, the first in order does."""
+    if other not in CONSEQUENCES[one]:
+        return False
+    return one not in CONSEQUENCES[other] or TROUBLE_INDEX[one] < TROUBLE_INDEX[other]
+
+
+def one_incident(one: Case, other: Case, *, policy: TrackingPolicy) -> tuple[Case, Case] | None:
+    """Of two living cases that are one: (the one that lives on, the one that was part of it); None: they are two."""
+    a, b = one.tracked, other.tracked
+    related = a.trouble is b.trouble or is_cause(a.trouble, b.trouble) or is_cause(b.trouble, a.trouble)
+    if not related:
+        return None
+    together = a.scope == b.scope or shared(one.ever, other.ever) >= policy.same_share
+    if not together:
+        return None
+    if a.trouble is b.trouble:
+        first = one if (a.worst_hits, -a.key) >= (b.worst_hits, -b.key) else other
+    else:
+        first = one if is_cause(a.trouble, b.trouble) else other
+    return first, other if first is one else one
+
+
+def storm(cases: Sequence[Case], *, now_ms: int, policy: TrackingPolicy) -> tuple[Case, list[Case]] | None:
+    """The widest of many incidents of one trouble that opened within minutes, and the others; None: no storm."""
+    for trouble in {case.tracked.trouble for case in cases}:
+        young = [
+            case
+            for case in cases
+            if case.tracked.trouble is trouble
+            and case.tracked.lives
+            and now_ms - (case.tracked.opened_ms or 0) < policy.storm_within_ms
+        ]
+        if len(young) >= policy.storm:
+            widest = max(young, key=lambda case: (not case.tracked.scope, case.tracked.worst_hits, -case.tracked.key))
+            return widest, [case for case in young if case is not widest]
+    return None

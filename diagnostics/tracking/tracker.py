@@ -1,0 +1,404 @@
+"""Follows incidents from look to look: findings of the fleet scan in, changes out.
+
+Each trouble is looked at in its own rhythm. A look scans the fleet for it, leaving out the terminals at which it follows from
+another incident; each finding is the next sight of an incident that is followed already, or a new candidate; and every living
+incident of that trouble is judged anew. Candidates that are confirmed find their place: as the aftermath of what ended, as the
+better known cause of what is told already, as one that came back, or as an incident of their own.
+"""
+
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
+
+import numpy as np
+
+from diagnostics.detector.observed import Fleet, Layer
+from diagnostics.scan.search import Finding
+from diagnostics.scan.why import Evidence
+from diagnostics.snapshot import I64, Bool
+from diagnostics.tracking import lifecycle
+from diagnostics.tracking.case import Case, Count, Seen, count, jaccard, part, seen, shared, shown
+from diagnostics.tracking.grouping import better_cause, distinct, explained, is_cause, one_incident, same, storm, supported
+from diagnostics.tracking.policy import TrackingPolicy
+from diagnostics.tracking.tracked import Change, ChangeKind, Phase, Said, Tracked, new_key
+from diagnostics.troubles import CONSEQUENCES, TROUBLE_INDEX, TROUBLES, Trouble
+
+Scan = Callable[[Layer, Bool | None], Sequence[Finding]]
+# Of a case and its layer: why it is one.
+Explain = Callable[[Case, Layer], Evidence]
+
+# How long a better cause is looked for, and a scope taken up sooner, after the opening.
+_YOUNG_MS = 15 * 60_000
+_FRESH_MS = 3 * 60_000
+
+
+class Sight(NamedTuple):
+    """What one step shows the tracker.
+
+    `muted` (n,): announced work is going on there. `down` (n,): of those, who is long down. `since_ms` (n, troubles): since when
+    each terminal shows each trouble, 0 where it does not. `frozen`: our own pipeline is late, nothing can be said.
+    """
+
+    layers: Sequence[Layer]
+    now_ms: int
+    muted: Bool
+    down: Bool
+    since_ms: I64
+    frozen: bool
+
+
+class Tracker:
+    """The incidents of a fleet, moved on by `step`."""
+
+    def __init__(
+        self, fleet: Fleet, *, scan: Scan, explain: Explain, policy: TrackingPolicy, tracked: Sequence[Tracked], started_ms: int
+    ) -> None:
+        self._fleet, self._scan, self._explain, self._policy = fleet, scan, explain, policy
+        self._cases = [Case(fleet, one) for one in tracked]
+        self._settled_ms = started_ms + policy.settles_ms if tracked else 0
+        self._calls_settled_ms = started_ms + policy.calls_aftermath_ms if tracked else 0
+        self._looked_ms: dict[Trouble, int] = {}
+        self._rests_ms: dict[int, int] = {}  # keys of what people resolved, and until when it is left alone
+        self._serial = 0
+        self._changes: list[Change] = []
+        self._layers: dict[Trouble, list[Layer]] = {}
+
+    @property
+    def tracked(self) -> list[Tracked]:
+        """Everything followed: candidates, living and lately closed incidents."""
+        return [case.tracked for case in self._cases]
+
+    @property
+    def living(self) -> list[Case]:
+        """The cases of incidents that live."""
+        return [case for case in self._cases if case.tracked.lives]
+
+    def explained(self, trouble: Trouble, *, now_ms: int) -> Bool:
+        """The terminals (n,) at which this trouble follows from an incident."""
+        found = explained(self._cases, trouble, now_ms=now_ms, policy=self._policy)
+        return np.zeros(len(self._fleet), bool) if found is None else found
+
+    def step(self, sight: Sight, *, said: Sequence[Said] = ()) -> list[Change]:
+        """Look at what is due; returns what happened, in order."""
+        self._changes = []
+        self._heed(said, now_ms=sight.now_ms)
+        if sight.frozen:
+            return self._changes
+        self._layers = {}
+        for layer in sight.layers:
+            self._layers.setdefault(layer.trouble, []).append(layer)
+        if sight.muted.any():
+            self._look_at_work(sight)
+        for case in self.living:
+            self._changes += lifecycle.mute(case, sight.muted, now_ms=sight.now_ms, policy=self._policy)
+        for trouble in TROUBLES:
+            if self._is_due(trouble, sight.now_ms):
+                self._look(trouble, sight)
+        self._decide(sight)
+        self._gather(sight.now_ms)
+        self._keep_figures(sight.now_ms)
+        self._forget(sight.now_ms)
+        return self._changes
+
+    # -- looking
+
+    def _is_due(self, trouble: Trouble, now_ms: int) -> bool:
+        """Whether it is time; looks at slow troubles are spread over the ticks."""
+        pace = self._policy.paces[trouble]
+        turn = (now_ms - TROUBLE_INDEX[trouble] * 10_000) // pace.look
+        if trouble not in self._layers or self._looked_ms.get(trouble) == turn:
+            return False
+        self._looked_ms[trouble] = turn
+        return True
+
+    def _look(self, trouble: Trouble, sight: Sight) -> None:
+        left_out = explained(self._cases, trouble, now_ms=sight.now_ms, policy=self._policy)
+        found = self._findings(self._layers[trouble], left_out)
+        mine = [case for case in self._cases if case.tracked.trouble is trouble and case.tracked.phase is not Phase.CLOSED]
+        matched = self._match(found, mine, sight, muted=False)
+        for case in mine:
+            if case.tracked.lives:
+                self._follow(case, sight, found=case in matched)
+
+    def _findings(self, layers: Sequence[Layer], left_out: Bool | None) -> list[Seen]:
+        found = [
+            seen(self._fleet, layer, finding, left_out=left_out) for layer in layers for finding in self._scan(layer, left_out)
+        ]
+        return distinct([one for one in found if supported(one, self._fleet.shop, self._policy)], policy=self._policy)
+
+    def _match(self, found: Sequence[Seen], mine: Sequence[Case], sight: Sight, *, muted: bool) -> list[Case]:
+        """Give each finding to the case it is of, or make a candidate of it; returns the cases seen."""
+        matched: list[Case] = []
+        for one in found:
+            case = same(one, [case for case in mine if case not in matched], policy=self._policy)
+            if case is None:
+                if any(part(other.ever, one.hit) >= self._policy.same_share for other in matched):
+                    continue
+                case = self._candidate(one, sight, muted=muted)
+            matched.append(case)
+            self._sighted(case, one, sight)
+        return matched
+
+    def _candidate(self, one: Seen, sight: Sight, *, muted: bool) -> Case:
+        self._serial += 1
+        rows = np.flatnonzero(one.hit)
+        began_ms = _began_ms(one, sight)
+        tracked = Tracked(
+            key=new_key(sight.now_ms, self._serial),
+            trouble=one.layer.trouble,
+            scope=one.scope,
+            phase=Phase.CANDIDATE,
+            began_ms=began_ms,
+            rows=rows,
+            hit_ms=np.full(len(rows), began_ms, np.int64),
+            hits=len(rows),
+            worst_hits=len(rows),
+            score=one.finding.score,
+            settled_ms=sight.now_ms,
+            muted=muted,
+        )
+        case = Case(self._fleet, tracked)
+        case.first_ms = sight.now_ms
+        self._cases.append(case)
+        return case
+
+    def _sighted(self, case: Case, one: Seen, sight: Sight) -> None:
+        """A case was found again: it knows its hits, and perhaps its scope, better."""
+        now_ms, tracked = sight.now_ms, case.tracked
+        case.found_ms, case.window_s = now_ms, one.layer.window_s
+        case.change(score=one.finding.score)
+        if tracked.phase is Phase.CANDIDATE:
+            if one.scope != tracked.scope:
+                case.rescope(self._fleet, one.scope, now_ms=now_ms)
+            case.add(one.hit, now_ms)
+            case.now = one.hit
+            case.peak_rate = max(case.peak_rate, one.finding.observed / max(1, one.finding.judged))
+            case.change(hits=int(np.count_nonzero(one.hit)), began_ms=min(tracked.began_ms, _began_ms(one, sight)))
+        elif one.scope == tracked.scope:
+            case.better = None
+        elif np.count_nonzero(one.hit) >= 0.7 * tracked.worst_hits:
+            self._refine(case, one, now_ms)
+
+    def _refine(self, case: Case, one: Seen, now_ms: int) -> None:
+        """Take up another scope when it was found for a while, and evidence does not fade."""
+        if case.better is None or case.better[0] != one.scope:
+            case.better = (one.scope, now_ms)
+            return
+        pace = self._policy.paces[case.tracked.trouble]
+        fresh = now_ms - (case.tracked.opened_ms or 0) < _FRESH_MS
+        holds_ms = pace.look if fresh else max(self._policy.scope_holds_ms, 2 * pace.look)
+        if now_ms - case.better[1] >= holds_ms:
+            before = case.tracked.scope
+            case.rescope(self._fleet, one.scope, now_ms=now_ms)
+            self._tell_scope(case, one.layer, now_ms=now_ms, details={"from": dict(before)})
+
+    def _tell_scope(self, case: Case, layer: Layer, *, now_ms: int, details: dict[str, object]) -> None:
+        tracked = case.change(evidence=self._explain(case, layer))
+        case.explained_ms = now_ms
+        self._changes.append(Change(ChangeKind.SCOPE, tracked.key, now_ms, tracked, details))
+
+    def _follow(self, case: Case, sight: Sight, *, found: bool) -> None:
+        """Judge a living incident anew by what its scope shows now."""
+        if case.tracked.muted and bool((sight.muted & case.ever).any()):
+            return
+        now_ms, trouble = sight.now_ms, case.tracked.trouble
+        layer = self._layer_of(case)
+        here = count(layer, case.inside)
+        now = case.inside & shown(layer)
+        if found:
+            # Twice in a row: what shows itself once is chance.
+            case.add(now & case.now, now_ms)
+            case.peak_rate = max(case.peak_rate, here.rate)
+        case.now = now
+        hits = int(np.count_nonzero(now & case.ever))
+        case.change(hits=hits, worst_hits=max(case.tracked.worst_hits, hits))
+        if found and case.tracked.muted:
+            self._changes += lifecycle.unmuted(case, now_ms=now_ms)
+        proof = self._proves(case, layer, now_ms)
+        self._changes += lifecycle.looked_at(
+            case, here, found=found, proof=proof, pace=self._policy.paces[trouble], now_ms=now_ms, policy=self._policy
+        )
+        if case.tracked.lives and not case.tracked.muted:
+            self._changes += lifecycle.grown(case, now_ms=now_ms, policy=self._policy)
+            self._recast(case, now_ms)
+        if found and now_ms - case.explained_ms >= self._policy.evidence_every_ms:
+            case.change(evidence=self._explain(case, layer))
+            case.explained_ms = now_ms
+
+    def _layer_of(self, case: Case) -> Layer:
+        """The layer that showed it best, else the one that does now."""
+        layers = self._layers[case.tracked.trouble]
+        own = [layer for layer in layers if layer.window_s == case.window_s]
+        return own[0] if own else max(layers, key=lambda layer: count(layer, case.inside).score)
+
+    def _proves(self, case: Case, layer: Layer, now_ms: int) -> bool:
+        """Whether the health of its terminals would be believed: enough of them are judged, and not just since a start."""
+        settled_ms = self._calls_settled_ms if case.tracked.trouble is Trouble.CALLS else self._settled_ms
+        judged = np.count_nonzero(case.ever & (layer.expected > 0))
+        return bool(now_ms >= settled_ms and judged >= self._policy.judged_share * np.count_nonzero(case.ever))
+
+    def _recast(self, case: Case, now_ms: int) -> None:
+        """In its first minutes an incident may turn out to follow from something deeper at the same terminals."""
+        if now_ms - (case.tracked.opened_ms or 0) >= _YOUNG_MS:
+            return
+        better = better_cause(case.tracked.trouble, case.inside, self._layers, policy=self._policy)
+        if better and better[0] not in case.was:
+            self._take_for(case, better[0], now_ms=now_ms)
+
+    def _take_for(self, case: Case, trouble: Trouble, *, now_ms: int) -> None:
+        """Say of an incident that it is of another trouble."""
+        before = case.tracked.trouble
+        case.was.add(trouble)
+        case.window_s = 0
+        case.change(trouble=trouble)
+        layer = self._layer_of(case)
+        case.add(case.inside & shown(layer), now_ms)
+        case.peak_rate = count(layer, case.inside).rate
+        if case.tracked.lives:
+            self._tell_scope(case, layer, now_ms=now_ms, details={"from": case.tracked.scope_by_name, "trouble_from": before})
+
+    # -- candidates
+
+    def _decide(self, sight: Sight) -> None:
+        """Let confirmed candidates find their place, causes first."""
+        waiting = [case for case in self._cases if case.tracked.phase is Phase.CANDIDATE]
+        for case in sorted(waiting, key=lambda one: (TROUBLE_INDEX[one.tracked.trouble], -one.tracked.score)):
+            if case in self._cases and self._confirmed(case, sight.now_ms):
+                self._place(case, sight)
+
+    def _confirmed(self, case: Case, now_ms: int) -> bool:
+        """Found now, for long enough, and with a scope that does not dance."""
+        pace = self._policy.paces[case.tracked.trouble]
+        steady = now_ms - case.tracked.settled_ms >= pace.look or now_ms - case.first_ms >= 3 * (pace.confirm + pace.look)
+        return case.found_ms == now_ms and now_ms - case.first_ms >= pace.confirm and steady
+
+    def _place(self, case: Case, sight: Sight) -> None:
+        now_ms, policy = sight.now_ms, self._policy
+        if self._awaits_cause(case, now_ms):
+            return
+        better = None if case.tracked.muted else better_cause(case.tracked.trouble, case.inside, self._layers, policy=policy)
+        if better:
+            self._take_for(case, better[0], now_ms=now_ms)
+        told = next((other for other in self.living if self._known_better(other, case)), None)
+        if told:
+            self._cases.remove(case)
+            if told.tracked.trouble is not case.tracked.trouble:
+                told.rescope(self._fleet, case.tracked.scope, now_ms=now_ms)
+                told.add(case.ever, now_ms)
+                self._take_for(told, case.tracked.trouble, now_ms=now_ms)
+            return
+        before = self._came_back(case, now_ms)
+        if before:
+            self._cases.remove(case)
+            if now_ms >= self._rests_ms.get(before.tracked.key, 0):
+                self._bring_back(before, case, now_ms)
+            return
+        case.change(evidence=self._explain(case, self._layer_of(case)))
+        case.explained_ms = now_ms
+        self._changes += lifecycle.opened(case, now_ms=now_ms, muted=case.tracked.muted)
+
+    def _awaits_cause(self, case: Case, now_ms: int) -> bool:
+        """Whether another candidate at the same terminals, not confirmed yet, may be what this one follows from."""
+        if now_ms - case.first_ms >= self._policy.cause_patience_ms:
+            return False
+        return any(
+            other.tracked.phase is Phase.CANDIDATE
+            and other.tracked.trouble is not case.tracked.trouble
+            and is_cause(other.tracked.trouble, case.tracked.trouble)
+            and shared(other.inside, case.now) >= self._policy.same_share
+            for other in self._cases
+            if other is not case
+        )
+
+    def _known_better(self, told: Case, candidate: Case) -> bool:
+        """Whether a living incident is the candidate: of the same trouble, or of what follows from it, at the same terminals."""
+        trouble = candidate.tracked.trouble
+        if told.tracked.trouble is trouble:
+            return shared(told.ever, candidate.ever) >= self._policy.same_share
+        if told.tracked.trouble not in CONSEQUENCES[trouble]:
+            return False
+        return jaccard(told.inside, candidate.inside) >= self._policy.same_share
+
+    def _came_back(self, candidate: Case, now_ms: int) -> Case | None:
+        """The closed incident that this candidate is: same trouble, nearly the same scope, within a day."""
+        nearly = [
+            (jaccard(case.inside, candidate.inside), case)
+            for case in self._cases
+            if case.tracked.phase is Phase.CLOSED
+            and candidate.tracked.trouble is case.tracked.trouble
+            and now_ms - (case.tracked.closed_ms or 0) < self._policy.reopens_within_ms
+        ]
+        best = max(nearly, key=lambda one: (one[0], one[1].tracked.closed_ms or 0), default=None)
+        return best[1] if best and best[0] >= self._policy.same_share else None
+
+    def _bring_back(self, case: Case, candidate: Case, now_ms: int) -> None:
+        case.rescope(self._fleet, candidate.tracked.scope, now_ms=now_ms)
+        case.add(candidate.ever, now_ms)
+        case.found_ms, case.window_s, case.now = now_ms, candidate.window_s, candidate.now
+        case.change(hits=candidate.tracked.hits, score=candidate.tracked.score, parent=None, muted=candidate.tracked.muted)
+        case.change(evidence=self._explain(case, self._layer_of(case)))
+        self._changes += lifecycle.returned(case, now_ms=now_ms, policy=self._policy)
+
+    # -- the whole picture
+
+    def _gather(self, now_ms: int) -> None:
+        """Make one of incidents that are one, and a family of a storm."""
+        living = self.living
+        for i, one in enumerate(living):
+            for other in living[i + 1 :]:
+                if not (one.tracked.lives and other.tracked.lives) or one.tracked.muted != other.tracked.muted:
+                    continue
+                pair = one_incident(one, other, policy=self._policy)
+                if pair:
+                    self._changes += lifecycle.merged(pair[1], pair[0], now_ms=now_ms)
+        family = storm([case for case in self.living if not case.tracked.muted], now_ms=now_ms, policy=self._policy)
+        if family:
+            for child in family[1]:
+                self._changes += lifecycle.put_under(child, family[0], now_ms=now_ms)
+
+    def _look_at_work(self, sight: Sight) -> None:
+        """What is long down where work is announced: recorded, as far as many are."""
+        hit = (sight.down & sight.muted).astype(np.float32)
+        if hit.sum() < self._policy.min_terminals:
+            return
+        layer = Layer(Trouble.OFFLINE, 0, hit, np.where(sight.muted, np.float32(0.01), np.float32(0)))
+        mine = [case for case in self._cases if case.tracked.muted and case.tracked.phase is not Phase.CLOSED]
+        self._layers.setdefault(Trouble.OFFLINE, []).append(layer)
+        self._match(self._findings([layer], None), mine, sight, muted=True)
+        self._layers[Trouble.OFFLINE].remove(layer)
+
+    def _heed(self, said: Sequence[Said], *, now_ms: int) -> None:
+        for one in said:
+            for case in self._cases:
+                if case.tracked.key == one.key:
+                    lifecycle.heed(case, one, now_ms=now_ms)
+                    if one.kind is ChangeKind.RESOLVED:
+                        self._rests_ms[one.key] = one.at_ms + self._policy.resolved_rests_ms
+
+    def _keep_figures(self, now_ms: int) -> None:
+        told = {change.key for change in self._changes}
+        for case in self.living:
+            if case.tracked.key in told:
+                case.stored = (now_ms, case.tracked.hits, len(case.tracked.rows))
+        self._changes += lifecycle.figures(self.living, now_ms=now_ms, policy=self._policy)
+
+    def _forget(self, now_ms: int) -> None:
+        """Let candidates go that were not found again, and incidents that closed long ago."""
+        policy = self._policy
+        self._cases = [
+            case
+            for case in self._cases
+            if (case.tracked.phase is not Phase.CANDIDATE or now_ms - case.found_ms < policy.candidate_lasts_ms)
+            and (case.tracked.phase is not Phase.CLOSED or now_ms - (case.tracked.closed_ms or 0) < policy.reopens_within_ms)
+        ]
+
+
+def whole(layer: Layer) -> Count:
+    """A layer over the whole fleet."""
+    return count(layer, np.ones(len(layer.hit), bool))
+
+
+def _began_ms(one: Seen, sight: Sight) -> int:
+    """When a finding's first terminals began to show it, as far as they know."""
+    since = sight.since_ms[one.hit, TROUBLE_INDEX[one.layer.trouble]]
+    since = since[since > 0]
+    return int(min(np.percentile(since, 10), sight.now_ms)) if len(since) else sight.now_ms
