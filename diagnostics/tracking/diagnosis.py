@@ -115,6 +115,10 @@ class Diagnosis:
         self.judgement = judged
         return Step(judged, signs, changes, series)
 
+    def resume(self, *, tracked: Sequence[Tracked], judgement: Judgement) -> None:
+        """After steps that only warmed it up: go on from these incidents and this judgement, and forget what the steps said."""
+        self.judgement, self._tracker, self._told = judgement, None, tracked
+
     def learnt(self) -> Learnt:
         """Everything worth keeping across restarts: `Learnt.to_bytes`, `Learnt.from_bytes`, `Learnt.LAYOUT`."""
         return Learnt.of(self.detector.baseline, self._desk.habits(), self.fleet)
