@@ -29,7 +29,7 @@ def in_scope(fleet: Fleet, scope: Mapping[str, str]) -> Bool:
 
 
 def muted_terminals(fleet: Fleet, windows: Sequence[Window], *, now_ms: int, grace_ms: int = 0) -> Bool:
-    """Which terminals announced work is going on at, or ended less than `grace_ms` ago: the last are on their way back; bool (n,)."""
+    """Which terminals announced work is going on at, or ended less than `grace_ms` ago (who comes back late), bool (n,)."""
     muted = np.zeros(len(fleet), bool)
     for window in windows:
         if window.starts_ms <= now_ms < window.ends_ms + grace_ms:

@@ -29,6 +29,8 @@ Explain = Callable[[Case, Layer], Evidence]
 # How long a better cause is looked for, and a scope taken up sooner, after the opening.
 _YOUNG_MS = 15 * 60_000
 _FRESH_MS = 3 * 60_000
+# Of terminals that are worked on, so many are expected to stay down for long.
+_DOWN_AT_WORK = 0.01
 
 
 class Sight(NamedTuple):
@@ -360,7 +362,7 @@ class Tracker:
         hit = (sight.down & sight.muted).astype(np.float32)
         if hit.sum() < self._policy.min_terminals:
             return
-        layer = Layer(Trouble.OFFLINE, 0, hit, np.where(sight.muted, np.float32(0.01), np.float32(0)))
+        layer = Layer(Trouble.OFFLINE, 0, hit, np.full(len(hit), _DOWN_AT_WORK, np.float32))
         mine = [case for case in self._cases if case.tracked.muted and case.tracked.phase is not Phase.CLOSED]
         self._layers.setdefault(Trouble.OFFLINE, []).append(layer)
         self._match(self._findings([layer], None), mine, sight, muted=True)
