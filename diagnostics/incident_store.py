@@ -4,7 +4,7 @@ What people do to the same rows is in `diagnostics.incidents`. A tick first lock
 what people did since the last tick (`said_since`): so neither side overwrites the other.
 """
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any, Final
 
@@ -27,7 +27,7 @@ from fleet.registry import DIMENSIONS
 REOPENS_WITHIN: Final = timedelta(hours=24)
 # What is stored so long after it happened was found while catching up.
 REPLAYED_AFTER: Final = timedelta(minutes=15)
-# What people do: their own functions have stored the event already.
+# What people do; their own functions have stored the event already.
 _BY_PEOPLE: Final = (ChangeKind.ACKNOWLEDGED, ChangeKind.RESOLVED, ChangeKind.REOPENED)
 
 # For each incident's key, which rows of the fleet are stored as hit: what need not be written again.
@@ -85,19 +85,11 @@ def said_since(conn: Connection, *, event_id: int) -> tuple[list[Said], int]:
 
 
 def save_changes(
-    conn: Connection,
-    changes: Sequence[Change],
-    *,
-    fleet: Fleet,
-    stored: StoredHits,
-    said: Collection[tuple[ChangeKind, int]],
-    now: datetime,
-    replayed: bool = False,
+    conn: Connection, changes: Sequence[Change], *, fleet: Fleet, stored: StoredHits, now: datetime, replayed: bool = False
 ) -> None:
-    """Store what happened to incidents in this step, in its order, and tell `CHANNEL`.
+    """Store what happened to incidents in this step, in its order, and tell `CHANNEL`; people's own acts are no changes of ours.
 
-    `said` are the changes that only follow what people did. `stored` is brought up to date: throw it away where the transaction
-    fails, or rows of the fleet move.
+    `stored` is brought up to date: throw it away where the transaction fails, or rows of the fleet move.
     """
     for change in changes:
         if change.tracked.phase is Phase.CANDIDATE:
@@ -107,7 +99,7 @@ def save_changes(
             _join_scope(conn, incident_id, change, fleet, now)
         _hit(conn, incident_id, change.tracked, terminals=fleet.terminals, known=stored.get(change.key), now=now)
         stored[change.key] = change.tracked.rows
-        if change.kind is ChangeKind.FIGURES or (change.kind, change.key) in said:
+        if change.kind is ChangeKind.FIGURES:
             conn.execute("SELECT pg_notify(%(channel)s, %(id)s)", {"channel": CHANNEL, "id": str(incident_id)})
             continue
         record(
@@ -219,10 +211,8 @@ def _told(conn: Connection, change: Change) -> dict[str, Any]:
     if change.kind in (ChangeKind.MERGED, ChangeKind.PARENT) and one.parent is not None:
         row = conn.execute("SELECT id FROM diagnostics.incident WHERE key = %(key)s", {"key": one.parent}).fetchone()
         data["into"] = row[0] if row else None
-    for name, value in change.details.items():
-        if name != "into":
-            data[name] = dict(value) if isinstance(value, tuple) else value
-    return data
+    # Its own "into" is a key, which nobody knows.
+    return data | {name: value for name, value in change.details.items() if name != "into"}
 
 
 def _tracked(row: Mapping[str, Any], hits: Sequence[tuple[int, int]]) -> Tracked:
