@@ -32,7 +32,11 @@ _OF_TERMINALS = """
         UNION ALL
         SELECT m.typology_id, NULL, s.terminal_id FROM diagnostics.symptom s
         JOIN diagnostics.typology_match m ON m.kind = 'symptom' AND m.ref = s.id
-        WHERE s.terminal_id = ANY(%(ids)s) AND s.ended_at IS NULL
+        WHERE s.terminal_id = ANY(%(ids)s) AND s.ended_at IS NULL AND NOT EXISTS (
+            -- What an incident explains is answered by the incident's answer.
+            SELECT FROM diagnostics.incident_terminal n JOIN diagnostics.incident i ON i.id = n.incident_id
+            WHERE n.terminal_id = s.terminal_id AND n.hit_at IS NOT NULL AND i.state <> 'closed'
+        )
     )
     SELECT t.id, t.name_fr, t.name_en, a.text_fr, a.text_en, a.version, min(touched.incident_id),
         array_agg(DISTINCT touched.terminal_id)

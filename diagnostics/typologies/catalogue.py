@@ -9,8 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from diagnostics.typologies.signature import BOUNDS, LARGEST_Z, ONE_TERMINAL, WHOLE_FLEET, Signature
-from fleet.contract import SAMPLE_FIELDS
+from diagnostics.typologies.signature import BOUNDS, LARGEST_Z, METRICS, ONE_TERMINAL, WHOLE_FLEET, Signature
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +55,7 @@ def _variant(signature: Signature, typology: int, rng: np.random.Generator) -> S
     weights = np.array([signature.troubles[name] for name in names]) ** 2
     trouble = names[int(rng.choice(len(names), p=weights / weights.sum()))] if names else None
     strength = float(np.exp(0.5 * rng.standard_normal()))
-    z = {name: 0.8 * float(rng.standard_normal()) for name in rng.choice(SAMPLE_FIELDS, 4, replace=False).tolist()}
+    z = {name: 0.8 * float(rng.standard_normal()) for name in rng.choice(METRICS, 4, replace=False).tolist()}
     for name, value in (signature.z or {}).items():
         z[name] = float(np.clip(value * strength * np.exp(0.4 * rng.standard_normal()), -LARGEST_Z, LARGEST_Z))
     events = {code: rate * float(np.exp(0.6 * rng.standard_normal())) for code, rate in (signature.events or {}).items()}

@@ -12,9 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from diagnostics.troubles import TROUBLES
-from diagnostics.typologies.signature import BOUNDS, CODES, F32, Signature, Table
+from diagnostics.typologies.signature import BOUNDS, CODES, F32, METRICS, Signature, Table
 from diagnostics.typologies.signature import table as table_of
-from fleet.contract import SAMPLE_FIELDS
 
 # So few make a group worth a look: incidents are rare, notes are many.
 FEWEST: Final = {"incident": 3, "symptom": 5, "note": 4}
@@ -98,7 +97,7 @@ def in_common(signatures: Sequence[Signature]) -> dict[str, dict[str, float]]:
     return {
         "troubles": _told(TROUBLES, (rows.trouble > 0).sum(axis=0) / count, least=0.3),
         "scope": _told(BOUNDS, rows.scope.sum(axis=0) / count, least=0.5),
-        "z": _told(SAMPLE_FIELDS, z, least=1.0),
+        "z": _told(METRICS, z, least=1.0),
         "events": _told(CODES, (rows.events[:, :-1] ** 2).sum(axis=0) / count, least=0.05),
     }
 

@@ -22,6 +22,8 @@ Bool = NDArray[np.bool_]
 # Beside the registry's dimensions: bounded by nothing, and a single terminal.
 WHOLE_FLEET, ONE_TERMINAL = "all", "one"
 BOUNDS: Final = (*DIMENSIONS, WHOLE_FLEET, ONE_TERMINAL)
+# What may deviate: what a sample carries, and what the detector counts beside it.
+METRICS: Final = (*SAMPLE_FIELDS, "tx_failures", "crashes")
 # Shops opening and closing tell of no fault.
 CODES: Final = tuple(code for code in EventCode if code not in (EventCode.OPEN, EventCode.CLOSE))
 # A mean deviation beyond this says no more.
@@ -100,14 +102,14 @@ def table(signatures: Sequence[Signature], typologies: Sequence[int]) -> Table:
     known = np.zeros((count, len(BLOCKS)), bool)
     trouble = np.zeros((count, len(TROUBLES)), np.float32)
     scope = np.zeros((count, len(BOUNDS)), np.float32)
-    z = np.zeros((count, len(SAMPLE_FIELDS) + 1), np.float32)
+    z = np.zeros((count, len(METRICS) + 1), np.float32)
     events = np.zeros((count, len(CODES) + 1), np.float32)
     words = np.zeros((count, len(typologies)), np.float32)
     z[:, -1], events[:, -1] = _QUIET_Z, _QUIET_EVENTS
     for row, one in enumerate(signatures):
         _fill(trouble[row], TROUBLES, one.troubles)
         _fill(scope[row], BOUNDS, dict.fromkeys(one.scope or (), 1.0))
-        _fill(z[row], SAMPLE_FIELDS, {name: _clipped(value) for name, value in (one.z or {}).items()})
+        _fill(z[row], METRICS, {name: _clipped(value) for name, value in (one.z or {}).items()})
         # A rate counts less and less the higher it is: the first crash tells the most.
         _fill(events[row], CODES, {code: rate**0.5 for code, rate in (one.events or {}).items() if rate >= FEWEST_EVENTS})
         _fill(words[row], typologies, one.words or {})

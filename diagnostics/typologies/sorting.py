@@ -1,0 +1,180 @@
+"""Puts everything into typologies, step by step: loads what is new, matches it, stores it, and now and then looks for groups.
+
+It runs beside the watch, as a thread with its own connection; one instance works at a time, another takes over when it ends.
+"""
+
+import hashlib
+import logging
+import threading
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Final
+
+import numpy as np
+
+from diagnostics.typologies import candidates, matches
+from diagnostics.typologies.matching import LEAST_LIKENESS, MATCHED_BELOW, Match, Matcher, best_elsewhere, p_values
+from diagnostics.typologies.notes import NoteSpace, similarities, without_itself
+from diagnostics.typologies.store import Typology, deliver, typologies
+from diagnostics.typologies.things import (
+    Thing,
+    forget_explained,
+    incidents_to_match,
+    notes_to_match,
+    recent_notes,
+    symptoms_to_match,
+)
+from fleet.alone import run_alone
+from fleet.clock import Clock
+from fleet.database import Connection
+
+log = logging.getLogger(__name__)
+
+# The key is arbitrary, but ours alone.
+LOCK = 0x7661_6769_0007
+# An incident is recognised at most so long after it opened.
+EVERY_S: Final = 15.0
+REGROUP_EVERY_S: Final = 900.0
+# The words in use drift slowly: the space of notes is built anew so often, of so many notes.
+_SPACE_LASTS_S: Final = 1800.0
+_CORPUS: Final = 2000
+
+
+@dataclass(frozen=True, slots=True)
+class Sorted:
+    """What one step did."""
+
+    incidents: int
+    symptoms: int
+    notes: int
+    offered: int | None
+
+
+class NoteMatcher:
+    """Matches notes with the typologies' examples; p is found as in `diagnostics.typologies.matching`."""
+
+    def __init__(self, examples: Sequence[tuple[int, Sequence[str]]], corpus: Sequence[str] = ()) -> None:
+        """`examples` are typologies' ids with their notes; `corpus` are other notes, for the language they are written in."""
+        self._ids = [typology for typology, notes in examples if notes]
+        texts = [note for _, notes in examples for note in notes]
+        self._labels = np.repeat(np.arange(len(self._ids)), [len(notes) for _, notes in examples if notes])
+        self._space = NoteSpace([*texts, *corpus]) if len(texts) > 1 else None
+        if self._space is not None:
+            self._examples = self._space.points(texts)
+            own = without_itself(self._examples, self._labels, len(self._ids))
+            self._null = best_elsewhere(own, self._labels)
+
+    def match(self, texts: Sequence[str]) -> list[Match]:
+        """The nearest typology of each note."""
+        if self._space is None or not texts:
+            return [Match(None, False, 0.0, 1.0) for _ in texts]
+        near = similarities(self._space.points(texts), self._examples, self._labels, len(self._ids))
+        best = near.argmax(axis=1)
+        nearest = near[np.arange(len(near)), best]
+        p = p_values(nearest, self._null)
+        return [
+            Match(self._ids[place], bool(chance <= MATCHED_BELOW and likeness > 0), float(likeness), float(chance))
+            for place, likeness, chance in zip(best.tolist(), nearest, p, strict=True)
+        ]
+
+
+class Sorter:
+    """Steps that share what is costly to build; `step` may be called by any one thread."""
+
+    def __init__(self) -> None:
+        self._notes: NoteMatcher | None = None
+        self._notes_of: object = None
+        self._built_s = 0.0
+
+    def step(self, conn: Connection, *, now: datetime, regroup: bool) -> Sorted:
+        """Match what is new; with `regroup`, also look for groups among what matches nothing. The caller commits."""
+        known = typologies(conn, states=("known", "dismissed"))
+        notes = self._match_notes(conn, known, now=now)
+        forget_explained(conn, now=now)
+        incidents, symptoms = incidents_to_match(conn, now=now), symptoms_to_match(conn, now=now)
+        if incidents or symptoms:
+            # A thing must not be its own stranger.
+            ours = {thing.ref for thing in incidents}
+            unknown = [signature for ref, signature in matches.strangers(conn, now=now) if ref not in ours]
+            matcher = Matcher(matches.known_typologies(conn), unknown)
+            self._save(conn, "incident", incidents, matcher.match([thing.signature for thing in incidents]), now=now)
+            lone = matcher.match([thing.signature for thing in symptoms])
+            self._save(conn, "symptom", symptoms, [_by_likeness(match) for match in lone], now=now)
+        offered = candidates.regroup(conn, now=now) if regroup else None
+        return Sorted(len(incidents), len(symptoms), notes, offered)
+
+    def _match_notes(self, conn: Connection, known: Sequence[Typology], *, now: datetime) -> int:
+        found = notes_to_match(conn, now=now)
+        if not found:
+            return 0
+        state = tuple((one.id, tuple(one.example_notes)) for one in known)
+        if self._notes is None or self._notes_of != state or time.monotonic() - self._built_s > _SPACE_LASTS_S:
+            self._notes = NoteMatcher(state, recent_notes(conn, now=now, most=_CORPUS))
+            self._notes_of, self._built_s = state, time.monotonic()
+        matched = self._notes.match([note.text for note in found])
+        matches.save(
+            conn,
+            (
+                matches.Matched("note", note.ref, note.at, match, {"digest": _digest(note.text)})
+                for note, match in zip(found, matched, strict=True)
+            ),
+            now=now,
+        )
+        return len(found)
+
+    def _save(self, conn: Connection, kind: str, things: Sequence[Thing], found: Sequence[Match], *, now: datetime) -> None:
+        matches.save(
+            conn,
+            (
+                matches.Matched(kind, thing.ref, thing.at, match, thing.signature.to_json())
+                for thing, match in zip(things, found, strict=True)
+            ),
+            now=now,
+        )
+
+
+class SortingThread:
+    """The sorter beside a running watch: `start`, later `stop`, which waits for the step under way."""
+
+    def __init__(self, url: str, *, clock: Clock) -> None:
+        self._url, self._clock = url, clock
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="typologies", daemon=True)
+
+    def start(self) -> None:
+        """Begin in the background."""
+        self._thread.start()
+
+    def stop(self, *, timeout_s: float = 30.0) -> None:
+        """End after the step under way."""
+        self._stop.set()
+        if self._thread.is_alive():
+            self._thread.join(timeout_s)
+
+    def _run(self) -> None:
+        run_alone(self._url, self._work, program="typologies", lock=LOCK, stop=self._stop)
+
+    def _work(self, conn: Connection) -> None:
+        with conn.transaction():
+            deliver(conn, now=self._clock())
+        sorter, regrouped = Sorter(), -REGROUP_EVERY_S
+        while not self._stop.is_set():
+            due = time.monotonic() - regrouped >= REGROUP_EVERY_S
+            with conn.transaction():
+                done = sorter.step(conn, now=self._clock(), regroup=due)
+            if due:
+                regrouped = time.monotonic()
+                log.info("%s groups match no typology", done.offered, extra={"action": "regroup", "offered": done.offered})
+            self._stop.wait(EVERY_S)
+
+
+def _by_likeness(match: Match) -> Match:
+    """A lone symptom's trouble is one of those the typologies were made for: likeness alone decides."""
+    return match._replace(matched=match.similarity >= LEAST_LIKENESS)
+
+
+def _digest(text: str) -> str:
+    """As PostgreSQL's md5() gives it: tells a note that was written anew."""
+    return hashlib.md5(text.encode(), usedforsecurity=False).hexdigest()

@@ -1,0 +1,199 @@
+"""What is compared with typologies, read from the database as signatures and texts: incidents, lone symptoms, call notes.
+
+A call note is the `detail` of its call's rows in `fleet.signal` of kind `note`, whose `ref` is the call.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from typing import Any, Final
+
+from diagnostics.troubles import Trouble
+from diagnostics.typologies.signature import FEWEST_EVENTS, ONE_TERMINAL, WHOLE_FLEET, Signature
+from fleet.database import Connection
+
+# Things older than this are left as they were matched; groups are looked for among younger ones.
+LOOKED_BACK: Final = timedelta(days=14)
+# Events and calls just before the first sign belong to it; calls come for a while after the end.
+_BEFORE, _AFTER = timedelta(minutes=5), timedelta(hours=1)
+# A symptom may still turn out to be part of an incident.
+_SETTLED: Final = timedelta(minutes=2)
+# Of a large incident so many terminals tell how many events one sends.
+_TERMINALS_ASKED: Final = 300
+_MOST: Final = 500
+
+
+@dataclass(frozen=True, slots=True)
+class Thing:
+    """An incident or a symptom to be matched; `at` is when it began."""
+
+    ref: int
+    at: datetime
+    signature: Signature
+
+
+@dataclass(frozen=True, slots=True)
+class Note:
+    """What agents wrote of one call; `at` is when it rang."""
+
+    ref: int
+    at: datetime
+    text: str
+
+
+_INCIDENTS = """
+    SELECT i.id, i.began_at, i.trouble, i.scope, i.evidence
+    FROM diagnostics.incident i LEFT JOIN diagnostics.typology_match m ON m.kind = 'incident' AND m.ref = i.id
+    WHERE i.began_at > %(since)s AND m.decided_by IS NULL
+        AND (m.ref IS NULL OR i.closed_at IS NULL OR i.closed_at + %(after)s > m.matched_at)
+    ORDER BY i.id DESC LIMIT %(most)s
+"""
+_EVENTS = """
+    SELECT i.id, e.code, count(*)::float / max(asked.count)
+    FROM diagnostics.incident i
+    CROSS JOIN LATERAL (
+        SELECT n.terminal_id, count(*) OVER () AS count FROM (
+            SELECT n.terminal_id FROM diagnostics.incident_terminal n
+            WHERE n.incident_id = i.id AND (n.hit_at IS NOT NULL OR i.trouble IS NULL) ORDER BY n.terminal_id LIMIT %(asked)s
+        ) n
+    ) asked
+    JOIN fleet.event e ON e.terminal_id = asked.terminal_id
+        AND e.at >= i.began_at - %(before)s AND e.at < coalesce(i.closed_at, %(now)s) AND e.at > %(since)s
+    WHERE i.id = ANY(%(ids)s) AND e.code NOT IN ('OPEN', 'CLOSE') AND NOT (e.code = 'REBOOT' AND e.detail LIKE 'expected%%')
+    GROUP BY i.id, e.code
+"""
+_WORDS = """
+    SELECT i.id, m.typology_id, count(DISTINCT g.ref)
+    FROM diagnostics.incident i
+    JOIN fleet.signal g ON g.kind = 'note' AND g.at > %(since)s
+        AND g.at >= i.began_at - %(before)s AND g.at < coalesce(i.closed_at, %(now)s) + %(after)s
+    JOIN diagnostics.incident_terminal n ON n.incident_id = i.id AND n.terminal_id = g.terminal_id
+    JOIN diagnostics.typology_match m ON m.kind = 'note' AND m.ref = g.ref::bigint
+    WHERE i.id = ANY(%(ids)s)
+    GROUP BY i.id, m.typology_id
+"""
+# An incident explains its terminals' symptoms.
+_EXPLAINED = """
+    EXISTS (
+        SELECT FROM diagnostics.incident_terminal n JOIN diagnostics.incident i ON i.id = n.incident_id
+        WHERE n.terminal_id = s.terminal_id AND n.hit_at IS NOT NULL
+            AND i.began_at <= s.found_at + interval '10 minutes' AND coalesce(i.closed_at, 'infinity') >= s.began_at
+    )
+"""
+
+
+def incidents_to_match(conn: Connection, *, now: datetime) -> list[Thing]:
+    """Incidents that are not matched yet, or that may have changed since; what a person decided stays."""
+    times = {"now": now, "since": now - LOOKED_BACK, "before": _BEFORE, "after": _AFTER}
+    rows = conn.execute(_INCIDENTS, {**times, "most": _MOST}).fetchall()
+    ids = [row[0] for row in rows]
+    events = _shares(conn.execute(_EVENTS, {**times, "ids": ids, "asked": _TERMINALS_ASKED}).fetchall()) if ids else {}
+    words = _shares(conn.execute(_WORDS, {**times, "ids": ids}).fetchall()) if ids else {}
+    return [
+        Thing(number, began_at, _signature(trouble, scope, evidence, events.get(number, {}), words.get(number)))
+        for number, began_at, trouble, scope, evidence in rows
+    ]
+
+
+def _signature(
+    trouble: str | None,
+    scope: Mapping[str, str],
+    evidence: Mapping[str, Any],
+    events: Mapping[Any, float],
+    notes: Mapping[Any, float] | None,
+) -> Signature:
+    leading = evidence.get("leading")
+    total = sum((notes or {}).values())
+    return Signature(
+        troubles={trouble: 1.0} if trouble else {},
+        scope=frozenset(scope) or frozenset({WHOLE_FLEET}),
+        # Without evidence nothing is known of the metrics, which is not the same as all being well.
+        z=None if leading is None else {one["metric"]: one["inside"] - one["outside"] for one in leading},
+        events={code: rate for code, rate in events.items() if rate >= FEWEST_EVENTS},
+        words=None if notes is None else {typology: count / total for typology, count in notes.items() if typology is not None},
+    )
+
+
+def symptoms_to_match(conn: Connection, *, now: datetime) -> list[Thing]:
+    """Symptoms of single terminals that no incident explains and that are not matched yet."""
+    rows = conn.execute(
+        "SELECT s.id, s.terminal_id, s.began_at, s.trouble FROM diagnostics.symptom s"
+        " LEFT JOIN diagnostics.typology_match m ON m.kind = 'symptom' AND m.ref = s.id"
+        f" WHERE m.ref IS NULL AND s.found_at > %(since)s AND s.found_at < %(settled)s AND NOT {_EXPLAINED}"
+        " ORDER BY s.id DESC LIMIT %(most)s",
+        {"since": now - LOOKED_BACK, "settled": now - _SETTLED, "most": _MOST},
+    ).fetchall()
+    events: dict[int, dict[str, float]] = {}
+    if rows:
+        for number, code in conn.execute(
+            "SELECT DISTINCT s.id, e.code FROM diagnostics.symptom s JOIN fleet.event e ON e.terminal_id = s.terminal_id"
+            " AND e.at >= s.began_at - %(before)s AND e.at < coalesce(s.ended_at, %(now)s) AND e.at > %(since)s"
+            " WHERE s.id = ANY(%(ids)s) AND e.code NOT IN ('OPEN', 'CLOSE')",
+            {"now": now, "since": now - LOOKED_BACK, "before": _BEFORE, "ids": [row[0] for row in rows]},
+        ):
+            events.setdefault(number, {})[code] = 1.0
+    alone = Signature(scope=frozenset({ONE_TERMINAL}))
+    return [
+        Thing(number, began_at, replace(alone, troubles={Trouble(trouble): 1.0}, events=events.get(number, {})))
+        for number, _, began_at, trouble in rows
+    ]
+
+
+def forget_explained(conn: Connection, *, now: datetime) -> int:
+    """Take back the matches of symptoms that an incident came to explain; returns how many."""
+    return conn.execute(
+        "DELETE FROM diagnostics.typology_match m USING diagnostics.symptom s WHERE m.kind = 'symptom' AND m.ref = s.id"
+        f" AND m.decided_by IS NULL AND m.matched_at > %(since)s AND {_EXPLAINED}",
+        {"since": now - timedelta(hours=1)},
+    ).rowcount
+
+
+def notes_to_match(conn: Connection, *, now: datetime) -> list[Note]:
+    """Notes that are not matched yet, or that were written anew since."""
+    return _notes(
+        conn,
+        "LEFT JOIN diagnostics.typology_match m ON m.kind = 'note' AND m.ref = g.ref::bigint"
+        " WHERE g.kind = 'note' AND g.at > %(since)s AND g.detail <> ''"
+        " AND (m.ref IS NULL OR (m.decided_by IS NULL AND m.signature->>'digest' IS DISTINCT FROM md5(g.detail)))",
+        {"since": now - LOOKED_BACK, "most": 4 * _MOST},
+    )
+
+
+def notes_without_typology(conn: Connection, *, now: datetime) -> list[Note]:
+    """Notes that match no typology, newest first."""
+    return _notes(
+        conn,
+        "JOIN diagnostics.typology_match m ON m.kind = 'note' AND m.ref = g.ref::bigint AND m.typology_id IS NULL"
+        " AND m.decided_by IS NULL WHERE g.kind = 'note' AND g.at > %(since)s AND g.detail <> ''",
+        {"since": now - LOOKED_BACK, "most": 4 * _MOST},
+    )
+
+
+def notes_of(conn: Connection, refs: Sequence[int]) -> list[Note]:
+    """The notes of these calls, newest first; those whose time to be kept is over are not there."""
+    return _notes(conn, "WHERE g.kind = 'note' AND g.ref = ANY(%(refs)s)", {"refs": [str(ref) for ref in refs], "most": _MOST})
+
+
+def recent_notes(conn: Connection, *, now: datetime, most: int) -> list[str]:
+    """The newest notes, whatever they match: the language that notes are written in."""
+    found = _notes(
+        conn, "WHERE g.kind = 'note' AND g.at > %(since)s AND g.detail <> ''", {"since": now - LOOKED_BACK, "most": most}
+    )
+    return [note.text for note in found]
+
+
+def _notes(conn: Connection, rest: str, parameters: Mapping[str, object]) -> list[Note]:
+    """Each call once: every terminal of its shop carries the same note."""
+    rows = conn.execute(
+        f"SELECT ref, at, detail FROM (SELECT DISTINCT ON (g.ref) g.ref, g.at, g.detail FROM fleet.signal g {rest}"
+        " ORDER BY g.ref) one ORDER BY at DESC, ref LIMIT %(most)s",
+        parameters,
+    ).fetchall()
+    return [Note(int(ref), at, text) for ref, at, text in rows]
+
+
+def _shares(rows: Sequence[tuple[int, Any, float]]) -> dict[int, dict[Any, float]]:
+    found: dict[int, dict[Any, float]] = {}
+    for number, name, value in rows:
+        found.setdefault(number, {})[name] = float(value)
+    return found
