@@ -1,0 +1,126 @@
+"""What is judged of a sample: which fields, on which scale, in which direction they are bad, and how much of it can be felt.
+
+A *gauge* is compared with the terminal's own usual figure. A *count* is judged against what it is counted over (bets
+tried, slips tried, hours), so that a rush is no trouble. The practical floors say what nobody would feel: statistics alone
+would cry at a millisecond.
+"""
+
+from typing import Final, NamedTuple
+
+import numpy as np
+
+from diagnostics.snapshot import F32, Bool
+from diagnostics.troubles import Trouble
+from fleet.contract import OPEN_CADENCE_S, SAMPLE_FIELDS
+
+COLUMN: Final = {name: position for position, name in enumerate(SAMPLE_FIELDS)}
+
+
+class Gauge(NamedTuple):
+    """One measured field; `floor_*` and `spread` are on the transformed scale."""
+
+    field: str
+    trouble: Trouble
+    scale: str  # "log", "log1p" or "plain"
+    direction: int  # +1: high is bad, -1: low is bad, 0: both
+    spread: float  # an ordinary terminal's own standard deviation
+    floor_sign: float  # less than this nobody can feel, even where many share it
+    floor_symptom: float  # from here on it is worth a call
+    pace: float  # weight of the newest of the smoothed readings
+    lasts_s: int  # a reading older than this says nothing about now
+
+
+_FRESH_S: Final = 5 * OPEN_CADENCE_S
+# A transaction's duration is measured when a bet is made: a small shop makes one every few minutes.
+_TX_FRESH_S: Final = 900
+
+GAUGES: Final = (
+    # A third more round trip is nothing a shopkeeper sees; at half as much again bets begin to drag.
+    Gauge("rtt_ms", Trouble.NETWORK, "log", +1, 0.13, 0.30, 0.42, 0.6, _FRESH_S),
+    # On log(1 + %): from a few tenths to one and a half percent.
+    Gauge("loss_pct", Trouble.NETWORK, "log1p", +1, 0.15, 0.60, 0.80, 0.35, _FRESH_S),
+    Gauge("signal_dbm", Trouble.RADIO, "plain", -1, 2.6, 5.5, 8.0, 0.5, _FRESH_S),
+    Gauge("tx_ms", Trouble.TX_SLOW, "log", +1, 0.25, 0.30, 0.45, 0.5, _TX_FRESH_S),
+    Gauge("mem_mb", Trouble.MEMORY, "log", -1, 0.017, 0.025, 0.10, 0.4, _FRESH_S),
+    Gauge("disk_mb", Trouble.DISK, "log", -1, 0.005, 0.03, 0.10, 0.6, _FRESH_S),
+    Gauge("board_c", Trouble.HEAT, "plain", +1, 1.1, 3.5, 7.0, 0.5, _FRESH_S),
+    # A time service keeps a tenth of a second; bets close to the second.
+    Gauge("clock_ms", Trouble.CLOCK, "plain", 0, 20.0, 400.0, 1500.0, 0.8, _FRESH_S),
+    # A load far off the usual, up or down, is no trouble by itself: it tells why nothing is sold.
+    Gauge("cpu_pct", Trouble.NO_SALES, "plain", 0, 3.0, 4.0, 4.0, 0.35, _FRESH_S),
+)
+GAUGE_INDEX: Final = {gauge.field: index for index, gauge in enumerate(GAUGES)}
+GAUGE_COLUMNS: Final = np.array([COLUMN[gauge.field] for gauge in GAUGES])
+
+RTT, LOSS, SIGNAL, TX, MEM, DISK, BOARD, CLOCK, CPU = range(len(GAUGES))
+_LOGS: Final = np.array([index for index, gauge in enumerate(GAUGES) if gauge.scale == "log"])
+# Round trips and durations below this are not told apart; it also keeps the logarithm finite.
+_LEAST: Final = np.float32(0.1)
+SPREAD: Final = np.array([gauge.spread for gauge in GAUGES], np.float32)
+DIRECTION: Final = np.array([gauge.direction for gauge in GAUGES], np.float32)
+PACE: Final = np.array([gauge.pace for gauge in GAUGES], np.float32)
+# A median of k transactions varies less than a single one: this share of the variance stays however many there are.
+_TX_COMMON: Final = np.float32(0.2)
+# A board warms by this much for each percent of load, °C: a busy hour is no failing fan. At most so much is explained.
+_BOARD_C_PER_PCT: Final = np.float32(0.12)
+_BOARD_C_EXPLAINED: Final = np.float32(4.0)
+
+
+class Count(NamedTuple):
+    """Something that goes wrong now and then: `rate` is an ordinary terminal's, per unit of exposure."""
+
+    name: str
+    trouble: Trouble
+    rate: float
+    prior: float  # events that the peers' rate is worth beside the terminal's own history
+
+
+COUNTS: Final = (
+    Count("tx_failures", Trouble.TX_FAILING, 0.008, 2.0),  # of bets tried
+    Count("print_errors", Trouble.PRINTER, 0.0013, 1.5),  # of tickets
+    Count("scan_errors", Trouble.SCANNER, 0.013, 2.0),  # of slips tried
+    Count("crashes", Trouble.CRASHES, 0.006 / 86_400, 1.0),  # of seconds
+)
+COUNT_INDEX: Final = {count.name: index for index, count in enumerate(COUNTS)}
+TX_FAILURES, PRINT_ERRORS, SCAN_ERRORS, CRASHES = range(len(COUNTS))
+# A device may fail its own test with no customer about: each report is a small exposure of its own, in tickets or slips.
+_IDLE_EXPOSURE: Final = np.float32(0.05)
+
+
+def transform(values: F32) -> F32:
+    """Put the gauges of samples on the scales on which they are judged: float32 (samples, len(GAUGES)), NaN: not measured."""
+    out = values[:, GAUGE_COLUMNS]
+    with np.errstate(invalid="ignore"):
+        out[:, _LOGS] = np.log(np.maximum(out[:, _LOGS], _LEAST))
+        out[:, LOSS] = np.log1p(np.maximum(out[:, LOSS], 0))
+    return out
+
+
+def spread_factor(tickets: F32) -> F32:
+    """What the spread of a transaction's duration is multiplied with when `tickets` made the median: float32 (samples,)."""
+    factor: F32 = np.sqrt(_TX_COMMON + (1 - _TX_COMMON) / np.maximum(np.nan_to_num(tickets), 1)).astype(np.float32)
+    return factor
+
+
+def explain_heat(deviation: F32) -> None:
+    """Take out of the board's deviation, in place, what the processor's load explains."""
+    load = np.nan_to_num(deviation[:, CPU])
+    deviation[:, BOARD] -= np.clip(load * _BOARD_C_PER_PCT, -_BOARD_C_EXPLAINED, _BOARD_C_EXPLAINED)
+
+
+def counted(values: F32) -> tuple[F32, F32]:
+    """What went wrong in samples and out of how many: two float32 (samples, 3), for the counts but crashes."""
+    filled = np.nan_to_num(values)
+    tickets, rejects = filled[:, COLUMN["tickets"]], filled[:, COLUMN["rejects"]]
+    timeouts, print_errors = filled[:, COLUMN["tx_timeouts"]], filled[:, COLUMN["print_errors"]]
+    scans, scan_errors = filled[:, COLUMN["scans"]], filled[:, COLUMN["scan_errors"]]
+    failures = rejects + timeouts
+    wrong = np.stack([failures, print_errors, scan_errors], axis=1)
+    tried = np.stack([tickets + failures, tickets + _IDLE_EXPOSURE, scans + scan_errors + _IDLE_EXPOSURE], axis=1)
+    return np.maximum(wrong, 0), np.maximum(tried, 0)
+
+
+def activity(values: F32) -> Bool:
+    """Whether anything at all was done at the counter: a bet sold, refused or unanswered, a slip tried."""
+    columns = [COLUMN[name] for name in ("tickets", "rejects", "tx_timeouts", "scans", "scan_errors")]
+    return np.asarray(np.nan_to_num(values[:, columns]).sum(axis=1) > 0)

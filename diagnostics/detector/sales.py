@@ -1,0 +1,75 @@
+"""Who sells nothing although others do: what a terminal would have sold since its last customer, at the fleet's pace now.
+
+Between two races nobody sells anywhere; a pause of the whole fleet is no terminal's trouble.
+"""
+
+from collections.abc import Mapping
+from typing import ClassVar, Final
+
+import numpy as np
+
+from diagnostics.snapshot import F32, I64, Index
+
+# The fleet's pace is taken over about so long, s ...
+_PACE_S: Final = 120.0
+# ... and where few report, the last hour's counts as so many seconds of one terminal.
+_SLOW_S: Final = 3600.0
+_PRIOR_TERMINAL_S: Final = 3000.0
+# Custom comes in bursts: as if each terminal's rate were gamma with this shape.
+_BURST: Final = np.float32(5.0)
+# An average terminal's bets in a second, before anything is known: 26 an hour.
+_USUAL_PACE: Final = 26 / 3600
+_LONGEST_S: Final = np.float32(120)
+
+
+class Sales:
+    """`idle` (n,): bets that would have been tried since the last one; `sold_ms` when that was."""
+
+    TERMINAL_AXIS: ClassVar[Mapping[str, int]] = {"idle": 0, "sold_ms": 0, "_at_ms": 0}
+
+    def __init__(self, n: int) -> None:
+        self.idle: F32 = np.zeros(n, np.float32)
+        self.sold_ms: I64 = np.zeros(n, np.int64)
+        self._at_ms: I64 = np.zeros(n, np.int64)
+        self._sold = self._exposed = 0.0
+        self._slow_sold, self._slow_exposed = _USUAL_PACE * _PRIOR_TERMINAL_S, _PRIOR_TERMINAL_S
+        self._paced_ms = 0
+
+    @property
+    def pace(self) -> float:
+        """Bets a second that an average terminal makes now."""
+        slow = self._slow_sold / self._slow_exposed
+        return (self._sold + slow * _PRIOR_TERMINAL_S) / (self._exposed + _PRIOR_TERMINAL_S)
+
+    def fade(self, now_ms: int) -> None:
+        """Let what was sold before count less by now."""
+        over_s = min(max((now_ms - self._paced_ms) / 1000, 0.0), 3 * _SLOW_S) if self._paced_ms else 0.0
+        self._paced_ms = now_ms
+        quick, slow = float(np.exp(-over_s / _PACE_S)), float(np.exp(-over_s / _SLOW_S))
+        self._sold, self._exposed = self._sold * quick, self._exposed * quick
+        self._slow_sold = max(self._slow_sold * slow, 1e-3 * _USUAL_PACE)
+        self._slow_exposed = max(self._slow_exposed * slow, 1e-3)
+
+    def take(self, rows: Index, at_ms: I64, tickets: F32, active: np.ndarray, custom: F32) -> F32:
+        """Take in samples of open shops (each row once); returns the seconds that each covers, float32 (rows,)."""
+        before = self._at_ms[rows]
+        over_s = np.where(before > 0, (at_ms - before) / 1000, 30).astype(np.float32)
+        over_s = np.clip(over_s, 0, _LONGEST_S)
+        exposed = float((custom * over_s).sum())
+        sold = float(np.minimum(tickets, 20).sum())
+        self._sold, self._exposed = self._sold + sold, self._exposed + exposed
+        self._slow_sold, self._slow_exposed = self._slow_sold + sold, self._slow_exposed + exposed
+        self._at_ms[rows] = np.maximum(before, at_ms)
+        self.idle[rows] = np.where(active, 0, self.idle[rows] + custom * np.float32(self.pace) * over_s)
+        self.sold_ms[rows] = np.where(active, at_ms, self.sold_ms[rows])
+        return over_s
+
+    def chance(self, rows: Index | slice) -> F32:
+        """How often a well terminal goes without a customer for so long: float32 (rows,)."""
+        chance: F32 = ((1 + self.idle[rows] / _BURST) ** -_BURST).astype(np.float32)
+        return chance
+
+    def rest(self, rows: Index) -> None:
+        """Begin anew: closed, away, or just come back."""
+        self.idle[rows] = 0
+        self._at_ms[rows] = 0

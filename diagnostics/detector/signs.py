@@ -1,0 +1,62 @@
+"""Weak signs of every trouble as layers for the fleet scan: what each terminal shows beside what a well one would."""
+
+from typing import Final
+
+import numpy as np
+
+from diagnostics.detector.metrics import BOARD, CLOCK, COUNTS, CPU, DISK, LOSS, MEM, RTT, SIGNAL, TX
+from diagnostics.detector.observed import Layer
+from diagnostics.detector.rates import CountWindows, bounded
+from diagnostics.snapshot import F32, Bool
+from diagnostics.troubles import TROUBLE_INDEX, TROUBLES, Trouble
+
+# Over which a sign that holds now was gathered, s; what a counted one is looked at over stands in COUNT_WINDOWS_MIN.
+_SPAN_S: Final = {Trouble.OFFLINE: 60, Trouble.PAPER: 60, Trouble.TX_SLOW: 600, Trouble.NO_SALES: 300, Trouble.MEMORY: 300}
+_COMMON_SPAN_S: Final = 120
+COUNT_WINDOWS_MIN: Final = (2, 5, 15, 60)
+SIGNALLED: Final = tuple(trouble for trouble in TROUBLES if trouble not in {Trouble.CALLS, *(count.trouble for count in COUNTS)})
+# Troubles that one gauge tells by itself.
+_ALONE: Final = (
+    (TX, Trouble.TX_SLOW),
+    (MEM, Trouble.MEMORY),
+    (DISK, Trouble.DISK),
+    (BOARD, Trouble.HEAT),
+    (CLOCK, Trouble.CLOCK),
+)
+# A shop that has had no customer for so many expected ones is idle.
+_IDLE: Final = 0.7
+# A weak signal that loses nothing is felt by nobody: with it, losses of at least so many standard deviations, and so much.
+_LOSS_BESIDE_Z, _LOSS_BESIDE = 1.0, 0.25
+
+
+def gauge_signs(sign: Bool, fresh: Bool, *, loss_bad: F32, loss: F32, idle: F32) -> tuple[Bool, Bool]:
+    """Signs of the troubles that gauges tell, and who is judged: bool (n, troubles) each."""
+    n = len(sign)
+    signs, judged = np.zeros((n, len(TROUBLES)), bool), np.zeros((n, len(TROUBLES)), bool)
+    now = sign & fresh
+    on_radio = fresh[:, SIGNAL]
+    for gauge, trouble in _ALONE:
+        column = TROUBLE_INDEX[trouble]
+        signs[:, column], judged[:, column] = now[:, gauge], fresh[:, gauge]
+    network, radio, sales = (TROUBLE_INDEX[t] for t in (Trouble.NETWORK, Trouble.RADIO, Trouble.NO_SALES))
+    signs[:, network], judged[:, network] = now[:, RTT] | now[:, LOSS], fresh[:, RTT]
+    with np.errstate(invalid="ignore"):
+        lossy = (loss_bad >= _LOSS_BESIDE_Z) & (loss >= _LOSS_BESIDE)
+    signs[:, radio], judged[:, radio] = now[:, SIGNAL] & lossy, on_radio
+    signs[:, sales], judged[:, sales] = now[:, CPU] & (idle >= _IDLE), fresh[:, CPU]
+    return signs, judged
+
+
+def layers_of(signs: Bool, judged: Bool, share: F32, counts: CountWindows, counted: Bool) -> list[Layer]:
+    """All layers: of signs that hold now, and of what was counted (`counted` (n,): whose counts are judged)."""
+    layers = []
+    for trouble in SIGNALLED:
+        column = TROUBLE_INDEX[trouble]
+        hit = (signs[:, column] & judged[:, column]).astype(np.float32)
+        expected = judged[:, column] * share[column]
+        layers.append(Layer(trouble, _SPAN_S.get(trouble, _COMMON_SPAN_S), hit, expected.astype(np.float32)))
+    for index, count in enumerate(COUNTS):
+        for minutes in COUNT_WINDOWS_MIN:
+            hits, means = bounded(*counts.window(index, minutes), minutes=minutes)
+            layers.append(Layer(count.trouble, 60 * minutes, hits * counted, means * counted))
+    return layers

@@ -1,0 +1,189 @@
+"""Symptoms: when what one terminal shows is beyond doubt and beyond what can be borne, and when it is over.
+
+Each way in has another way out. The evidence of a terminal's gauges for one trouble is combined by the Cauchy test (Liu and
+Xie 2020), which holds however they hang together; what is counted is judged by the tail of the gamma-Poisson law.
+"""
+
+from collections.abc import Mapping
+from typing import ClassVar, Final, NamedTuple
+
+import numpy as np
+from scipy.special import betainc
+
+from diagnostics.detector.baseline import Usual
+from diagnostics.detector.calibration import Calibration
+from diagnostics.detector.gauges import Gauges
+from diagnostics.detector.metrics import (
+    BOARD,
+    CLOCK,
+    COUNTS,
+    CPU,
+    CRASHES,
+    DISK,
+    GAUGES,
+    LOSS,
+    MEM,
+    PRINT_ERRORS,
+    RTT,
+    SCAN_ERRORS,
+    SIGNAL,
+    TX,
+    TX_FAILURES,
+)
+from diagnostics.detector.rates import CountWindows
+from diagnostics.detector.sales import Sales
+from diagnostics.judgement import Judgement
+from diagnostics.reasons import REASON_INDEX, Reason
+from diagnostics.snapshot import F32, I64, Bool, Index
+from diagnostics.troubles import TROUBLE_INDEX, TROUBLES, Trouble
+
+# The gauges whose evidence is combined for each trouble, and those of which one must be felt as well.
+_OF: Final = {
+    Trouble.NETWORK: (RTT, LOSS),
+    Trouble.RADIO: (SIGNAL, LOSS),
+    Trouble.HEAT: (BOARD,),
+    Trouble.DISK: (DISK,),
+    Trouble.MEMORY: (MEM,),
+    Trouble.CLOCK: (CLOCK,),
+    Trouble.TX_SLOW: (TX,),
+}
+_TOLD: Final = {
+    Trouble.NETWORK: RTT,
+    Trouble.RADIO: SIGNAL,
+    Trouble.HEAT: BOARD,
+    Trouble.DISK: DISK,
+    Trouble.MEMORY: MEM,
+    Trouble.CLOCK: CLOCK,
+    Trouble.TX_SLOW: TX,
+}
+# A symptom goes on while its gauge is still this part of what is felt away from the usual.
+_STILL: Final = 0.5
+# Exponents beyond this say no more; it also keeps float32 finite.
+_MOST: Final = np.float32(60)
+# The windows of counted symptoms, in minutes: a single crash is none, several within half an hour are.
+_COUNTED_MIN: Final = {TX_FAILURES: 60, PRINT_ERRORS: 60, SCAN_ERRORS: 60, CRASHES: 30}
+# A counted symptom is felt from this multiple of the usual on, and is over below this part of the count that began it.
+_RATE_FELT: Final = 6.0
+# Without a customer for less than this, nobody knows that nothing is sold.
+_IDLE_LEAST: Final = np.float32(1.2)
+
+
+class _Look(NamedTuple):
+    """What some terminals show of one trouble: enough to begin a symptom, to keep one, how surely, and the figure to tell."""
+
+    enough: Bool
+    still: Bool
+    p: F32
+    value: F32
+
+
+class Symptoms:
+    """Who is ill with what, held with hysteresis; arrays (n, troubles). `seen_ms` is when it last showed."""
+
+    TERMINAL_AXIS: ClassVar[Mapping[str, int]] = {"on": 0, "since_ms": 0, "seen_ms": 0, "value": 0, "p": 0}
+
+    def __init__(self, n: int, calibration: Calibration) -> None:
+        shape = (n, len(TROUBLES))
+        self.on: Bool = np.zeros(shape, bool)
+        self.since_ms: I64 = np.zeros(shape, np.int64)
+        self.seen_ms: I64 = np.zeros(shape, np.int64)
+        self.value: F32 = np.full(shape, np.nan, np.float32)
+        self.p: F32 = np.ones(shape, np.float32)
+        self._calibration = calibration
+        self._rate = np.array([calibration.cusum_rate[gauge.field] for gauge in GAUGES], np.float32)
+        self._p = np.array([calibration.symptom_p[trouble] for trouble in TROUBLES], np.float32)
+        self._over_ms = int(calibration.symptom_over_s * 1000)
+        self._floor = np.array([calibration.floor_symptom[gauge.field] for gauge in GAUGES], np.float32)
+
+    def take_gauges(self, rows: Index, gauges: Gauges, sales: Sales, *, now_ms: int) -> None:
+        """Judge the rows just measured by their gauges."""
+        tails = np.minimum(gauges.cusum[rows] * self._rate, _MOST)
+        # Of the two reference values the better one, at the price of having looked twice.
+        evidence = tails.max(axis=2) - np.float32(np.log(2))
+        felt = gauges.felt[rows]
+        directed = gauges.bad[rows] * gauges.noise[rows]
+        still = directed >= _STILL * self._floor
+        for trouble, parts in _OF.items():
+            p = _combined(evidence[:, parts])
+            first = parts[0]
+            # A weak signal that loses nothing is no symptom; either of round trip and losses is.
+            enough = felt[:, parts].any(axis=1) if trouble is not Trouble.RADIO else felt[:, SIGNAL] & still[:, LOSS]
+            goes_on = still[:, parts].any(axis=1) if trouble is Trouble.NETWORK else still[:, first]
+            look = _Look(np.asarray(enough), np.asarray(goes_on), p, gauges.raw[rows, _TOLD[trouble]])
+            self._hold(rows, trouble, look, now_ms=now_ms)
+        p = np.exp(-np.maximum(evidence[:, CPU], 0)) * sales.chance(rows)
+        idle = sales.idle[rows] >= _IDLE_LEAST
+        minutes = ((now_ms - sales.sold_ms[rows]) / 60_000).astype(np.float32)
+        self._hold(rows, Trouble.NO_SALES, _Look(idle & felt[:, CPU], idle, p, minutes), now_ms=now_ms)
+
+    def take_counts(self, counts: CountWindows, usual: Usual, counted: Bool, *, now_ms: int) -> None:
+        """Judge everybody whose counts are judged by what was counted."""
+        for index, count in enumerate(COUNTS):
+            column = TROUBLE_INDEX[count.trouble]
+            hits, means = counts.window(index, _COUNTED_MIN[index])
+            least = self._calibration.symptom_count[count.trouble]
+            rows = np.flatnonzero(counted & ((hits >= least) | self.on[:, column]))
+            if not len(rows):
+                continue
+            c, mean, shape = hits[rows], means[rows], usual.shape[rows, index]
+            p = _tail(c, mean, shape)
+            recent = counts.window(index, 15)[0][rows] > 0 if index != CRASHES else c >= least
+            enough = (c >= least) & (c >= _RATE_FELT * mean)
+            going = np.asarray(enough & recent)
+            self._hold(rows, count.trouble, _Look(going, going, p, c), now_ms=now_ms)
+
+    def take_judgement(self, judged: Judgement) -> None:
+        """Take over what is judged elsewhere: who is offline or silent, and who has no paper."""
+        for trouble, reasons in ((Trouble.OFFLINE, (Reason.OFFLINE, Reason.SILENT)), (Trouble.PAPER, (Reason.PAPER_OUT,))):
+            column = TROUBLE_INDEX[trouble]
+            on = np.zeros(len(self.on), bool)
+            since = np.zeros(len(self.on), np.int64)
+            for reason in reasons:
+                has = judged.has(reason)
+                on |= has
+                since = np.where(has, judged.reason_since_ms[:, REASON_INDEX[reason]], since)
+            self.on[:, column], self.since_ms[:, column] = on, since
+            self.p[:, column] = np.where(on, np.float32(1e-9), 1)
+
+    def end(self, gone: Bool, *, now_ms: int) -> None:
+        """End what was not seen for a while, and everything of terminals that are not judged any more (`gone`)."""
+        over = self.on & (now_ms - self.seen_ms >= self._over_ms)
+        over[:, [TROUBLE_INDEX[Trouble.OFFLINE], TROUBLE_INDEX[Trouble.PAPER]]] = False
+        over |= self.on & gone[:, None]
+        if over.any():
+            self.on[over] = False
+            self.value[over] = np.nan
+            self.p[over] = 1
+            self.since_ms[over] = 0
+
+    def keep(self, rows: Bool, *, now_ms: int) -> None:
+        """Hold the symptoms of terminals of which nothing is heard: silence is no cure."""
+        self.seen_ms[rows] = now_ms
+
+    def _hold(self, rows: Index, trouble: Trouble, look: "_Look", *, now_ms: int) -> None:
+        column = TROUBLE_INDEX[trouble]
+        was = self.on[rows, column]
+        starts = look.enough & (look.p <= self._p[column]) & ~was
+        held = was & look.still
+        if starts.any():
+            begun = rows[starts]
+            self.on[begun, column] = True
+            self.since_ms[begun, column] = now_ms
+        shown = starts | held
+        if shown.any():
+            of = rows[shown]
+            self.seen_ms[of, column] = now_ms
+            self.value[of, column] = look.value[shown]
+            self.p[of, column] = look.p[shown]
+
+
+def _combined(evidence: F32) -> F32:
+    """The Cauchy combination of p = exp(-evidence): for small p the mean of their inverses, inverted."""
+    inverse = np.exp(np.maximum(evidence, 0)).mean(axis=1)
+    return np.asarray(1 / inverse, np.float32)
+
+
+def _tail(counts: F32, means: F32, shape: F32) -> F32:
+    """P(at least so many) where the mean is known as surely as `shape` events: gamma-Poisson."""
+    share = means / (means + shape)
+    return np.asarray(betainc(np.maximum(counts, 1e-3), shape, np.clip(share, 0, 1)), np.float32)
