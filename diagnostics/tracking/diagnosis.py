@@ -10,7 +10,8 @@ from typing import Final
 import numpy as np
 
 from diagnostics.detector.calibration import Calibration
-from diagnostics.detector.detector import METRICS, Detector
+from diagnostics.detector.detector import Detector
+from diagnostics.detector.metrics import GAUGES
 from diagnostics.detector.observed import Calls, Fleet, Layer, Observed, Signs
 from diagnostics.judge import Held, judge_by_hours, with_reasons
 from diagnostics.judgement import Judgement, rearranged
@@ -32,6 +33,8 @@ from fleet.contract import SAMPLE_FIELDS
 _CALLS_EVERY_MS: Final = 60_000
 _NO_CALLS: Final = Calls(np.zeros(0, np.int32), np.zeros(0, np.int64))
 _LIMIT_COLUMNS: Final = [SAMPLE_FIELDS.index(name) for name in LIMIT_METRICS]
+# The columns of the signs' z.
+_METRICS: Final = tuple(gauge.field for gauge in GAUGES)
 _TICKETS, _SCANS = SAMPLE_FIELDS.index("tickets"), SAMPLE_FIELDS.index("scans")
 
 
@@ -61,8 +64,8 @@ class Diagnosis:
         self._start(tracked)
 
     def _start(self, tracked: Sequence[Tracked]) -> None:
-        self._looks = Looks(self.fleet, self._calibration, METRICS)
-        self._series = Series(len(self.fleet), METRICS)
+        self._looks = Looks(self.fleet, self._calibration, _METRICS)
+        self._series = Series(len(self.fleet), _METRICS)
         self._tracker: Tracker | None = None
         self._told = tracked
         self._rang: list[Calls] = []
