@@ -18,7 +18,7 @@ from diagnostics.typologies.grouping import (
 )
 from diagnostics.typologies.notes import NoteSpace
 from diagnostics.typologies.signature import Signature, mean_of
-from diagnostics.typologies.store import EXAMPLES_KEPT, Texts, TypologyError, add_examples, create, record, typology
+from diagnostics.typologies.store import EXAMPLES_KEPT, Texts, TypologyError, add_examples, create, record, typologies, typology
 from diagnostics.typologies.things import LOOKED_BACK, notes_of, notes_without_typology
 from fleet.database import Connection
 from fleet.registry import DIMENSIONS, all_terminals
@@ -80,7 +80,9 @@ def _by_words(conn: Connection, *, now: datetime) -> list[Group]:
     if len(notes) < FEWEST["note"]:
         return []
     texts = [note.text for note in notes]
-    space = NoteSpace(texts)
+    # Few notes span no space: what the known typologies are about gives words their weights.
+    examples = [example for one in typologies(conn) for example in one.example_notes]
+    space = NoteSpace([*texts, *examples])
     found = clusters(space.points(texts), fewest=FEWEST["note"])
     if not found:
         return []

@@ -17,6 +17,8 @@ from diagnostics.typologies.signature import table as table_of
 
 # So few make a group worth a look: incidents are rare, notes are many.
 FEWEST: Final = {"incident": 3, "symptom": 5, "note": 4}
+# Things that lie so near their middle, in parts of their distance from nothing, are one group.
+ALIKE_WITHIN: Final = 0.6
 # A group found again keeps its name when it holds so much of what it held (Jaccard).
 SAME_FROM: Final = 0.3
 # A dimension's value is told when the group has it so much more often than the rest, and in so many of its members.
@@ -36,10 +38,13 @@ class Contrast:
 
 def clusters(points: F32, *, fewest: int) -> list[list[int]]:
     """Rows that lie densely together, the largest group first; what is like nothing is in none. `points` (n, dimensions)."""
+    if len(points) < fewest:
+        return []
+    if _all_alike(points):
+        # Densities tell nothing apart where there is but one group.
+        return [list(range(len(points)))]
     if len(points) < 2 * fewest:
-        # Too few for densities to differ: one group, if all are nearly one.
-        close = len(points) >= fewest and float(np.ptp(points, axis=0).max(initial=0.0)) < 0.35
-        return [list(range(len(points)))] if close else []
+        return []
     from sklearn.cluster import HDBSCAN
 
     labels: NDArray[np.int64] = HDBSCAN(min_cluster_size=fewest, min_samples=max(2, fewest // 2), copy=True).fit_predict(
@@ -47,6 +52,11 @@ def clusters(points: F32, *, fewest: int) -> list[list[int]]:
     )
     found = [np.flatnonzero(labels == label).tolist() for label in range(int(labels.max(initial=-1)) + 1)]
     return sorted(found, key=lambda rows: (-len(rows), rows))
+
+
+def _all_alike(points: F32) -> bool:
+    away = np.sqrt(((points - points.mean(axis=0)) ** 2).sum(axis=1).mean())
+    return bool(away <= ALIKE_WITHIN * np.sqrt((points**2).sum(axis=1).mean()))
 
 
 def signature_points(signatures: Sequence[Signature]) -> F32:

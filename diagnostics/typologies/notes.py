@@ -16,6 +16,7 @@ from scipy.sparse import hstack
 from sklearn.decomposition import TruncatedSVD
 from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.preprocessing import normalize
+from threadpoolctl import threadpool_limits
 
 from fleet.registry import folded
 
@@ -82,14 +83,16 @@ class NoteSpace:
         dimensions = min(_DIMENSIONS, min(raw.shape) - 1)
         self._svd = TruncatedSVD(dimensions, random_state=_SEED) if dimensions >= 2 else None
         if self._svd is not None:
-            self._svd.fit(raw)
+            with _one_core():
+                self._svd.fit(raw)
 
     def points(self, texts: Sequence[str]) -> F32:
         """One unit row per text (n, dimensions); a text without a known word is a zero row."""
         if not texts:
             return np.zeros((0, self._svd.n_components if self._svd else 1), np.float32)
         raw = self._raw(texts, fit=False)
-        reduced = self._svd.transform(raw) if self._svd else raw.toarray()
+        with _one_core():
+            reduced = self._svd.transform(raw) if self._svd else raw.toarray()
         found: F32 = normalize(reduced).astype(np.float32)
         return found
 
@@ -136,6 +139,11 @@ def nearest_by_label(cosine: F32, labels: I64, count: int) -> F32:
             best = np.sort(of_label, axis=1)[:, -_NEAREST:]
             found[:, label] = np.maximum(best, 0).mean(axis=1)
     return found
+
+
+def _one_core() -> threadpool_limits:
+    """Small matrices: threads of the linear algebra would take the watch's cores, and cost ten times what they save."""
+    return threadpool_limits(limits=1, user_api="blas")
 
 
 def _words_and_pairs(text: str) -> list[str]:
