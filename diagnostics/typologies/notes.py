@@ -16,7 +16,7 @@ from scipy.sparse import hstack
 from sklearn.decomposition import TruncatedSVD
 from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.preprocessing import normalize
-from threadpoolctl import threadpool_limits
+from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]  # scikit-learn brings it, without types
 
 from fleet.registry import folded
 
@@ -141,7 +141,7 @@ def nearest_by_label(cosine: F32, labels: I64, count: int) -> F32:
     return found
 
 
-def _one_core() -> threadpool_limits:
+def _one_core() -> Any:
     """Small matrices: threads of the linear algebra would take the watch's cores, and cost ten times what they save."""
     return threadpool_limits(limits=1, user_api="blas")
 
