@@ -21,6 +21,7 @@ BENCHMARKS: dict[str, tuple[tuple[str, ...], str]] = {
     "lookup": (("--terminals", "1600"), "one terminal's last 24 hours"),
     "swarm": ((), "what 16,000 simulated connections cost"),
     "whole": ((), "what the whole house costs with 16,000 live terminals"),
+    "rivals": ((), "incidents found on the public scenarios, beside four simpler detectors"),
     "pop": ((), "call hook to visible pop in the browser, under the fleet's load"),
     "kills": ((), "kill -9 of ingest, broker and database under load: nothing missing, nothing twice"),
 }
