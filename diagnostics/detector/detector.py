@@ -16,7 +16,7 @@ from diagnostics.detector.calibration import Calibration
 from diagnostics.detector.crashes import Crashes
 from diagnostics.detector.gauges import Gauges
 from diagnostics.detector.metrics import COLUMN as FIELD
-from diagnostics.detector.metrics import CRASHES, GAUGES, LOSS, activity, counted, transform
+from diagnostics.detector.metrics import CRASHES, GAUGES, activity, counted, transform
 from diagnostics.detector.observed import Fleet, Observed, Signs
 from diagnostics.detector.peers import Peers
 from diagnostics.detector.rates import CountWindows, SignRates, shares
@@ -46,7 +46,10 @@ class _Part(Protocol):
 
 
 class Detector:
-    """One fleet's detector. Arrays are over the terminals of `fleet`; `observe` is called once a tick, with time going forward."""
+    """One fleet's detector. Arrays are over the terminals of `fleet`; `observe` is called once a tick, with time going forward.
+
+    What `observe` returns but the layers, `symptom`, `judged` and `z` are the detector's own arrays: they hold until the next.
+    """
 
     def __init__(self, fleet: Fleet, *, calibration: Calibration, baseline: Baseline | None = None) -> None:
         n = len(fleet)
@@ -104,23 +107,26 @@ class Detector:
             use = watched[rows] & (now_ms >= self.absence.settled_ms[rows])
             self._take(rows[use], values[use], at_ms[use], usual=usual, now_ms=now_ms)
         self._take_crashes(seen, usual=usual, watched=watched, now_ms=now_ms)
-        signs, can = self._signs(judged, watched, now_ms=now_ms)
+        fresh = self.gauges.fresh(now_ms, usual=usual)
+        fresh &= watched[:, None]
+        signs, can = self._signs(judged, watched, fresh, now_ms=now_ms)
         counted_of = watched & (now_ms - self.absence.heard_ms < LATE_S * 1000) & (not judged.late)
-        self._hold(judged, usual, watched=watched, counted_of=counted_of, now_ms=now_ms, turned=turned)
+        self._hold(judged, usual, watched=watched, counted_of=counted_of, now_ms=now_ms)
+        if turned and now_ms // 60_000 % 2 == 0:
+            self._peers.meet(self.gauges.z, fresh)
         hour = now_ms // 1000 // _HOUR_S % 24
         share = self._shares.at(hour)
         if turned and not judged.late:
             self._learn_rates(signs, can, usual, counted_of=counted_of, hour=hour)
         self._ticked_ms = now_ms
-        fresh = self.gauges.fresh(now_ms)
         return Signs(
             layers=layers_of(signs, can, share, self.counts, counted_of),
             symptom=self.symptoms.on.copy(),
-            since_ms=self.symptoms.since_ms.copy(),
-            value=self.symptoms.value.copy(),
-            p=self.symptoms.p.copy(),
-            judged=can,
-            z=self.gauges.shown(fresh & watched[:, None]),
+            since_ms=self.symptoms.since_ms,
+            value=self.symptoms.value,
+            p=self.symptoms.p,
+            judged=can.T,
+            z=np.where(fresh, self.gauges.z, np.float32(np.nan)),
         )
 
     def carried_to(self, fleet: Fleet, old_rows: Index) -> "Detector":
@@ -189,8 +195,8 @@ class Detector:
         over_s = min(max((now_ms - self._ticked_ms) / 1000, 0.0), 60.0)
         self.counts.add_mean(CRASHES, usual.rate[:, CRASHES] * np.float32(over_s) * watched)
 
-    def _signs(self, judged: Judgement, watched: Bool, *, now_ms: int) -> tuple[Bool, Bool]:
-        """Weak signs and who is judged for each: bool (n, troubles) each."""
+    def _signs(self, judged: Judgement, watched: Bool, fresh: Bool, *, now_ms: int) -> tuple[Bool, Bool]:
+        """Weak signs and who is judged for each: bool (troubles, n) each."""
         away = self.absence.missing(
             now_ms,
             trusted_ms=judged.trusted_ms,
@@ -198,29 +204,25 @@ class Detector:
             most_s=self.calibration.missing_most_s,
         )
         away |= judged.has(Reason.OFFLINE) | judged.has(Reason.SILENT)
-        fresh = self.gauges.fresh(now_ms) & (watched & ~away)[:, None]
-        signs, can = gauge_signs(
-            self.gauges.sign, fresh, loss_bad=self.gauges.bad[:, LOSS], loss=self.gauges.smooth[:, LOSS], idle=self.sales.idle
-        )
+        signs, can = gauge_signs(self.gauges, fresh & ~away[:, None], self.sales.idle)
         alive = watched & (self.absence.heard_ms > 0) & ~judged.has(Reason.NEVER_SEEN)
         offline, paper = TROUBLE_INDEX[Trouble.OFFLINE], TROUBLE_INDEX[Trouble.PAPER]
-        can[:, offline] = alive & (self.absence.hurried | away)
-        signs[:, offline] = away & alive
-        can[:, paper] = alive & ~away
-        signs[:, paper] = judged.has(Reason.PAPER_OUT)
+        can[offline] = alive & (self.absence.hurried | away)
+        signs[offline] = away
+        can[paper] = alive & ~away
+        signs[paper] = judged.has(Reason.PAPER_OUT)
         if judged.late:
             can[:] = False
-        return signs & can, can
+        signs &= can
+        return signs, can
 
-    def _hold(self, judged: Judgement, usual: Usual, *, watched: Bool, counted_of: Bool, now_ms: int, turned: bool) -> None:
+    def _hold(self, judged: Judgement, usual: Usual, *, watched: Bool, counted_of: Bool, now_ms: int) -> None:
         """Move the symptoms on: what was counted, what is judged elsewhere, what is over."""
         self.symptoms.take_counts(self.counts, usual, counted_of, now_ms=now_ms)
         unheard = watched & (now_ms - self.absence.heard_ms > 60_000)
         self.symptoms.keep(unheard, now_ms=now_ms)
         self.symptoms.end(~watched, now_ms=now_ms)
         self.symptoms.take_judgement(judged)
-        if turned and now_ms // 60_000 % 2 == 0:
-            self._peers.meet(self.gauges.smooth / self.gauges.noise, self.gauges.fresh(now_ms) & watched[:, None])
 
     def _learn_rates(self, signs: Bool, can: Bool, usual: Usual, *, counted_of: Bool, hour: int) -> None:
         """Once a minute: how many show weak signs, and what the minute counted where nothing is wrong."""

@@ -14,8 +14,8 @@ from diagnostics.snapshot import F32, Bool, Index
 
 WINDOWS_MIN: Final = (2, 5, 15, 30, 60)
 _MINUTE_S: Final = 60
-# One terminal counts at most so often in a window of so many minutes: alone, it makes no incident.
-_CAPS: Final = {2: 1, 5: 1, 15: 2, 30: 2, 60: 3}
+# One terminal counts at most so often in each window: alone, it makes no incident.
+_CAPS: Final = np.array([1, 1, 2, 2, 3], np.float32)[:, None, None]
 # Base rates of weak signs: what the replay found is worth so many terminals judged for an hour (half a day of the fleet) ...
 _RATE_PRIOR: Final = 200_000.0
 # ... and a month of learning is as much as is kept.
@@ -89,6 +89,16 @@ class CountWindows:
         hits = self._closed_hits[place, count] + self._hits[now, count]
         return hits, self._closed_means[place, count] + self._means[now, count]
 
+    def bounded(self) -> tuple[F32, F32]:
+        """Every window's counts, each terminal's up to the window's cap, and the means of that: (windows, counts, n) each."""
+        now = self._minute % self._slots
+        hits = self._closed_hits + self._hits[now]
+        np.minimum(hits, _CAPS, out=hits)
+        means = self._closed_means + self._means[now]
+        # The mean of min(Poisson, cap), near enough: cap * (1 - exp(-mean / cap)).
+        means /= 1 + means / (2 * _CAPS)
+        return hits, means
+
     def last_minute(self) -> tuple[F32, F32]:
         """Counts and means of the minute that closed last: (counts, n) each."""
         last = (self._minute - 1) % self._slots
@@ -98,12 +108,6 @@ class CountWindows:
         """Empty the windows of some terminals."""
         for array in (self._hits, self._means, self._closed_hits, self._closed_means):
             array[:, :, rows] = 0
-
-
-def bounded(hits: F32, means: F32, *, minutes: int) -> tuple[F32, F32]:
-    """Count each terminal up to the window's cap only, and the mean of that."""
-    cap = np.float32(_CAPS[minutes])
-    return np.minimum(hits, cap), -cap * np.expm1(-means / cap)
 
 
 class SignRates:
@@ -132,6 +136,5 @@ class SignRates:
 
 
 def shares(signs: Bool, judged: Bool) -> tuple[F32, F32]:
-    """How many of how many show each sign: (troubles,) each, from (n, troubles) tables."""
-    hits = np.count_nonzero(signs & judged, axis=0).astype(np.float32)
-    return hits, np.count_nonzero(judged, axis=0).astype(np.float32)
+    """How many of how many show each sign: (troubles,) each, from (troubles, n) tables."""
+    return np.count_nonzero(signs, axis=1).astype(np.float32), np.count_nonzero(judged, axis=1).astype(np.float32)

@@ -4,9 +4,10 @@ from typing import Final
 
 import numpy as np
 
+from diagnostics.detector.gauges import Gauges
 from diagnostics.detector.metrics import BOARD, CLOCK, COUNTS, CPU, DISK, LOSS, MEM, RTT, SIGNAL, TX
 from diagnostics.detector.observed import Layer
-from diagnostics.detector.rates import CountWindows, bounded
+from diagnostics.detector.rates import WINDOWS_MIN, CountWindows
 from diagnostics.snapshot import F32, Bool
 from diagnostics.troubles import TROUBLE_INDEX, TROUBLES, Trouble
 
@@ -29,34 +30,33 @@ _IDLE: Final = 0.7
 _LOSS_BESIDE_Z, _LOSS_BESIDE = 1.0, 0.25
 
 
-def gauge_signs(sign: Bool, fresh: Bool, *, loss_bad: F32, loss: F32, idle: F32) -> tuple[Bool, Bool]:
-    """Signs of the troubles that gauges tell, and who is judged: bool (n, troubles) each."""
-    n = len(sign)
-    signs, judged = np.zeros((n, len(TROUBLES)), bool), np.zeros((n, len(TROUBLES)), bool)
-    now = sign & fresh
-    on_radio = fresh[:, SIGNAL]
+def gauge_signs(gauges: Gauges, fresh: Bool, idle: F32) -> tuple[Bool, Bool]:
+    """Signs of the troubles that gauges tell, and who is judged: bool (troubles, n) each."""
+    n = len(fresh)
+    signs, judged = np.zeros((len(TROUBLES), n), bool), np.zeros((len(TROUBLES), n), bool)
+    now = gauges.sign & fresh
     for gauge, trouble in _ALONE:
-        column = TROUBLE_INDEX[trouble]
-        signs[:, column], judged[:, column] = now[:, gauge], fresh[:, gauge]
+        row = TROUBLE_INDEX[trouble]
+        signs[row], judged[row] = now[:, gauge], fresh[:, gauge]
     network, radio, sales = (TROUBLE_INDEX[t] for t in (Trouble.NETWORK, Trouble.RADIO, Trouble.NO_SALES))
-    signs[:, network], judged[:, network] = now[:, RTT] | now[:, LOSS], fresh[:, RTT]
-    with np.errstate(invalid="ignore"):
-        lossy = (loss_bad >= _LOSS_BESIDE_Z) & (loss >= _LOSS_BESIDE)
-    signs[:, radio], judged[:, radio] = now[:, SIGNAL] & lossy, on_radio
-    signs[:, sales], judged[:, sales] = now[:, CPU] & (idle >= _IDLE), fresh[:, CPU]
+    signs[network], judged[network] = now[:, RTT] | now[:, LOSS], fresh[:, RTT]
+    lossy = (gauges.z[:, LOSS] >= _LOSS_BESIDE_Z) & (gauges.smooth[:, LOSS] >= _LOSS_BESIDE)
+    signs[radio], judged[radio] = now[:, SIGNAL] & lossy, fresh[:, SIGNAL]
+    signs[sales], judged[sales] = now[:, CPU] & (idle >= _IDLE), fresh[:, CPU]
     return signs, judged
 
 
 def layers_of(signs: Bool, judged: Bool, share: F32, counts: CountWindows, counted: Bool) -> list[Layer]:
-    """All layers: of signs that hold now, and of what was counted (`counted` (n,): whose counts are judged)."""
+    """All layers: of `signs` (troubles, n) that hold now, and of what was counted (`counted` (n,): whose counts are judged)."""
     layers = []
     for trouble in SIGNALLED:
-        column = TROUBLE_INDEX[trouble]
-        hit = (signs[:, column] & judged[:, column]).astype(np.float32)
-        expected = judged[:, column] * share[column]
-        layers.append(Layer(trouble, _SPAN_S.get(trouble, _COMMON_SPAN_S), hit, expected.astype(np.float32)))
+        row = TROUBLE_INDEX[trouble]
+        layers.append(Layer(trouble, _SPAN_S.get(trouble, _COMMON_SPAN_S), signs[row].astype(np.float32), judged[row] * share[row]))
+    hits, means = counts.bounded()
+    hits *= counted
+    means *= counted
     for index, count in enumerate(COUNTS):
         for minutes in COUNT_WINDOWS_MIN:
-            hits, means = bounded(*counts.window(index, minutes), minutes=minutes)
-            layers.append(Layer(count.trouble, 60 * minutes, hits * counted, means * counted))
+            place = WINDOWS_MIN.index(minutes)
+            layers.append(Layer(count.trouble, 60 * minutes, hits[place, index], means[place, index]))
     return layers

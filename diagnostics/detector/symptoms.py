@@ -11,7 +11,7 @@ import numpy as np
 from scipy.special import betainc
 
 from diagnostics.detector.baseline import Usual
-from diagnostics.detector.calibration import Calibration
+from diagnostics.detector.calibration import CUSUM_K, Calibration
 from diagnostics.detector.gauges import Gauges
 from diagnostics.detector.metrics import (
     BOARD,
@@ -19,6 +19,7 @@ from diagnostics.detector.metrics import (
     COUNTS,
     CPU,
     CRASHES,
+    DIRECTION,
     DISK,
     GAUGES,
     LOSS,
@@ -56,6 +57,7 @@ _TOLD: Final = {
     Trouble.CLOCK: CLOCK,
     Trouble.TX_SLOW: TX,
 }
+_OFFLINE, _PAPER = TROUBLE_INDEX[Trouble.OFFLINE], TROUBLE_INDEX[Trouble.PAPER]
 # A symptom goes on while its gauge is still this part of what is felt away from the usual.
 _STILL: Final = 0.5
 # Exponents beyond this say no more; it also keeps float32 finite.
@@ -90,31 +92,42 @@ class Symptoms:
         self.value: F32 = np.full(shape, np.nan, np.float32)
         self.p: F32 = np.ones(shape, np.float32)
         self._calibration = calibration
-        self._rate = np.array([calibration.cusum_rate[gauge.field] for gauge in GAUGES], np.float32)
+        self._rate = np.array([calibration.cusum_rate[gauge.field] for gauge in GAUGES], np.float32).T
         self._p = np.array([calibration.symptom_p[trouble] for trouble in TROUBLES], np.float32)
         self._over_ms = int(calibration.symptom_over_s * 1000)
         self._floor = np.array([calibration.floor_symptom[gauge.field] for gauge in GAUGES], np.float32)
 
     def take_gauges(self, rows: Index, gauges: Gauges, sales: Sales, *, now_ms: int) -> None:
         """Judge the rows just measured by their gauges."""
-        tails = np.minimum(gauges.cusum[rows] * self._rate, _MOST)
-        # Of the two reference values the better one, at the price of having looked twice.
-        evidence = tails.max(axis=2) - np.float32(np.log(2))
+        # Who shows nothing that anybody would feel, and is not ill, has no symptom: that is nearly everybody.
+        rows = rows[gauges.felt[rows].any(axis=1) | self.on[rows].any(axis=1)]
+        if not len(rows):
+            return
+        tails = np.minimum(gauges.cusum(rows) * self._rate, _MOST)
+        # Of the reference values the best one, at the price of having looked with each.
+        evidence = tails.max(axis=1) - np.float32(np.log(len(CUSUM_K)))
         felt = gauges.felt[rows]
-        directed = gauges.bad[rows] * gauges.noise[rows]
+        smooth = gauges.smooth[rows]
+        directed = np.where(DIRECTION == 0, np.abs(smooth), smooth * DIRECTION)
         still = directed >= _STILL * self._floor
         for trouble, parts in _OF.items():
             p = _combined(evidence[:, parts])
-            first = parts[0]
             # A weak signal that loses nothing is no symptom; either of round trip and losses is.
-            enough = felt[:, parts].any(axis=1) if trouble is not Trouble.RADIO else felt[:, SIGNAL] & still[:, LOSS]
-            goes_on = still[:, parts].any(axis=1) if trouble is Trouble.NETWORK else still[:, first]
+            either = trouble is Trouble.NETWORK
+            enough = felt[:, parts].any(axis=1) if either else felt[:, parts[0]]
+            goes_on = still[:, parts].any(axis=1) if either else still[:, parts[0]]
+            if trouble is Trouble.RADIO:
+                enough = enough & still[:, LOSS]
             look = _Look(np.asarray(enough), np.asarray(goes_on), p, gauges.raw[rows, _TOLD[trouble]])
             self._hold(rows, trouble, look, now_ms=now_ms)
-        p = np.exp(-np.maximum(evidence[:, CPU], 0)) * sales.chance(rows)
+        self._judge_sales(rows, evidence[:, CPU], felt[:, CPU], sales, now_ms=now_ms)
+
+    def _judge_sales(self, rows: Index, evidence: F32, felt: Bool, sales: Sales, *, now_ms: int) -> None:
+        """Nothing is sold, and the processor's load is far off its usual: the application hangs."""
+        p = np.exp(-np.maximum(evidence, 0)) * sales.chance(rows)
         idle = sales.idle[rows] >= _IDLE_LEAST
         minutes = ((now_ms - sales.sold_ms[rows]) / 60_000).astype(np.float32)
-        self._hold(rows, Trouble.NO_SALES, _Look(idle & felt[:, CPU], idle, p, minutes), now_ms=now_ms)
+        self._hold(rows, Trouble.NO_SALES, _Look(idle & felt, idle, p, minutes), now_ms=now_ms)
 
     def take_counts(self, counts: CountWindows, usual: Usual, counted: Bool, *, now_ms: int) -> None:
         """Judge everybody whose counts are judged by what was counted."""
@@ -147,14 +160,14 @@ class Symptoms:
 
     def end(self, gone: Bool, *, now_ms: int) -> None:
         """End what was not seen for a while, and everything of terminals that are not judged any more (`gone`)."""
-        over = self.on & (now_ms - self.seen_ms >= self._over_ms)
-        over[:, [TROUBLE_INDEX[Trouble.OFFLINE], TROUBLE_INDEX[Trouble.PAPER]]] = False
-        over |= self.on & gone[:, None]
-        if over.any():
-            self.on[over] = False
-            self.value[over] = np.nan
-            self.p[over] = 1
-            self.since_ms[over] = 0
+        rows, columns = np.nonzero(self.on)
+        over = (now_ms - self.seen_ms[rows, columns] >= self._over_ms) & (columns != _OFFLINE) & (columns != _PAPER)
+        over |= gone[rows]
+        rows, columns = rows[over], columns[over]
+        self.on[rows, columns] = False
+        self.value[rows, columns] = np.nan
+        self.p[rows, columns] = 1
+        self.since_ms[rows, columns] = 0
 
     def keep(self, rows: Bool, *, now_ms: int) -> None:
         """Hold the symptoms of terminals of which nothing is heard: silence is no cure."""
