@@ -33,6 +33,8 @@ METRICS: Final[Mapping[str, Mapping[str, str]]] = {
     "disk_mb": {"fr": "espace de stockage libre", "en": "free storage"},
     "board_c": {"fr": "température de la carte", "en": "board temperature"},
     "clock_ms": {"fr": "écart d'horloge", "en": "clock offset"},
+    "tx_failures": {"fr": "paris sans réponse ou refusés", "en": "bets unanswered or refused"},
+    "crashes": {"fr": "plantages", "en": "crashes"},
     "uptime_s": {"fr": "durée depuis le démarrage", "en": "time since the start"},
 }
 _STRENGTHS: Final = {

@@ -15,10 +15,11 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
+from typing import Final, Literal
 
 from psycopg.rows import scalar_row
 
-from fleet.contract import DOWNWARD, UPWARD, Channel, topic
+from fleet.contract import DOWNWARD, UPWARD, Channel, incident_topic, topic
 from fleet.database import Connection
 from fleet.errors import VigieError
 
@@ -28,7 +29,7 @@ ACL = "acl"
 
 # A terminal's password is 128 random bits: guessing it is hopeless with or without stretching, and 16,000 terminals that
 # reconnect at once must not keep the single-threaded broker busy hashing. A program's account may be given a password by
-# a person, and there are four of them, so theirs are stretched.
+# a person, and there are few of them, so theirs are stretched.
 PASSWORD_BYTES = 16
 TERMINAL_ITERATIONS = 1
 SERVICE_ITERATIONS = 20_000
@@ -40,6 +41,10 @@ HASH_BYTES = 64
 _FORBIDDEN_IN_NAMES = frozenset(" :#+/\r\n\t\0")
 
 
+# Where a rule stands for the incidents' topics instead of a terminal's channel.
+INCIDENT: Final = "incident"
+
+
 class Access(StrEnum):
     """What a rule allows, in Mosquitto's words."""
 
@@ -49,10 +54,14 @@ class Access(StrEnum):
 
 @dataclass(frozen=True)
 class Rule:
-    """One allowed use of one channel."""
+    """One allowed use of one channel of terminals, or of the incidents' topics."""
 
     access: Access
-    channel: Channel
+    channel: Channel | Literal["incident"]
+
+    def topic(self, terminal: str) -> str:
+        """The topic it allows; `terminal` as in `contract.topic`, which incidents have none of."""
+        return topic(terminal, self.channel) if isinstance(self.channel, Channel) else incident_topic("+")
 
 
 # A terminal, under its own id only.
@@ -60,11 +69,13 @@ TERMINAL_RULES = (
     *(Rule(Access.WRITE, channel) for channel in UPWARD),
     *(Rule(Access.READ, channel) for channel in DOWNWARD),
 )
-# The programs, for every terminal, each no more than it needs. `vigie watch` does not speak MQTT and has no account.
+# The programs, for every terminal, each no more than it needs; `vigie-reader` is for the IT department's own programs.
 SERVICE_RULES: Mapping[str, tuple[Rule, ...]] = {
     "vigie-ingest": (*(Rule(Access.READ, channel) for channel in UPWARD), Rule(Access.WRITE, Channel.ACK)),
+    "vigie-watch": (Rule(Access.WRITE, INCIDENT),),
     "vigie-rollout": (Rule(Access.WRITE, Channel.DESIRED),),
     "vigie-web": (Rule(Access.WRITE, Channel.CMD),),
+    "vigie-reader": (Rule(Access.READ, INCIDENT),),
 }
 
 
@@ -112,9 +123,9 @@ def acl_file() -> str:
     """Mosquitto's topic rules; what no rule allows is refused."""
     lines = ["# Written by Vigie; what is not allowed here is refused."]
     for name, rules in SERVICE_RULES.items():
-        lines += ["", f"user {name}", *(f"topic {rule.access} {topic('+', rule.channel)}" for rule in rules)]
+        lines += ["", f"user {name}", *(f"topic {rule.access} {rule.topic('+')}" for rule in rules)]
     # `%u` is the user name. A pattern holds for every user, also a program's: no terminal has a program's name.
-    lines += ["", "# terminals", *(f"pattern {rule.access} {topic('%u', rule.channel)}" for rule in TERMINAL_RULES)]
+    lines += ["", "# terminals", *(f"pattern {rule.access} {rule.topic('%u')}" for rule in TERMINAL_RULES)]
     return "\n".join(lines) + "\n"
 
 

@@ -13,6 +13,8 @@ from fleet.errors import ContractError
 
 VERSION = 1
 ROOT = f"pmu/v{VERSION}/t"
+# Beside the terminals: what Vigie tells the IT department's own programs.
+INCIDENT_ROOT = f"pmu/v{VERSION}/incident"
 TERMINAL_PATTERN = "^T[0-9]{5}$"
 MAX_SAMPLES = 500
 OPEN_CADENCE_S = 30
@@ -178,6 +180,32 @@ class Result(msgspec.Struct):
     detail: str = ""
     terminal: Claim = None
     terminal_id: Claim = None
+
+
+class IncidentState(msgspec.Struct):
+    """An incident that lives, retained at its own topic; empty once it is over.
+
+    `trouble` None: declared by a person, whose words are both titles. `scope` empty: the whole fleet. `at`: of what is told here.
+    """
+
+    id: int
+    state: Literal["open", "acknowledged", "clearing"]
+    scope: dict[str, str]
+    title_fr: str
+    title_en: str
+    began_at: Ms
+    opened_at: Ms
+    at: Ms
+    terminals: U32
+    hits: U32
+    trouble: str | None = None
+    flapping: bool = False
+    children: list[int] = []
+
+
+def incident_topic(incident: int | Literal["+"]) -> str:
+    """The topic of one incident's state, or (`+`) of every incident's."""
+    return f"{INCIDENT_ROOT}/{incident}"
 
 
 def topic(terminal: str, channel: Channel) -> str:

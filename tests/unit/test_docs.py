@@ -37,6 +37,9 @@ STRUCTS: dict[Channel, type[msgspec.Struct]] = {
     Channel.CMD: contract.Command,
     Channel.RES: contract.Result,
 }
+# What is no terminal's: by the name of its operation.
+INCIDENT_NAME = "incident"
+PAYLOADS: dict[str, type[msgspec.Struct]] = {INCIDENT_NAME: contract.IncidentState, **dict(STRUCTS.items())}
 # A payload may name its terminal; that is no part of what a terminal is asked to say, only checked against the topic.
 CLAIMS = {"terminal", "terminal_id", "id"}
 
@@ -87,9 +90,13 @@ def test_asyncapi_is_valid_and_its_references_lead_somewhere() -> None:
 
 
 def test_asyncapi_has_the_contracts_channels_and_directions() -> None:
-    assert {c["address"] for c in ASYNCAPI["channels"].values()} == {topic("{terminal}", channel) for channel in Channel}
+    addresses = {topic("{terminal}", channel) for channel in Channel} | {f"{contract.INCIDENT_ROOT}/{{incident}}"}
+    assert {c["address"] for c in ASYNCAPI["channels"].values()} == addresses
     actions = {name: operation["action"] for name, operation in ASYNCAPI["operations"].items()}
-    assert actions == {**dict.fromkeys(UPWARD, "receive"), **dict.fromkeys(DOWNWARD, "send")}
+    expected: dict[str, str] = dict.fromkeys(map(str, UPWARD), "receive") | dict.fromkeys(
+        [*map(str, DOWNWARD), INCIDENT_NAME], "send"
+    )
+    assert actions == expected
     assert ASYNCAPI["operations"]["cmd"]["bindings"]["mqtt"]["messageExpiryInterval"] == contract.COMMAND_EXPIRY_S
     for name, operation in ASYNCAPI["operations"].items():
         assert operation["channel"]["$ref"] == f"#/channels/{name}"
@@ -108,6 +115,7 @@ def test_asyncapi_has_the_contracts_channels_and_directions() -> None:
         pytest.param("ack", contract.Ack, id="ack"),
         pytest.param("desired", contract.Desired, id="desired"),
         pytest.param("command", contract.Command, id="command"),
+        pytest.param("incident", contract.IncidentState, id="incident"),
     ],
 )
 def test_asyncapi_has_the_fields_of_the_code(schema: str, struct: type[msgspec.Struct]) -> None:
@@ -133,13 +141,14 @@ def test_asyncapis_examples_are_what_its_schemas_and_the_code_accept() -> None:
             message = resolved(reference["$ref"])
             for example in message["examples"]:
                 jsonschema.Draft7Validator({**ASYNCAPI, **message["payload"]}).validate(example["payload"])
-                msgspec.convert(example["payload"], STRUCTS[Channel(name)])
+                msgspec.convert(example["payload"], PAYLOADS[name])
 
 
 def test_the_page_lists_the_channels_as_asyncapi_does() -> None:
     table = {row[0].strip("`"): row[1:4] for row in rows("`[a-z]+`", section("In short"))}
     expected = {}
-    for name, operation in ASYNCAPI["operations"].items():
+    for name in Channel:
+        operation = ASYNCAPI["operations"][name]
         binding = operation["bindings"]["mqtt"]
         direction = "up" if operation["action"] == "receive" else "down"
         expected[name] = (direction, str(binding["qos"]), "yes" if binding["retain"] else "no")
@@ -159,6 +168,7 @@ def test_the_page_lists_every_field_of_a_sample_with_unit_and_kind() -> None:
 
 def test_the_page_lists_presence_fields_event_codes_and_reasons() -> None:
     assert {row[0].strip("`") for row in rows("`[a-z]+`", section("Connecting"))} == names(contract.Presence)
+    assert [row[0].strip("`") for row in rows("`[a-z_]+`", section("Incidents"))] == list(contract.IncidentState.__struct_fields__)
     assert [row[0].strip("`") for row in rows("`[A-Z_]+`", section("Events"))] == list(EventCode)
     assert [row[0].strip("`") for row in rows("`[a-z_]+`", section("What happens to what cannot be read"))] == list(Reason)
 
@@ -177,7 +187,10 @@ def test_the_pages_figures_are_the_codes() -> None:
 
 def test_the_pages_examples_are_accepted_and_cover_every_channel() -> None:
     examples = re.findall(r"^`pmu/v1/t/(T\d{5})/(\w+)`\n\n```json\n(.*?)```", MQTT, re.MULTILINE | re.DOTALL)
-    assert len(examples) == MQTT.count("```json")
+    [incident] = re.findall(r"^`pmu/v1/incident/\d+`\n\n```json\n(.*?)```", MQTT, re.MULTILINE | re.DOTALL)
+    assert set(json.loads(incident)) == names(contract.IncidentState)
+    msgspec.json.decode(incident, type=contract.IncidentState)
+    assert len(examples) + 1 == MQTT.count("```json")
     assert {channel for _, channel, _ in examples} == set(Channel)
     for _, channel, text in examples:
         struct = STRUCTS[Channel(channel)]
@@ -209,9 +222,9 @@ def test_the_rules_for_emqx_are_the_same() -> None:
         access = Access.WRITE if action == "publish" else Access.READ
         found |= {(who.strip('"'), access, name.strip(' "')) for name in topics.split(",")}
     terminal = '{re, "' + contract.TERMINAL_PATTERN + '"}'
-    expected = {(terminal.strip('"'), rule.access, topic("${username}", rule.channel)) for rule in TERMINAL_RULES}
+    expected = {(terminal.strip('"'), rule.access, rule.topic("${username}")) for rule in TERMINAL_RULES}
     for name, rules in SERVICE_RULES.items():
-        expected |= {(name, rule.access, topic("+", rule.channel)) for rule in rules}
+        expected |= {(name, rule.access, rule.topic("+")) for rule in rules}
     assert found == expected
     assert block.rstrip().endswith("{deny, all}.")
 
@@ -234,7 +247,15 @@ PROGRAMS = {
     "SimulateSettings": "simulate",
     "EngineSettings": "engines",
 }
-PARTS = {"VigieSettings", "ClockSettings", "DatabaseSettings", "MqttSettings", "MetricsSettings", "RetentionSettings"}
+PARTS = {
+    "VigieSettings",
+    "ClockSettings",
+    "DatabaseSettings",
+    "MqttSettings",
+    "MetricsSettings",
+    "RetentionSettings",
+    "NoticeSettings",
+}
 
 
 def settings_classes() -> list[type[BaseSettings]]:

@@ -136,7 +136,7 @@ def write_passwords(file: Path | None, passwords: Mapping[str, str], *, first_co
 
 
 def service_passwords(file: Path) -> dict[str, str]:
-    """The programs' passwords from the file; accounts it lacks are made, if the file is missing altogether."""
+    """The programs' passwords from the file; accounts it lacks are made and added, as after an update that brought one."""
     from fleet.broker_access import SERVICE_RULES
     from fleet.errors import VigieError
 
@@ -145,9 +145,28 @@ def service_passwords(file: Path) -> dict[str, str]:
         write_passwords(file, {name: secrets.token_urlsafe(24) for name in SERVICE_RULES}, first_column="account")
     with file.open(encoding="utf-8-sig", newline="") as content:
         try:
-            return {row["account"]: row["password"] for row in csv.DictReader(content)}
+            passwords = {row["account"]: row["password"] for row in csv.DictReader(content)}
         except KeyError as error:
             raise VigieError(f"{file}: column {error} missing: the first line must be account,password") from None
+    made = {name: secrets.token_urlsafe(24) for name in SERVICE_RULES if name not in passwords}
+    if made:
+        _add_passwords(file, made)
+    return passwords | made
+
+
+def _add_passwords(file: Path, made: dict[str, str]) -> None:
+    from fleet.errors import VigieError
+
+    try:
+        with file.open("a+", encoding="utf-8", newline="") as content:
+            content.seek(0)
+            if not content.read().endswith("\n"):
+                content.write("\n")
+            csv.writer(content, lineterminator="\n").writerows(made.items())
+            content.flush()
+            os.fsync(content.fileno())
+    except OSError as error:
+        raise VigieError(f"{file}: add passwords for {', '.join(made)}; it cannot be written here: {error.strerror}") from None
 
 
 def _show_import(console: "Console", done: "Imported", passwords: Path | None) -> None:

@@ -78,7 +78,9 @@ class House:
         """Lines shown under the table: addresses, figures."""
         self._settings = settings
         self._broker: EmbeddedMosquitto | None = None
-        self._mqtt_urls: Mapping[str, str] = dict.fromkeys(ACCOUNTS, options.mqtt_url) if options.mqtt_url else {}
+        # The watch tells incidents at an existing broker only where VIGIE_NOTICE_MQTT_URL, which it inherits, says so.
+        shared = [name for name in ACCOUNTS if name != "watch"]
+        self._mqtt_urls: Mapping[str, str] = dict.fromkeys(shared, options.mqtt_url) if options.mqtt_url else {}
         self._accounts: Accounts | None = None
         self._saved = False
         self._next_check = 0.0

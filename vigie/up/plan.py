@@ -9,7 +9,17 @@ PARIS = ZoneInfo("Europe/Paris")
 DAYS = ("Mo", "Tu", "We", "Th", "Fr", "Sa", "Su")
 # The programs in starting order; each but the last (which answers on its own port) shows metrics on a port of its own.
 PROGRAMS = ("ingest", "watch", "rollout", "web")
-ACCOUNTS: Mapping[str, str] = {"ingest": "vigie-ingest", "rollout": "vigie-rollout", "web": "vigie-web"}
+ACCOUNTS: Mapping[str, str] = {
+    "ingest": "vigie-ingest",
+    "watch": "vigie-watch",
+    "rollout": "vigie-rollout",
+    "web": "vigie-web",
+}
+
+
+def mqtt_setting(program: str) -> str:
+    """The setting that names a program's broker; for the watch it is one of several places where incidents are told."""
+    return "VIGIE_NOTICE_MQTT_URL" if program == "watch" else "VIGIE_MQTT_URL"
 
 
 @dataclass(frozen=True)
@@ -50,7 +60,7 @@ def programs(
         port = ports.web if name == "web" else ports.metrics[name]
         environment = {"VIGIE_DATABASE_URL": database_url, "VIGIE_CLOCK_OFFSET_S": str(clock_offset_s)}
         if name in mqtt_urls:
-            environment["VIGIE_MQTT_URL"] = mqtt_urls[name]
+            environment[mqtt_setting(name)] = mqtt_urls[name]
         if name == "web":
             environment |= {"VIGIE_WEB_PORT": str(port), "VIGIE_WEB_HOST": listen}
         else:

@@ -15,7 +15,7 @@ import yaml
 from fleet.broker_access import SERVICE_RULES
 from vigie.engines.layout import Layout, RunAs
 from vigie.engines.mosquitto import Door, EmbeddedMosquitto, configuration
-from vigie.up.plan import ACCOUNTS, PROGRAMS
+from vigie.up.plan import ACCOUNTS, PROGRAMS, mqtt_setting
 
 DEPLOY = Path(__file__).resolve().parents[3] / "deploy"
 UNITS = ("vigie@.service", "vigie.service")
@@ -48,9 +48,9 @@ def test_the_schema_would_refuse_a_wrong_compose_file(tmp_path: Path) -> None:
 def test_compose_runs_every_program_with_its_own_broker_account() -> None:
     services = _compose()["services"]
     for name in PROGRAMS:
-        url = services[name]["environment"].get("VIGIE_MQTT_URL", "")
+        url = services[name]["environment"].get(mqtt_setting(name), "")
         assert services[name]["command"] == name
-        assert url.startswith(f"mqtt://{ACCOUNTS[name]}:") if name in ACCOUNTS else not url
+        assert url.startswith(f"mqtt://{ACCOUNTS[name]}:")
 
 
 def test_compose_gives_a_password_to_exactly_the_accounts_there_are() -> None:

@@ -4,10 +4,15 @@ from datetime import UTC, datetime
 
 import pytest
 
-from vigie.up.plan import PROGRAMS, Ports, clock_offset_s, programs
+from vigie.up.plan import PROGRAMS, Ports, clock_offset_s, mqtt_setting, programs
 
 PORTS = Ports()
-URLS = {"ingest": "mqtt://vigie-ingest:a@h:1", "rollout": "mqtt://vigie-rollout:b@h:1", "web": "mqtt://vigie-web:c@h:1"}
+URLS = {
+    "ingest": "mqtt://vigie-ingest:a@h:1",
+    "watch": "mqtt://vigie-watch:d@h:1",
+    "rollout": "mqtt://vigie-rollout:b@h:1",
+    "web": "mqtt://vigie-web:c@h:1",
+}
 
 
 def _planned(clock_offset_s: int = 0) -> dict[str, dict[str, str]]:
@@ -21,9 +26,11 @@ def test_programs_start_in_order_of_who_feeds_whom() -> None:
     assert tuple(_planned()) == PROGRAMS == ("ingest", "watch", "rollout", "web")
 
 
-def test_each_program_gets_its_own_broker_account_and_watch_gets_none() -> None:
-    accounts = {name: environment.get("VIGIE_MQTT_URL") for name, environment in _planned().items()}
-    assert accounts == {**URLS, "watch": None}
+def test_each_program_gets_its_own_broker_account() -> None:
+    planned = _planned()
+    accounts = {name: environment.get(mqtt_setting(name)) for name, environment in planned.items()}
+    assert accounts == URLS
+    assert "VIGIE_MQTT_URL" not in planned["watch"]
 
 
 def test_every_program_has_the_same_clock_and_database() -> None:
