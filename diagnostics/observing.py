@@ -11,7 +11,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from diagnostics.detector.observed import Calls, Fleet, Observed
-from diagnostics.snapshot import EVENT_INDEX, Ids, Index, Snapshot
+from diagnostics.opening import UsualHours
+from diagnostics.snapshot import EVENT_INDEX, I64, Bool, Ids, Index, Snapshot
+from diagnostics.tracking.diagnosis import Diagnosis
+from diagnostics.tracking.maintenance import Window
+from diagnostics.tracking.tracked import Said, Step
 from fleet.clock import to_ms
 from fleet.database import Connection
 from fleet.feed import SAMPLE_DTYPE, EventRow, read_since
@@ -30,12 +34,48 @@ _NO_CALLS: Final = Calls(np.zeros(0, np.int32), np.zeros(0, np.int64))
 
 
 class Fed(NamedTuple):
-    """What was committed since the last look: up to which batch, received when (ms; 0: nothing new), and what it brought."""
+    """What was committed since the last look: up to which batch, received when (ms; 0: not known), and what it brought."""
 
     batch_id: int
     fed_ms: int
     samples: NDArray[np.void]
     events: Sequence[EventRow]
+
+
+class Presence(NamedTuple):
+    """Who is connected or not, since when; each terminal at most once."""
+
+    rows: Index
+    online: Bool
+    changed_ms: I64
+
+
+class Moment(NamedTuple):
+    """All that one tick is given: what was seen, who came or went, and up to which batch that is."""
+
+    at: datetime
+    seen: Observed
+    presence: Presence
+    batch_id: int
+    fed_ms: int
+
+
+def advance(
+    diagnosis: Diagnosis, moment: Moment, *, hours: UsualHours, maintenance: Sequence[Window], said: Sequence[Said] = ()
+) -> Step:
+    """Let the diagnosis live through a moment."""
+    snapshot = diagnosis.snapshot
+    snapshot.update_presence(moment.presence.rows, online=moment.presence.online, changed_ms=moment.presence.changed_ms)
+    snapshot.fed_ms = max(snapshot.fed_ms, moment.fed_ms)
+    scheduled, boundary_ms = hours.at(moment.at)
+    return diagnosis.step(
+        moment.seen,
+        now_ms=to_ms(moment.at),
+        scheduled=scheduled,
+        boundary_ms=boundary_ms,
+        maintenance=maintenance,
+        said=said,
+    )
 
 
 def read_feed(conn: Connection, *, batch_id: int) -> Fed:
@@ -77,17 +117,22 @@ def rows_of(fleet: Snapshot, terminals: Sequence[Any]) -> Index:
     return fleet.rows_of(ids)
 
 
-def update_presence(conn: Connection, snapshot: Snapshot, *, since: datetime | None) -> None:
-    """Take in the presence that changed since our last look (None: everyone's)."""
+def read_presence(conn: Connection, snapshot: Snapshot, *, since: datetime | None) -> Presence:
+    """The presence that changed since our last look (None: everyone's)."""
     rows = conn.execute(
         "SELECT terminal_id, online, changed_at FROM fleet.presence"
         " WHERE %(since)s::timestamptz IS NULL OR changed_at >= %(since)s",
         {"since": since - PRESENCE_OVERLAP if since else None},
     ).fetchall()
-    snapshot.update_presence(
+    return presence(snapshot, rows)
+
+
+def presence(snapshot: Snapshot, rows: Sequence[tuple[str, bool, datetime]]) -> Presence:
+    """Presence rows (terminal, online, since when) as arrays."""
+    return Presence(
         rows_of(snapshot, [row[0] for row in rows]),
-        online=np.array([row[1] for row in rows], bool),
-        changed_ms=np.array([to_ms(row[2]) for row in rows], np.int64),
+        np.array([row[1] for row in rows], bool),
+        np.array([to_ms(row[2]) for row in rows], np.int64),
     )
 
 

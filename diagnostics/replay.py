@@ -9,14 +9,14 @@ which the present does not need (the newest of it is read with the rest of the p
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import Final, NamedTuple
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 
-from diagnostics.detector.observed import Calls, Fleet, Observed
-from diagnostics.observing import CallReader, observed, rows_of
-from diagnostics.snapshot import I64, Bool, Index, Snapshot
+from diagnostics.detector.observed import Calls, Fleet
+from diagnostics.observing import CallReader, Moment, Presence, observed, presence
+from diagnostics.snapshot import I64, Bool, Snapshot
 from fleet.clock import from_ms, to_ms
 from fleet.contract import NEWEST_SAMPLE_S, OLDEST_SAMPLE_S
 from fleet.database import Connection
@@ -28,18 +28,6 @@ WINDOW: Final = timedelta(minutes=10)
 LATE: Final = timedelta(minutes=10)
 _AHEAD: Final = timedelta(seconds=NEWEST_SAMPLE_S)
 _OLDEST: Final = timedelta(seconds=OLDEST_SAMPLE_S)
-
-
-class Moment(NamedTuple):
-    """One tick of the past: what it brought, who came or went, and up to which batch that is."""
-
-    at: datetime
-    seen: Observed
-    presence_rows: Index
-    presence_online: Bool
-    presence_ms: I64
-    batch_id: int
-    fed_ms: int
 
 
 @dataclass(frozen=True, eq=False)
@@ -63,10 +51,10 @@ class Batches:
         place = np.minimum(np.searchsorted(self._times, received_ms), len(self._times) - 1)
         return np.asarray(self._times[place] == received_ms)
 
-    def read_by(self, at_ms: int, *, before: int) -> int:
-        """The last batch that is read, and every one before it, when all received by `at_ms` are; `before` where none is."""
+    def read_by(self, at_ms: int) -> int:
+        """The last batch that is read, and every one before it, when all received by `at_ms` are; 0 where none is."""
         count = int(np.searchsorted(self._until, at_ms, side="right"))
-        return int(self.ids[count - 1]) if count else before
+        return int(self.ids[count - 1]) if count else 0
 
     def newest_by(self, at_ms: int) -> int:
         """When the newest of the batches received by `at_ms` was, 0 where there is none."""
@@ -89,43 +77,24 @@ def moments(
 ) -> Iterator[Moment]:
     """The ticks after `start` up to `end`, oldest first; `snapshot` only numbers the terminals.
 
-    What was received before the first tick's ten seconds, but not read, is in the first tick.
+    What was received before the first tick's ten seconds, but not read, is in the first tick. `batch_id` of a moment is 0
+    where no batch is read yet.
     """
     samples = _Samples(conn, batches, start=start)
     events = _events(conn, batches, start=start, end=end)
     event_ms = np.array([to_ms(event.received_at) for event in events], np.int64)
-    presence = _presence(conn, snapshot, start=start, end=end)
+    changes = _changes(conn, snapshot, start=start, end=end)
     rung = calls.read(conn, fleet, snapshot, since=start, until=end)
-    batch_id = int(batches.ids[0]) - 1 if len(batches.ids) else 0
     before_ms = 0
     for tick in range(1, int((end - start) / TICK) + 1):
         at = start + tick * TICK
         at_ms = to_ms(at)
         first, last = np.searchsorted(event_ms, (before_ms, at_ms), side="right")
-        came, gone = np.searchsorted(presence.at_ms, (before_ms, at_ms), side="right")
+        came, gone = np.searchsorted(changes.changed_ms, (before_ms, at_ms), side="right")
         heard, silent = np.searchsorted(rung.at_ms, (before_ms, at_ms), side="right")
         seen = observed(snapshot, samples.until(at), events[first:last], Calls(rung.shop[heard:silent], rung.at_ms[heard:silent]))
-        changed = presence.newest(int(came), int(gone))
-        batch_id = batches.read_by(at_ms, before=batch_id)
-        yield Moment(at, seen, *changed, batch_id, batches.newest_by(at_ms))
+        yield Moment(at, seen, newest(changes, int(came), int(gone)), batches.read_by(at_ms), batches.newest_by(at_ms))
         before_ms = at_ms
-
-
-def load_presence_at(conn: Connection, snapshot: Snapshot, *, at: datetime) -> None:
-    """Put into the snapshot who was connected at a moment of the past, as far as the history tells."""
-    rows = conn.execute(
-        "SELECT DISTINCT ON (terminal_id) terminal_id, online, changed_at FROM ("
-        "  SELECT terminal_id, online, changed_at FROM fleet.presence_change WHERE changed_at <= %(at)s"
-        # Who has not changed since is not in the history for ever.
-        "  UNION ALL SELECT terminal_id, online, changed_at FROM fleet.presence WHERE changed_at <= %(at)s"
-        ") known ORDER BY terminal_id, changed_at DESC",
-        {"at": at},
-    ).fetchall()
-    snapshot.update_presence(
-        rows_of(snapshot, [row[0] for row in rows]),
-        online=np.array([row[1] for row in rows], bool),
-        changed_ms=np.array([to_ms(row[2]) for row in rows], np.int64),
-    )
 
 
 class _Samples:
@@ -166,35 +135,24 @@ class _Samples:
         self._waiting = rest[np.argsort(rest["received_at"], kind="stable")]
 
 
-@dataclass(frozen=True, eq=False)
-class _Changes:
+def newest(changes: Presence, first: int, last: int) -> Presence:
+    """Of the changes from `first` to before `last`, in order of time, each terminal's newest."""
+    part = Presence(changes.rows[first:last], changes.online[first:last], changes.changed_ms[first:last])
+    if last - first < 2:
+        return part
+    _, from_end = np.unique(part.rows[::-1], return_index=True)
+    kept = last - first - 1 - from_end
+    return Presence(part.rows[kept], part.online[kept], part.changed_ms[kept])
+
+
+def _changes(conn: Connection, snapshot: Snapshot, *, start: datetime, end: datetime) -> Presence:
     """Who came or went, in order of time."""
-
-    rows: Index
-    online: Bool
-    at_ms: I64
-
-    def newest(self, first: int, last: int) -> tuple[Index, Bool, I64]:
-        """Of the changes from `first` to before `last`, each terminal's newest."""
-        rows, online, at_ms = self.rows[first:last], self.online[first:last], self.at_ms[first:last]
-        if len(rows) < 2:
-            return rows, online, at_ms
-        _, from_end = np.unique(rows[::-1], return_index=True)
-        newest = len(rows) - 1 - from_end
-        return rows[newest], online[newest], at_ms[newest]
-
-
-def _presence(conn: Connection, snapshot: Snapshot, *, start: datetime, end: datetime) -> _Changes:
     rows = conn.execute(
         "SELECT terminal_id, online, changed_at FROM fleet.presence_change"
         " WHERE changed_at > %(start)s AND changed_at <= %(end)s ORDER BY changed_at, online",
         {"start": start, "end": end},
     ).fetchall()
-    return _Changes(
-        rows_of(snapshot, [row[0] for row in rows]),
-        np.array([row[1] for row in rows], bool),
-        np.array([to_ms(row[2]) for row in rows], np.int64),
-    )
+    return presence(snapshot, rows)
 
 
 def _events(conn: Connection, batches: Batches, *, start: datetime, end: datetime) -> list[EventRow]:

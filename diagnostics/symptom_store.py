@@ -9,9 +9,9 @@ import numpy as np
 from psycopg.rows import kwargs_row
 
 from diagnostics.detector.observed import Signs
-from diagnostics.snapshot import Bool, Ids, Snapshot
+from diagnostics.snapshot import F32, I64, Bool, Ids, Snapshot
 from diagnostics.troubles import TROUBLE_INDEX, TROUBLES, Trouble
-from fleet.clock import from_ms
+from fleet.clock import from_ms, to_ms
 from fleet.database import Connection
 
 
@@ -31,14 +31,32 @@ class Symptom:
 _COLUMNS: Final = "terminal_id, trouble, began_at, found_at, ended_at, value, p"
 
 
-def load_symptoms(conn: Connection, fleet: Snapshot) -> Bool:
-    """What is stored as lasting: bool (n, troubles)."""
-    lasting = np.zeros((len(fleet), len(TROUBLES)), bool)
-    rows = conn.execute("SELECT terminal_id, trouble FROM diagnostics.symptom WHERE ended_at IS NULL").fetchall()
+@dataclass(frozen=True, eq=False)
+class Lasting:
+    """The symptoms that last, arrays (n, troubles): which do, since when, with which figure (NaN: none) and p-value."""
+
+    on: Bool
+    since_ms: I64
+    value: F32
+    p: F32
+
+
+def load_lasting(conn: Connection, fleet: Snapshot) -> Lasting:
+    """What is stored as lasting."""
+    shape = (len(fleet), len(TROUBLES))
+    found = Lasting(
+        np.zeros(shape, bool), np.zeros(shape, np.int64), np.full(shape, np.nan, np.float32), np.ones(shape, np.float32)
+    )
+    rows = conn.execute(
+        "SELECT terminal_id, trouble, began_at, value, p FROM diagnostics.symptom WHERE ended_at IS NULL"
+    ).fetchall()
     places = fleet.rows_of(np.array([row[0] for row in rows], dtype="S6").reshape(len(rows)))
-    columns = np.array([TROUBLE_INDEX[Trouble(row[1])] for row in rows], np.intp)
-    lasting[places[places >= 0], columns[places >= 0]] = True
-    return lasting
+    for place, (_, trouble, began_at, value, p) in zip(places.tolist(), rows, strict=True):
+        if place >= 0:
+            at = place, TROUBLE_INDEX[Trouble(trouble)]
+            found.on[at], found.since_ms[at], found.p[at] = True, to_ms(began_at), p
+            found.value[at] = np.nan if value is None else value
+    return found
 
 
 def save_symptoms(conn: Connection, terminals: Ids, signs: Signs, *, lasting: Bool, now: datetime) -> int:

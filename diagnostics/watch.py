@@ -1,179 +1,214 @@
-"""`vigie watch`: every tick reads what was committed, judges every terminal, and stores what changed.
+"""`vigie watch`: every tick reads what was committed, judges every terminal, finds incidents, and stores what changed.
 
-A tick loads, decides and saves; health, its history and the watermark move in one transaction, with the hint to the
-console. It may repeat harmlessly: applying the same rows twice changes nothing. One instance works at a time.
+A tick loads, decides and saves; health, symptoms, incidents, their events and the watermark move in one transaction, with the
+hints to the console. A watch that was away lives through what it missed first (`catch_up`), in ticks of that time. One instance
+works at a time; a step that failed is not repaired but begun anew from what is stored.
 """
 
 import logging
-import threading
 import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from datetime import datetime, timedelta
+from itertools import islice
 from typing import Final
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
-
-from diagnostics.health import READER, forget_terminals, load_judgement, save_judgement
+from diagnostics.fleet_arrays import fleet_arrays
+from diagnostics.health import READER, forget_terminals, save_judgement
+from diagnostics.incident_store import REPLAYED_AFTER, StoredHits, lock, said_since, save_changes, save_minutes
 from diagnostics.incidents import join_terminals
-from diagnostics.judge import judge
-from diagnostics.judgement import rearranged
 from diagnostics.limits import Policy
-from diagnostics.loading import load_snapshot, registry_version, update_from_feed, update_presence
-from diagnostics.opening import UsualHours
-from diagnostics.reasons import STATES
-from diagnostics.settings import WatchSettings
-from fleet.alone import run_alone, stop_on_signals
-from fleet.clock import Clock, system_clock, to_ms
+from diagnostics.loading import registry_version
+from diagnostics.maintenance_store import windows_between
+from diagnostics.observing import Moment, advance, observed, read_feed, read_presence
+from diagnostics.replay import TICK, batches_after, moments
+from diagnostics.starting import MAINTENANCE_BEFORE, find_mark, start, usual_hours
+from diagnostics.symptom_store import end_symptoms_of_the_gone, load_lasting, save_symptoms
+from diagnostics.tracking.diagnosis import Diagnosis
+from diagnostics.tracking.maintenance import Window
+from diagnostics.tracking.tracked import Said, Step
+from diagnostics.watch_metrics import Metrics
+from fleet.clock import to_ms
 from fleet.database import Connection
 from fleet.errors import VigieError
-from fleet.feed import last_batch
-from fleet.metrics import new_registry, serve
 from fleet.registry import Terminal, all_terminals
 
 log = logging.getLogger(__name__)
 
 CHANNEL: Final = "vigie_health"
-# The key is arbitrary, but ours alone.
-LOCK: Final = 0x7661_6769_0003
-# How soon a changed registry, or a terminal that came to meet an incident's scope, is taken up.
-REGISTRY_EVERY_S: Final = 60.0
-FORGET_EVERY_S: Final = 6 * 3600.0
+# A tick that comes later than this after the last is preceded by those that were missed.
+CATCH_UP_FROM: Final = timedelta(seconds=35)
+# So many ticks are caught up in one transaction.
+CATCH_UP_TICKS: Final = 30
+# How often progress is logged meanwhile.
+_PROGRESS_EVERY_S: Final = 10.0
+# What was missed for longer than this is not caught up.
+CATCH_UP_LIMIT: Final = timedelta(hours=24)
+
+Stopped = Callable[[], bool]
 
 
 class LostLeadError(VigieError):
     """Another watch has moved the watermark: this one stops judging and stands by."""
 
 
-class Metrics:
-    """What the watch tells Prometheus."""
-
-    def __init__(self, into: CollectorRegistry) -> None:
-        buckets = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0)
-        self.tick = Histogram("vigie_watch_tick_seconds", "Duration of one tick, read to commit.", buckets=buckets, registry=into)
-        self.terminals = Gauge("vigie_watch_terminals", "Terminals in each state.", ["state"], registry=into)
-        self.flips = Counter("vigie_watch_flips", "Terminals whose state or reasons changed.", registry=into)
-        self.samples = Counter("vigie_watch_samples", "Samples read from the feed.", registry=into)
-        self.late = Gauge("vigie_watch_telemetry_late", "1 while our own pipeline is behind or stopped.", registry=into)
-        self.leads = Gauge("vigie_watch_leads", "1 while this instance judges, 0 while it stands by.", registry=into)
-        self.faults = Counter("vigie_watch_faults", "Steps that failed and were begun anew.", registry=into)
-
-
 class Watch:
-    """The fleet's present and its last judgement, moved on by `tick`."""
+    """The fleet's present and what is known of it, moved on by `tick`."""
 
-    def __init__(self, conn: Connection, *, now: datetime, policy: Policy, metrics: Metrics) -> None:
-        """Load everything that is known; the connection is in autocommit."""
-        self._conn, self._policy, self._metrics = conn, policy, metrics
-        # Before the rest, so that what is committed meanwhile is seen twice rather than not at all.
-        self._batch_id = last_batch(conn)
+    def __init__(
+        self,
+        conn: Connection,
+        *,
+        now: datetime,
+        policy: Policy,
+        metrics: Metrics,
+        limit: timedelta = CATCH_UP_LIMIT,
+        stopped: Stopped = lambda: False,
+    ) -> None:
+        """Load everything that is known, as the last watch left it; the connection is in autocommit."""
+        self._conn, self._metrics, self._stopped = conn, metrics, stopped
+        # Before the rest, so that what changes meanwhile is seen twice rather than not at all.
         self._version = registry_version(conn)
-        fleet = all_terminals(conn)
-        self.snapshot = load_snapshot(conn, fleet, now=now, policy=policy)
-        self._hours = _usual_hours(fleet)
-        self.judgement = load_judgement(conn, self.snapshot, policy=policy, now=now)
+        mark = find_mark(conn, now=now, limit=limit)
+        self._fleet = all_terminals(conn)
+        started = start(conn, self._fleet, mark=mark, policy=policy, stopped=stopped)
+        self.diagnosis: Diagnosis = started.diagnosis
+        self.has_unsaved_history = started.learnt_history
+        metrics.baseline.set(started.baseline_version)
+        self.at = mark.at
+        self._hours, self._calls = started.hours, started.calls
+        self._lasting, self._heard = started.lasting, started.heard_event
+        self._batch_id, self._stored_at = mark.batch_id, mark.stored_at
+        self._judged = self.diagnosis.judgement
+        self._hits: StoredHits = {}
         self._presence_at: datetime | None = None
-        self._ticked_at: datetime | None = None
+        self._later: list[Said] = []
+        self.has_ticked = False
 
     def tick(self, now: datetime) -> int:
-        """Judge the fleet at `now` and store what changed; returns how many terminals flipped."""
+        """Judge the fleet at `now` and store what changed, after what was missed; returns how many terminals flipped."""
+        if now - self.at >= CATCH_UP_FROM:
+            self.catch_up(now)
         begun = time.monotonic()
-        with self._conn.transaction():
-            batch_id, samples = update_from_feed(self._conn, self.snapshot, batch_id=self._batch_id)
-            update_presence(self._conn, self.snapshot, since=self._presence_at)
-            scheduled, boundary_ms = self._hours.at(now)
-            self.snapshot.set_opening(scheduled=scheduled, boundary_ms=boundary_ms)
-            judged = judge(self.snapshot, to_ms(now), self._policy, self.judgement)
-            flips = save_judgement(self._conn, self.snapshot, judged, previous=self.judgement, now=now)
-            self._move_watermark(batch_id=batch_id, now=now)
-            self._conn.execute("SELECT pg_notify(%(channel)s, %(tick)s)", {"channel": CHANNEL, "tick": str(to_ms(now))})
-        # Only what is committed is remembered: a tick that failed is done again from the same place.
-        self.judgement, self._batch_id, self._presence_at, self._ticked_at = judged, batch_id, now, now
-        self._measure(time.monotonic() - begun, samples=samples, flips=flips)
+        conn, snapshot = self._conn, self.diagnosis.snapshot
+        with conn.transaction():
+            fed = read_feed(conn, batch_id=self._batch_id)
+            calls = self._calls.read(conn, self.diagnosis.fleet, snapshot, since=self.at, until=now)
+            seen = observed(snapshot, fed.samples, fed.events, calls)
+            presence = read_presence(conn, snapshot, since=self._presence_at)
+            moment = Moment(now, seen, presence, fed.batch_id, fed.fed_ms)
+            with self._incidents_locked():
+                step, flips = self._live(moment, self._maintenance(now, now), replayed=False)
+        self._presence_at, self.has_ticked = now, True
+        self._metrics.tick.observe(time.monotonic() - begun)
+        self._metrics.behind.set(0)
+        self._measure(step, samples=len(fed.samples), flips=flips)
         return flips
 
+    def catch_up(self, now: datetime) -> int:
+        """Live through what was committed since the last tick, in ticks of that time; returns how many there were."""
+        conn = self._conn
+        missed = now - self.at
+        log.info("catching up %s", missed, extra={"action": "catch_up", "seconds": missed.total_seconds()})
+        batches = batches_after(conn, batch_id=self._batch_id, until=now)
+        past = moments(
+            conn,
+            batches,
+            fleet=self.diagnosis.fleet,
+            snapshot=self.diagnosis.snapshot,
+            calls=self._calls,
+            start=self.at,
+            end=now,
+        )
+        begun, told, ticks = time.monotonic(), time.monotonic(), 0
+        while not self._stopped() and (part := list(islice(past, CATCH_UP_TICKS))):
+            maintenance = self._maintenance(part[0].at, part[-1].at)
+            with conn.transaction(), self._incidents_locked():
+                for moment in part:
+                    step, flips = self._live(moment, maintenance, replayed=now - moment.at >= REPLAYED_AFTER)
+                    self._measure(step, samples=len(moment.seen.rows), flips=flips)
+            ticks += len(part)
+            behind_s = (now - self.at).total_seconds()
+            self._metrics.behind.set(behind_s)
+            if time.monotonic() - told >= _PROGRESS_EVERY_S:
+                told = time.monotonic()
+                pace = ticks * TICK.total_seconds() / (told - begun)
+                log.info("%.0f s behind, %.0f times as fast as the clock", behind_s, pace, extra={"action": "catch_up"})
+        # The history tells who came and went; the present table has the last word.
+        self._presence_at = None
+        if ticks:
+            spent_s = time.monotonic() - begun
+            log.info("caught up %s ticks in %.1f s", ticks, spent_s, extra={"action": "caught_up", "seconds": spent_s})
+        return ticks
+
     def refresh_registry(self, now: datetime) -> None:
-        """Take up a changed registry, and let terminals join the incidents whose scope they meet by now."""
+        """Take up a changed registry, and let terminals join the incidents whose scope they have come to meet."""
         version = registry_version(self._conn)
-        changed = version != self._version
-        incidents = self._conn.execute("SELECT EXISTS (SELECT FROM diagnostics.incident WHERE state <> 'closed')").fetchone()
-        if not changed and not (incidents and incidents[0]):
+        if version == self._version:
             return
         fleet = all_terminals(self._conn)
-        if changed:
+        if fleet != self._fleet:
             self._rebuild(fleet, now)
-            self._version = version
-        with self._conn.transaction():
-            join_terminals(self._conn, fleet=fleet, now=now)
+            with self._conn.transaction():
+                forget_terminals(self._conn)
+                end_symptoms_of_the_gone(self._conn, now=now)
+                join_terminals(self._conn, fleet=fleet, now=now)
+        self._version = version
 
     def _rebuild(self, fleet: list[Terminal], now: datetime) -> None:
-        self.snapshot, old_rows = self.snapshot.carried_to([t.id for t in fleet], [t.model for t in fleet])
-        self.judgement = rearranged(self.judgement, old_rows, policy=self._policy, now_ms=to_ms(now))
-        self._hours = _usual_hours(fleet)
-        self._presence_at = None
-        forget_terminals(self._conn)
+        models = [terminal.model for terminal in fleet]
+        self.diagnosis = self.diagnosis.carried_to(fleet_arrays(fleet), models=models, now_ms=to_ms(now))
+        self._fleet, self._hours = fleet, usual_hours(fleet)
+        self._judged = self.diagnosis.judgement
+        self._lasting = load_lasting(self._conn, self.diagnosis.snapshot).on
+        self._hits, self._presence_at = {}, None
         log.info("registry changed: %s terminals", len(fleet), extra={"action": "registry"})
 
-    def _move_watermark(self, *, batch_id: int, now: datetime) -> None:
-        """Compare and set: the lock makes us the only one, this proves it. The first tick takes over what it finds."""
+    def _live(self, moment: Moment, maintenance: list[Window], *, replayed: bool) -> tuple[Step, int]:
+        """Decide one moment and store what it changed, within the caller's transaction; returns also how many flipped."""
+        conn, at = self._conn, moment.at
+        step = advance(self.diagnosis, moment, hours=self._hours, maintenance=maintenance, said=self._said_by(to_ms(at)))
+        snapshot = self.diagnosis.snapshot
+        flips = save_judgement(conn, snapshot, step.judged, previous=self._judged, now=at)
+        save_symptoms(conn, snapshot.terminals, step.signs, lasting=self._lasting, now=at)
+        save_changes(conn, step.changes, fleet=self.diagnosis.fleet, stored=self._hits, now=at, replayed=replayed)
+        save_minutes(conn, step.series)
+        batch_id = max(self._batch_id, moment.batch_id)
+        self._move_watermark(batch_id=batch_id, at=at)
+        conn.execute("SELECT pg_notify(%(channel)s, %(tick)s)", {"channel": CHANNEL, "tick": str(to_ms(at))})
+        self._judged, self._lasting = step.judged, step.signs.symptom.copy()
+        self._batch_id, self.at, self._stored_at = batch_id, at, at
+        return step, flips
+
+    @contextmanager
+    def _incidents_locked(self) -> Iterator[None]:
+        """Hear what people did to incidents, and keep them from doing more until the transaction ends."""
+        lock(self._conn, now=self.at)
+        said, self._heard = said_since(self._conn, event_id=self._heard)
+        self._later += said
+        yield
+
+    def _said_by(self, at_ms: int) -> list[Said]:
+        """What people did by then; while catching up, they may be ahead."""
+        said = [one for one in self._later if one.at_ms <= at_ms]
+        self._later = [one for one in self._later if one.at_ms > at_ms]
+        return said
+
+    def _maintenance(self, first: datetime, last: datetime) -> list[Window]:
+        return windows_between(self._conn, start=first - MAINTENANCE_BEFORE, end=last)
+
+    def _move_watermark(self, *, batch_id: int, at: datetime) -> None:
+        """Compare and set: the lock makes us the only one, this proves it."""
         moved = self._conn.execute(
-            "INSERT INTO diagnostics.watermark AS w (reader, batch_id, ticked_at) VALUES (%(reader)s, %(batch)s, %(now)s)"
+            "INSERT INTO diagnostics.watermark AS w (reader, batch_id, ticked_at) VALUES (%(reader)s, %(batch)s, %(at)s)"
             " ON CONFLICT (reader) DO UPDATE SET batch_id = excluded.batch_id, ticked_at = excluded.ticked_at"
-            " WHERE %(before)s::timestamptz IS NULL OR w.ticked_at = %(before)s",
-            {"reader": READER, "batch": batch_id, "now": now, "before": self._ticked_at},
+            " WHERE w.ticked_at = %(before)s",
+            {"reader": READER, "batch": batch_id, "at": at, "before": self._stored_at},
         ).rowcount
         if not moved:
             raise LostLeadError("another watch has judged since this one's last tick")
 
-    def _measure(self, seconds: float, *, samples: int, flips: int) -> None:
-        self._metrics.tick.observe(seconds)
+    def _measure(self, step: Step, *, samples: int, flips: int) -> None:
         self._metrics.samples.inc(samples)
         self._metrics.flips.inc(flips)
-        self._metrics.late.set(self.judgement.late)
-        for state in STATES:
-            self._metrics.terminals.labels(state).set(int(self.judgement.is_state(state).sum()))
-
-
-def run(settings: WatchSettings, *, clock: Clock | None = None, stop: threading.Event | None = None) -> None:
-    """The body of `vigie watch`: judge every tick until stopped. Without `stop`, SIGTERM and SIGINT end it."""
-    stop = stop or stop_on_signals()
-    clock = clock or system_clock(settings.clock_offset_s)
-    into = new_registry("watch")
-    metrics = Metrics(into)
-    close = serve(into, port=settings.metrics_port)
-    try:
-        run_alone(
-            settings.database_url.get_secret_value(),
-            lambda conn: _work(conn, settings=settings, clock=clock, stop=stop, metrics=metrics),
-            program="watch",
-            lock=LOCK,
-            stop=stop,
-            on_lead=metrics.leads.set,
-            on_fault=metrics.faults.inc,
-        )
-    finally:
-        close()
-
-
-def _work(conn: Connection, *, settings: WatchSettings, clock: Clock, stop: threading.Event, metrics: Metrics) -> None:
-    watch = Watch(conn, now=clock(), policy=Policy(), metrics=metrics)
-    refresh_at = time.monotonic() + REGISTRY_EVERY_S
-    forget_at = time.monotonic()
-    next_at = time.monotonic()
-    while not stop.is_set():
-        watch.tick(clock())
-        if time.monotonic() >= refresh_at:
-            watch.refresh_registry(clock())
-            refresh_at = time.monotonic() + REGISTRY_EVERY_S
-        if time.monotonic() >= forget_at:
-            _forget(conn, before=clock() - timedelta(days=settings.keep_samples_days))
-            forget_at = time.monotonic() + FORGET_EVERY_S
-        # A tick that took too long is not made up for: the next one judges what is true then.
-        next_at = max(next_at + settings.watch_tick_s, time.monotonic())
-        stop.wait(max(0.0, next_at - time.monotonic()))
-
-
-def _forget(conn: Connection, *, before: datetime) -> None:
-    conn.execute("SELECT drop_chunks('diagnostics.health_change', older_than => %(before)s::timestamptz)", {"before": before})
-
-
-def _usual_hours(fleet: list[Terminal]) -> UsualHours:
-    return UsualHours([terminal.opening_hours for terminal in fleet], [terminal.timezone for terminal in fleet])
+        self._metrics.present(step.judged, step.signs, self.diagnosis.tracked)

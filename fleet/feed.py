@@ -129,20 +129,27 @@ def read_since(conn: Connection, *, batch_id: int, limit: int = DEFAULT_LIMIT) -
 
 
 def latest_samples(
-    conn: Connection, *, since: datetime, until: datetime | None = None, terminals: list[str] | None = None
+    conn: Connection,
+    *,
+    since: datetime,
+    until: datetime | None = None,
+    received_by: datetime | None = None,
+    terminals: list[str] | None = None,
 ) -> NDArray[np.void]:
     """The newest sample of each terminal measured at or after `since`, as `SAMPLE_DTYPE`, in order of terminal.
 
     `terminals` None means the whole registry. A terminal without such a sample has no row. `until` bounds the search to
-    chunks that can hold one (the newest sample the contract admits lies five minutes ahead).
+    chunks that can hold one (the newest sample the contract admits lies five minutes ahead). `received_by` leaves out what
+    came later: the newest as it was known then.
     """
     chosen = "SELECT id FROM fleet.terminal" if terminals is None else "SELECT unnest(%(terminals)s::text[]) AS id"
     bound = "" if until is None else " AND at <= %(until)s"
+    bound += "" if received_by is None else " AND received_at <= %(received_by)s"
     return copy_samples(
         conn,
         f"SELECT s.* FROM ({chosen}) t CROSS JOIN LATERAL (SELECT {SAMPLE_COLUMNS} FROM fleet.sample"
         f" WHERE terminal_id = t.id AND at >= %(since)s{bound} ORDER BY at DESC, boot DESC, seq DESC LIMIT 1) s ORDER BY t.id",
-        {"terminals": terminals, "since": since, "until": until},
+        {"terminals": terminals, "since": since, "until": until, "received_by": received_by},
     )
 
 

@@ -23,7 +23,9 @@ from diagnostics.incidents import (
 from diagnostics.limits import Policy
 from diagnostics.reasons import Reason, State
 from diagnostics.settings import WatchSettings
-from diagnostics.watch import CHANNEL, LostLeadError, Metrics, Watch, run
+from diagnostics.watch import CHANNEL, LostLeadError, Watch
+from diagnostics.watch_metrics import Metrics
+from diagnostics.watching import run
 from fleet.registry import all_terminals
 from fleet.scope import ScopeError
 from fleet.settings import read
@@ -41,7 +43,8 @@ def db(database_url: str) -> Iterator[Conn]:
     with psycopg.connect(database_url, autocommit=True, options="-c timezone=UTC") as conn:
         ids = add_shops(conn, 3)
         set_presence(conn, ids, online=True, at=NOW - timedelta(days=1))
-        ingest_all(conn, ids, NOW - timedelta(minutes=5))
+        for report in range(10, 0, -1):
+            ingest_all(conn, ids, NOW - report * timedelta(seconds=30) - timedelta(seconds=5))
         yield conn
 
 
@@ -191,7 +194,7 @@ def test_after_an_outage_of_the_watch_the_first_tick_knows_the_present(db: Conn)
     assert set(states(db, now).values()) == {State.DEGRADED}
 
 
-def test_a_tick_that_failed_is_done_again_from_the_same_place(db: Conn) -> None:
+def test_a_tick_that_failed_is_done_again_by_a_new_watch_from_the_same_place(db: Conn) -> None:
     watch = new_watch(db)
     watch.tick(NOW)
     ingest_all(db, ids_of(db), NOW + timedelta(seconds=5), paper_pct=2.0)
@@ -199,13 +202,14 @@ def test_a_tick_that_failed_is_done_again_from_the_same_place(db: Conn) -> None:
     with pytest.raises(psycopg.errors.UndefinedTable):
         watch.tick(NOW + TICK)
     db.execute("ALTER TABLE diagnostics.gone RENAME TO health_change")
-    watch.tick(NOW + 2 * TICK)
+    new_watch(db, NOW + 2 * TICK).tick(NOW + 2 * TICK)
     assert set(states(db, NOW + 2 * TICK).values()) == {State.DEGRADED}
 
 
 def test_a_second_watch_that_judged_meanwhile_stops_the_first(db: Conn) -> None:
-    first, second = new_watch(db), new_watch(db)
+    first = new_watch(db)
     first.tick(NOW)
+    second = new_watch(db, NOW + TICK)
     second.tick(NOW + TICK)
     with pytest.raises(LostLeadError):
         first.tick(NOW + 2 * TICK)

@@ -21,7 +21,7 @@ def ingest() -> None:
 def watch() -> None:
     """Judge every terminal's health, tick by tick."""
     from diagnostics.settings import WatchSettings
-    from diagnostics.watch import run
+    from diagnostics.watching import run
     from fleet.settings import read
 
     run(read(WatchSettings))
