@@ -45,6 +45,9 @@ def evaluate(
 
         results = evaluate_all(files, Options(chosen, keep, trace), jobs=jobs, progress=advance)
     console = Console()
+    if not console.is_terminal:
+        # A file or a pipe has no width of its own; the tables need this much.
+        console.width = 132
     for one in results if trace else ():
         console.rule(one.file)
         for line in one.trace:

@@ -70,6 +70,7 @@ def evaluate(file: Path, options: Options, *, progress: Callable[[float], None] 
     scenario = load(file)
     player = Player(scenario, calibration=options.calibration)
     player.warm_up(keep=options.keep, progress=lambda part: progress(_WARM_SHARE * part))
+    player.settle()
     record = Record(player, explain=options.trace)
     begun = time.perf_counter()
     length_s = scenario.end_s - scenario.start_s

@@ -5,6 +5,7 @@ finds its feet as after a restart; then the scenario, tick by tick:
 
     player = Player(load(path))
     player.warm_up()
+    player.settle()
     for tick in player.play():
         ...  # tick.step.signs, tick.step.changes
 
@@ -19,7 +20,6 @@ from pathlib import Path
 from typing import Any, Final, NamedTuple
 
 import numpy as np
-from diagnostics.tracking.learnt import Learnt
 
 import diagnostics
 import simulators
@@ -30,6 +30,7 @@ from diagnostics.limits import Policy
 from diagnostics.opening import UsualHours
 from diagnostics.snapshot import I64, Snapshot
 from diagnostics.tracking.diagnosis import Diagnosis
+from diagnostics.tracking.learnt import Learnt
 from diagnostics.tracking.maintenance import Window
 from diagnostics.tracking.tracked import Step
 from fleet.clock import from_ms
@@ -64,7 +65,7 @@ class Tick(NamedTuple):
 
 
 class Player:
-    """One scenario, played once. `warm_up` first; `play` ends with the scenario."""
+    """One scenario, played once: first `warm_up`, then `settle`, then `play`, which ends with the scenario."""
 
     def __init__(self, scenario: Scenario, *, calibration: Calibration | None = None, policy: Policy | None = None) -> None:
         self.scenario = scenario
@@ -87,7 +88,7 @@ class Player:
     def warm_up(self, *, keep: Path | None = None, progress: Progress | None = None, look: Look | None = None) -> None:
         """Live through the warm-up days; in the folder `keep` what was learnt is kept, and found again the next time.
 
-        `look` is shown what is heard at each step of history that is lived through.
+        `look` is shown what is heard at each step of history that is lived through. `settle` is what remains.
         """
         begun = time.perf_counter()
         place = keep / f"{self._fingerprint()}.warm" if keep else None
@@ -101,9 +102,15 @@ class Player:
                 partial.write_bytes(pickle.dumps((self.population, self._uplink, self._event_ms, self._learnt)))
                 partial.rename(place)
         self.diagnosis = self._diagnosis()
+        self.warm_s += time.perf_counter() - begun
+
+    def settle(self, *, look: Callable[[Tick], None] = lambda _: None) -> None:
+        """Live through the last hour before the scenario, tick by tick."""
+        begun = time.perf_counter()
         for tick in self._ticks(self._settles_s, self.scenario.start_s):
             self.last_signs = tick.step.signs
-        self.warm_s = time.perf_counter() - begun
+            look(tick)
+        self.warm_s += time.perf_counter() - begun
 
     def play(self, *, minutes: float | None = None) -> Iterator[Tick]:
         """Live through the scenario, or its first `minutes`."""

@@ -13,7 +13,6 @@ from vigie.evaluate.matching import INCIDENT, SYMPTOM, FaultOutcome
 from vigie.evaluate.trace import scope_in_words
 
 _DAY_S: Final = 86_400
-_SUMS: Final = ("symptoms", "false inc.", "false sym.", "× real time")
 
 
 def as_json(results: Sequence[Result]) -> dict[str, Any]:
@@ -63,20 +62,21 @@ def totals(results: Sequence[Result]) -> dict[str, float | None]:
 
 
 def scenario_table(results: Sequence[Result]) -> Table:
-    """One row for each fault that expects an incident; symptoms are counted on their scenario's first row."""
+    """One row for each fault that expects an incident; what was found of symptoms, and said without cause, is in the last ones."""
     table = Table(title="what was found")
-    for name in ("scenario", "fault", "after", "scope stated", "jaccard", *_SUMS):
-        table.add_column(name, justify="left" if name in ("scenario", "fault", "scope stated") else "right")
+    for name in ("scenario", "fault"):
+        table.add_column(name, no_wrap=True)
+    table.add_column("after", justify="right", no_wrap=True)
+    table.add_column("scope stated", min_width=14)
+    for name in ("jaccard", "symptoms", "false", "×"):
+        table.add_column(name, justify="right", no_wrap=True)
+    table.caption = "false: incidents, symptoms; ×: played time by the time it took"
     for one in results:
-        sums = (
-            _counted(one),
-            _must_be_none(len(one.outcome.false_incidents)),
-            str(len(one.outcome.false_symptoms)),
-            f"{one.played_s / one.play_wall_s:.0f}",
-        )
+        false = _must_be_none(len(one.outcome.false_incidents))
+        sums = (_counted(one), f"{false}, {len(one.outcome.false_symptoms)}", f"{one.played_s / one.play_wall_s:.0f}")
         rows = [_fault_cells(fault) for fault in one.outcome.faults if fault.expect == INCIDENT] or [("", "", "", "")]
         for number, cells in enumerate(rows):
-            table.add_row(Path(one.file).stem if number == 0 else "", *cells, *(sums if number == 0 else ("",) * len(_SUMS)))
+            table.add_row(Path(one.file).stem if number == 0 else "", *cells, *(sums if number == 0 else ("",) * len(sums)))
         table.add_section()
     return table
 
@@ -121,7 +121,7 @@ def _fault(fault: FaultOutcome) -> Mapping[str, Any]:
 
 
 def _fault_cells(fault: FaultOutcome) -> tuple[str, str, str, str]:
-    what = f"{fault.kind} ({fault.terminals:,})"
+    what = f"{fault.kind} {fault.terminals:,}"
     if fault.detected is None:
         return what, "could not show", "", ""
     if not fault.detected or fault.incident_scope is None:
