@@ -14,6 +14,7 @@ from psycopg.types.json import Jsonb
 
 from diagnostics.detector.observed import Fleet
 from diagnostics.incidents import CHANNEL, WATCH_ACTOR, record
+from diagnostics.notices.outbox import enqueue
 from diagnostics.scan.why import Evidence
 from diagnostics.snapshot import Ids, Index
 from diagnostics.tracking.maintenance import in_scope
@@ -85,12 +86,21 @@ def said_since(conn: Connection, *, event_id: int) -> tuple[list[Said], int]:
 
 
 def save_changes(
-    conn: Connection, changes: Sequence[Change], *, fleet: Fleet, stored: StoredHits, now: datetime, replayed: bool = False
+    conn: Connection,
+    changes: Sequence[Change],
+    *,
+    fleet: Fleet,
+    stored: StoredHits,
+    now: datetime,
+    replayed: bool = False,
+    told_at: datetime | None = None,
 ) -> None:
     """Store what happened to incidents in this step, in its order, and tell `CHANNEL`; people's own acts are no changes of ours.
 
-    `stored` is brought up to date: throw it away where the transaction fails, or rows of the fleet move.
+    `stored` is brought up to date: throw it away where the transaction fails, or rows of the fleet move. `told_at` is the clock's
+    time where `now` is one of the past, caught up.
     """
+    news: list[tuple[int, Change, int]] = []
     for change in changes:
         if change.tracked.phase is Phase.CANDIDATE:
             continue
@@ -102,13 +112,26 @@ def save_changes(
         if change.kind is ChangeKind.FIGURES:
             conn.execute("SELECT pg_notify(%(channel)s, %(id)s)", {"channel": CHANNEL, "id": str(incident_id)})
             continue
-        record(
+        event_id = record(
             conn,
             incident_id=incident_id,
             kind=change.kind.value,
             actor=WATCH_ACTOR,
             now=from_ms(change.at_ms),
             data=_told(conn, change),
+            replayed=replayed,
+            tell=False,
+        )
+        news.append((incident_id, change, event_id))
+    # Only now: what is told of a parent names its children, whatever their order here.
+    for incident_id, change, event_id in news:
+        enqueue(
+            conn,
+            incident=incident_id,
+            event_kind=change.kind.value,
+            event_id=event_id,
+            at=from_ms(change.at_ms),
+            now=told_at or now,
             replayed=replayed,
         )
 

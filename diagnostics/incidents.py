@@ -13,6 +13,7 @@ from typing import Any, Final, Literal
 from psycopg.rows import class_row, kwargs_row
 from psycopg.types.json import Jsonb
 
+from diagnostics.notices.outbox import enqueue
 from diagnostics.troubles import Trouble
 from fleet.database import Connection
 from fleet.errors import VigieError
@@ -356,11 +357,15 @@ def record(
     detail: str = "",
     data: Mapping[str, Any] | None = None,
     replayed: bool = False,
-) -> None:
-    """Add one step to an incident's history, and let `CHANNEL` hear of it when the caller commits."""
-    conn.execute(
+    tell: bool = True,
+) -> int:
+    """Add one step to an incident's history, and let `CHANNEL` hear of it when the caller commits; returns the event's id.
+
+    With `tell` the IT department is told of it where that is due (`diagnostics.notices`); without, the caller sees to that.
+    """
+    row = conn.execute(
         "INSERT INTO diagnostics.incident_event (incident_id, at, kind, actor, detail, data, replayed)"
-        " VALUES (%(id)s, %(now)s, %(kind)s, %(actor)s, %(detail)s, %(data)s, %(replayed)s)",
+        " VALUES (%(id)s, %(now)s, %(kind)s, %(actor)s, %(detail)s, %(data)s, %(replayed)s) RETURNING id",
         {
             "id": incident_id,
             "now": now,
@@ -370,8 +375,12 @@ def record(
             "data": Jsonb(dict(data or {})),
             "replayed": replayed,
         },
-    )
+    ).fetchone()
     conn.execute("SELECT pg_notify(%(channel)s, %(id)s)", {"channel": CHANNEL, "id": str(incident_id)})
+    assert row is not None  # INSERT … RETURNING gives its row
+    if tell:
+        enqueue(conn, incident=incident_id, event_kind=kind, event_id=row[0], at=now, now=now, replayed=replayed)
+    return int(row[0])
 
 
 _TOUCHED = """

@@ -125,7 +125,8 @@ class Watch:
             maintenance = self._maintenance(part[0].at, part[-1].at)
             with conn.transaction(), self._incidents_locked():
                 for moment in part:
-                    step, flips = self._live(moment, maintenance, replayed=now - moment.at >= REPLAYED_AFTER)
+                    told_at = now + timedelta(seconds=time.monotonic() - begun)
+                    step, flips = self._live(moment, maintenance, replayed=now - moment.at >= REPLAYED_AFTER, told_at=told_at)
                     self._measure(step, samples=len(moment.seen.rows), flips=flips)
             ticks += len(part)
             behind_s = (now - self.at).total_seconds()
@@ -164,14 +165,17 @@ class Watch:
         self._hits, self._presence_at = {}, None
         log.info("registry changed: %s terminals", len(fleet), extra={"action": "registry"})
 
-    def _live(self, moment: Moment, maintenance: list[Window], *, replayed: bool) -> tuple[Step, int]:
+    def _live(
+        self, moment: Moment, maintenance: list[Window], *, replayed: bool, told_at: datetime | None = None
+    ) -> tuple[Step, int]:
         """Decide one moment and store what it changed, within the caller's transaction; returns also how many flipped."""
         conn, at = self._conn, moment.at
         step = advance(self.diagnosis, moment, hours=self._hours, maintenance=maintenance, said=self._said_by(to_ms(at)))
         snapshot = self.diagnosis.snapshot
         flips = save_judgement(conn, snapshot, step.judged, previous=self._judged, now=at)
         save_symptoms(conn, snapshot.terminals, step.signs, lasting=self._lasting, now=at)
-        save_changes(conn, step.changes, fleet=self.diagnosis.fleet, stored=self._hits, now=at, replayed=replayed)
+        fleet = self.diagnosis.fleet
+        save_changes(conn, step.changes, fleet=fleet, stored=self._hits, now=at, replayed=replayed, told_at=told_at)
         save_minutes(conn, step.series)
         batch_id = max(self._batch_id, moment.batch_id)
         self._move_watermark(batch_id=batch_id, at=at)

@@ -10,6 +10,7 @@ import psycopg
 
 from diagnostics.baseline_store import save_baseline
 from diagnostics.limits import Policy
+from diagnostics.notices.deliver import Deliveries
 from diagnostics.settings import WatchSettings
 from diagnostics.symptom_store import forget_symptoms
 from diagnostics.tracking.diagnosis import Diagnosis
@@ -80,15 +81,17 @@ def run(settings: WatchSettings, *, clock: Clock | None = None, stop: threading.
     url = settings.database_url.get_secret_value()
     keeper = BaselineKeeper(url, clock=clock, metrics=metrics)
     try:
-        run_alone(
-            url,
-            lambda conn: _work(conn, settings=settings, clock=clock, stop=stop, metrics=metrics, keeper=keeper),
-            program="watch",
-            lock=LOCK,
-            stop=stop,
-            on_lead=metrics.leads.set,
-            on_fault=metrics.faults.inc,
-        )
+        # Also while it stands by: sending needs no lead.
+        with Deliveries(url, settings, clock=clock, stop=stop, into=into):
+            run_alone(
+                url,
+                lambda conn: _work(conn, settings=settings, clock=clock, stop=stop, metrics=metrics, keeper=keeper),
+                program="watch",
+                lock=LOCK,
+                stop=stop,
+                on_lead=metrics.leads.set,
+                on_fault=metrics.faults.inc,
+            )
     finally:
         close()
 
