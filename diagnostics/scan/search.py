@@ -63,7 +63,7 @@ class Finding(NamedTuple):
     rows: Index
 
 
-class _Sums(NamedTuple):
+class Sums(NamedTuple):
     """What the score needs of each of `cells`: hits, what these weigh, the size, and what everybody weighs.
 
     For yes and no, the score at rate q is hits·ln(q) + (size - hits)·ln(1-q) + hit_weight + weight. For counts, size and
@@ -104,7 +104,7 @@ class _Field:
         self.judged, self.cell = judged, cell
         self.rows: Index = np.flatnonzero((hit > 0) & judged)
         self.total = float(hit[self.rows].sum())
-        self._sums: _Sums | None = None
+        self._sums: Sums | None = None
 
     def without(self, rows: Index) -> "_Field":
         """The same with these terminals taken out."""
@@ -119,17 +119,17 @@ class _Field:
         judged[rows] = self.judged[rows]
         return _Field(self.index, self.hit, self.expected, policy=self.policy, judged=judged, cell=cell)
 
-    def sums(self) -> _Sums:
+    def sums(self) -> Sums:
         """The sums of all cells that could exceed the threshold at any rate."""
         if self._sums is None:
             self._sums = self._summed()
         return self._sums
 
-    def _summed(self) -> _Sums:
+    def _summed(self) -> Sums:
         policy, index = self.policy, self.index
         hit, hit_weight = self._hit_weights()
         cells, hits, hit_weights = self._counted(hit, hit_weight)
-        if len(self.rows) <= _MANY:
+        if len(self.rows) <= _MANY and policy.threshold > -np.inf:
             bound = self._bound(cells, hits, hit_weights)
             hopeful = bound / policy.overdispersion - policy.price * index.price[cells] >= policy.threshold
             cells, hits, hit_weights = cells[hopeful], hits[hopeful], hit_weights[hopeful]
@@ -137,13 +137,13 @@ class _Field:
             among = self._within(cells)
             cells, hits, hit_weights = cells[among], hits[among], hit_weights[among]
         if not len(cells):
-            return _Sums(cells, hits, hit_weights, hits, hits)
+            return Sums(cells, hits, hit_weights, hits, hits)
         p = np.where(self.judged, self.expected, 0.0).astype(np.float64)
         if policy.counts:
             (size,) = index.sums(cells, [p])
-            return _Sums(cells, hits, hit_weights, size, size)
+            return Sums(cells, hits, hit_weights, size, size)
         size, weight = index.sums(cells, [self.judged.astype(np.float64), -np.log1p(-np.minimum(p, _SURE))])
-        return _Sums(cells, hits, hit_weights, size, weight)
+        return Sums(cells, hits, hit_weights, size, weight)
 
     def _within(self, cells: Index) -> Bool:
         """Which of these cells lie within the one that is looked into."""
@@ -226,6 +226,11 @@ def scan(index: CellIndex, hit: F32, expected: F32, *, policy: ScanPolicy, exclu
     return found
 
 
+def cell_sums(index: CellIndex, hit: F32, expected: F32, *, policy: ScanPolicy) -> Sums:
+    """What each cell holds, of the cells that could exceed the policy's threshold."""
+    return _Field(index, hit, expected, policy=policy, judged=expected > 0).sums()
+
+
 def _best(field: _Field, rate: float | None = None) -> _Pick | None:
     """The cell with the highest score, at its own best rate or at the given one; None below the threshold."""
     sums, policy = field.sums(), field.policy
@@ -249,7 +254,7 @@ def _sharper(field: _Field, best: _Pick) -> Sequence[_Pick]:
         rate = min(best.rate * factor, limit)
         if rate < 1.5 * best.rate:
             break
-        inside = inside or field.within(best.cell)
+        inside = inside or (field if best.cell == WHOLE else field.within(best.cell))
         chosen = _parts(inside, rate, most)
         total = sum(part.score for part in chosen)
         if total > most:
