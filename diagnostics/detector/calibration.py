@@ -1,6 +1,7 @@
 """Every threshold of detection in one frozen record, read from JSON: delivered as found by a replay of quiet history.
 
-`default_calibration.json` beside this module is written by `vigie calibrate`, as any site's own is.
+`default_calibration.json` beside this module is written by `vigie calibrate`, as any site's own is: `calibrating.Calibrator`
+finds the figures.
 """
 
 import json
@@ -17,7 +18,7 @@ from fleet.errors import VigieError
 DEFAULT_PATH: Final = Path(__file__).parent / "default_calibration.json"
 _GAUGE_FIELDS: Final = frozenset(gauge.field for gauge in GAUGES)
 # Of two reference values of the CUSUM the low one finds small lasting shifts, the high one large sudden ones.
-CUSUM_K: Final = (1.0, 2.5)
+CUSUM_K: Final = (1.5, 3.5)
 
 
 class CalibrationError(VigieError):

@@ -85,7 +85,7 @@ class Detector:
             return
         baseline = self.baseline
         baseline.learn(rows, transform(values), buckets=baseline.buckets(at_s))
-        wrong, tried = counted(values)
+        wrong, tried = counted(values, over_s)
         whole = np.zeros((len(rows), 1), np.float32)
         baseline.learn_counts(rows, np.hstack([wrong, whole]), np.hstack([tried, whole]), over_s=over_s)
         tickets = np.nan_to_num(values[:, FIELD["tickets"]])
@@ -164,7 +164,7 @@ class Detector:
         x = self.gauges.update(rows, values, at_ms, usual=usual, common=self._peers.common[self._peers.group[rows]])
         tickets = np.nan_to_num(values[:, FIELD["tickets"]])
         over_s = self.sales.take(rows, at_ms, tickets, activity(values), usual.custom[rows])
-        wrong, tried = counted(values)
+        wrong, tried = counted(values, over_s)
         self.counts.add(rows, wrong, tried * usual.rate[rows, : wrong.shape[1]])
         self.symptoms.take_gauges(rows, self.gauges, self.sales, now_ms=now_ms)
         due = at_ms - self._learnt_ms[rows] >= LEARN_EVERY_S * 1000

@@ -20,6 +20,7 @@ from diagnostics.detector.metrics import (
     PACE,
     TX,
     explain_heat,
+    magnitude,
     spread_factor,
     transform,
 )
@@ -44,8 +45,9 @@ _DEPTH: Final = _SUMS + len(CUSUM_K)
 class Gauges:
     """The state, float32 or bool (terminals, gauges); `update` changes it in place.
 
-    `z` is the smoothed deviation in standard deviations; `sign` says that it is bad and no trifle, `felt` that anybody would
-    notice; `raw` holds the last values as measured; `at_ms` and `tx_ms` (n,) are the times of the last sample, and bet.
+    `z` is the smoothed deviation in standard deviations; `sign` says that it is bad and no trifle, `felt` how much of it can be
+    felt, 1 being worth a call; `raw` holds the last values as measured; `at_ms` and `tx_ms` (n,) are the times of the last sample,
+    and bet.
     """
 
     TERMINAL_AXIS: ClassVar[Mapping[str, int]] = dict.fromkeys(("_state", "z", "sign", "felt", "raw", "at_ms", "tx_ms"), 0)
@@ -55,13 +57,13 @@ class Gauges:
         self._state: F32 = np.zeros((n, _DEPTH, m), np.float32)
         self.z: F32 = np.zeros((n, m), np.float32)
         self.sign: Bool = np.zeros((n, m), bool)
-        self.felt: Bool = np.zeros((n, m), bool)
+        self.felt: F32 = np.zeros((n, m), np.float32)
         self.raw: F32 = np.full((n, m), np.nan, np.float32)
         self.at_ms: I64 = np.zeros(n, np.int64)
         self.tx_ms: I64 = np.zeros(n, np.int64)
         self._sign_z = np.array([calibration.sign_z[gauge.trouble] for gauge in GAUGES], np.float32)
-        self._floor_sign = np.array([calibration.floor_sign[gauge.field] for gauge in GAUGES], np.float32)
-        self._floor_symptom = np.array([calibration.floor_symptom[gauge.field] for gauge in GAUGES], np.float32)
+        self._floor = np.array([calibration.floor_symptom[gauge.field] for gauge in GAUGES], np.float32)
+        self._trifle = np.array([calibration.floor_sign[gauge.field] for gauge in GAUGES], np.float32) / self._floor
 
     @property
     def smooth(self) -> F32:
@@ -72,7 +74,8 @@ class Gauges:
         """Take in one sample of each of `rows`; `common` (rows, gauges) is the z that its group shares. Returns x, transformed."""
         x = transform(values)
         x[values[:, FIELD["uptime_s"]] < _BOOTING_S, CPU] = np.nan
-        deviation = x - usual.level[rows]
+        level = usual.level[rows]
+        deviation = x - level
         explain_heat(deviation)
         noise = usual.spread[rows]
         noise[:, TX] *= spread_factor(values[:, FIELD["tickets"]])
@@ -87,11 +90,10 @@ class Gauges:
         np.clip(z, -_Z_SHOWN, _Z_SHOWN, out=z)
         # Before its first customer, a shop's transactions are as they were.
         state[unsold, :, TX], z[unsold, TX] = kept[:2]
-        directed, bad = smooth * DIRECTION, z * DIRECTION
-        for both in _BOTH_WAYS:
-            directed[:, both], bad[:, both] = np.abs(smooth[:, both]), np.abs(z[:, both])
-        sign = (directed >= self._floor_sign) & (bad >= self._sign_z)
-        felt = directed >= self._floor_symptom
+        bad = z * DIRECTION
+        bad[:, _BOTH_WAYS] = np.abs(z[:, _BOTH_WAYS])
+        felt = magnitude(smooth, level, self._floor)
+        sign = (felt >= self._trifle) & (bad >= self._sign_z)
         sign[unsold, TX], felt[unsold, TX] = kept[2:]
         self._state[rows], self.z[rows], self.sign[rows], self.felt[rows] = state, z, sign, felt
         raw = values[:, GAUGE_COLUMNS]
@@ -146,5 +148,5 @@ class Gauges:
         self._state[rows] = 0
         self.z[rows] = 0
         self.sign[rows] = False
-        self.felt[rows] = False
+        self.felt[rows] = 0
         self.tx_ms[rows] = 0

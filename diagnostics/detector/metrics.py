@@ -17,11 +17,11 @@ COLUMN: Final = {name: position for position, name in enumerate(SAMPLE_FIELDS)}
 
 
 class Gauge(NamedTuple):
-    """One measured field; `floor_*` and `spread` are on the transformed scale."""
+    """One measured field; `floor_*` and `spread` are on the transformed scale, the floors of losses and load in percent."""
 
     field: str
     trouble: Trouble
-    scale: str  # "log", "log1p" or "plain"
+    scale: str  # "log" or "plain"
     direction: int  # +1: high is bad, -1: low is bad, 0: both
     spread: float  # an ordinary terminal's own standard deviation
     floor_sign: float  # less than this nobody can feel, even where many share it
@@ -37,8 +37,8 @@ _TX_FRESH_S: Final = 900
 GAUGES: Final = (
     # A third more round trip is nothing a shopkeeper sees; at half as much again bets begin to drag.
     Gauge("rtt_ms", Trouble.NETWORK, "log", +1, 0.13, 0.30, 0.42, 0.6, _FRESH_S),
-    # On log(1 + %): from a few tenths to one and a half percent.
-    Gauge("loss_pct", Trouble.NETWORK, "log1p", +1, 0.15, 0.60, 0.80, 0.35, _FRESH_S),
+    # Losses are felt by what they add, on whichever line: one percent is a bet in a hundred that is tried again.
+    Gauge("loss_pct", Trouble.NETWORK, "log", +1, 0.6, 1.2, 2.0, 0.35, _FRESH_S),
     Gauge("signal_dbm", Trouble.RADIO, "plain", -1, 2.6, 5.5, 8.0, 0.5, _FRESH_S),
     Gauge("tx_ms", Trouble.TX_SLOW, "log", +1, 0.25, 0.30, 0.45, 0.5, _TX_FRESH_S),
     Gauge("mem_mb", Trouble.MEMORY, "log", -1, 0.017, 0.025, 0.10, 0.4, _FRESH_S),
@@ -47,7 +47,7 @@ GAUGES: Final = (
     # A time service keeps a tenth of a second; bets close to the second.
     Gauge("clock_ms", Trouble.CLOCK, "plain", 0, 20.0, 400.0, 1500.0, 0.8, _FRESH_S),
     # A load far off the usual, up or down, is no trouble by itself: it tells why nothing is sold.
-    Gauge("cpu_pct", Trouble.NO_SALES, "plain", 0, 3.0, 4.0, 4.0, 0.35, _FRESH_S),
+    Gauge("cpu_pct", Trouble.NO_SALES, "plain", 0, 3.0, 15.0, 20.0, 0.35, _FRESH_S),
 )
 GAUGE_INDEX: Final = {gauge.field: index for index, gauge in enumerate(GAUGES)}
 GAUGE_COLUMNS: Final = np.array([COLUMN[gauge.field] for gauge in GAUGES])
@@ -56,6 +56,10 @@ RTT, LOSS, SIGNAL, TX, MEM, DISK, BOARD, CLOCK, CPU = range(len(GAUGES))
 _LOGS: Final = np.array([index for index, gauge in enumerate(GAUGES) if gauge.scale == "log"])
 # Round trips and durations below this are not told apart; it also keeps the logarithm finite.
 _LEAST: Final = np.float32(0.1)
+# Losses are told to a tenth of a percent, and are mostly less.
+_LOSS_STEP: Final = np.float32(0.1)
+# A load this far below the usual, as a share of it, and at least so much, is a program that waits for ever.
+_CPU_FALL, _CPU_FALL_LEAST = np.float32(0.45), np.float32(4.0)
 SPREAD: Final = np.array([gauge.spread for gauge in GAUGES], np.float32)
 DIRECTION: Final = np.array([gauge.direction for gauge in GAUGES], np.float32)
 PACE: Final = np.array([gauge.pace for gauge in GAUGES], np.float32)
@@ -83,16 +87,16 @@ COUNTS: Final = (
 )
 COUNT_INDEX: Final = {count.name: index for index, count in enumerate(COUNTS)}
 TX_FAILURES, PRINT_ERRORS, SCAN_ERRORS, CRASHES = range(len(COUNTS))
-# A device may fail its own test with no customer about: each report is a small exposure of its own, in tickets or slips.
-_IDLE_EXPOSURE: Final = np.float32(0.05)
+# A device may fail its own test with no customer about: time is a small exposure of its own, in tickets or slips.
+_IDLE_PER_S: Final = np.float32(1 / 600)
 
 
 def transform(values: F32) -> F32:
     """Put the gauges of samples on the scales on which they are judged: float32 (samples, len(GAUGES)), NaN: not measured."""
     out = values[:, GAUGE_COLUMNS]
     with np.errstate(invalid="ignore"):
+        out[:, LOSS] += _LOSS_STEP
         out[:, _LOGS] = np.log(np.maximum(out[:, _LOGS], _LEAST))
-        out[:, LOSS] = np.log1p(np.maximum(out[:, LOSS], 0))
     return out
 
 
@@ -108,15 +112,30 @@ def explain_heat(deviation: F32) -> None:
     deviation[:, BOARD] -= np.clip(load * _BOARD_C_PER_PCT, -_BOARD_C_EXPLAINED, _BOARD_C_EXPLAINED)
 
 
-def counted(values: F32) -> tuple[F32, F32]:
-    """What went wrong in samples and out of how many: two float32 (samples, 3), for the counts but crashes."""
+def magnitude(smooth: F32, level: F32, floor: F32) -> F32:
+    """How much of the smoothed deviation can be felt, in units of `floor` (gauges,); negative in the good direction."""
+    with np.errstate(invalid="ignore", over="ignore"):
+        size = smooth * DIRECTION
+        size[:, CLOCK] = np.abs(smooth[:, CLOCK])
+        size /= floor
+        usual_loss = np.exp(level[:, LOSS])
+        size[:, LOSS] = usual_loss * np.expm1(smooth[:, LOSS]) / floor[LOSS]
+        fall = np.maximum(level[:, CPU] * _CPU_FALL, _CPU_FALL_LEAST)
+        load = smooth[:, CPU]
+        size[:, CPU] = np.where(load > 0, load / floor[CPU], -load / fall)
+    return size
+
+
+def counted(values: F32, over_s: F32 | float) -> tuple[F32, F32]:
+    """What went wrong in samples that cover `over_s` seconds, out of how many: two float32 (samples, 3), all but crashes."""
     filled = np.nan_to_num(values)
     tickets, rejects = filled[:, COLUMN["tickets"]], filled[:, COLUMN["rejects"]]
     timeouts, print_errors = filled[:, COLUMN["tx_timeouts"]], filled[:, COLUMN["print_errors"]]
     scans, scan_errors = filled[:, COLUMN["scans"]], filled[:, COLUMN["scan_errors"]]
     failures = rejects + timeouts
+    idle = _IDLE_PER_S * np.asarray(over_s, np.float32)
     wrong = np.stack([failures, print_errors, scan_errors], axis=1)
-    tried = np.stack([tickets + failures, tickets + _IDLE_EXPOSURE, scans + scan_errors + _IDLE_EXPOSURE], axis=1)
+    tried = np.stack([tickets + failures, tickets + idle, scans + scan_errors + idle], axis=1)
     return np.maximum(wrong, 0), np.maximum(tried, 0)
 
 

@@ -26,8 +26,9 @@ _ALONE: Final = (
 )
 # A shop that has had no customer for so many expected ones is idle.
 _IDLE: Final = 0.7
-# A weak signal that loses nothing is felt by nobody: with it, losses of at least so many standard deviations, and so much.
-_LOSS_BESIDE_Z, _LOSS_BESIDE = 1.0, 0.25
+# A weak signal that loses nothing is felt by nobody: with it, losses of at least so many standard
+# deviations, and of this part of what is felt.
+_LOSS_BESIDE_Z, _LOSS_BESIDE = 1.0, 0.3
 
 
 def gauge_signs(gauges: Gauges, fresh: Bool, idle: F32) -> tuple[Bool, Bool]:
@@ -40,7 +41,7 @@ def gauge_signs(gauges: Gauges, fresh: Bool, idle: F32) -> tuple[Bool, Bool]:
         signs[row], judged[row] = now[:, gauge], fresh[:, gauge]
     network, radio, sales = (TROUBLE_INDEX[t] for t in (Trouble.NETWORK, Trouble.RADIO, Trouble.NO_SALES))
     signs[network], judged[network] = now[:, RTT] | now[:, LOSS], fresh[:, RTT]
-    lossy = (gauges.z[:, LOSS] >= _LOSS_BESIDE_Z) & (gauges.smooth[:, LOSS] >= _LOSS_BESIDE)
+    lossy = (gauges.z[:, LOSS] >= _LOSS_BESIDE_Z) & (gauges.felt[:, LOSS] >= _LOSS_BESIDE)
     signs[radio], judged[radio] = now[:, SIGNAL] & lossy, fresh[:, SIGNAL]
     signs[sales], judged[sales] = now[:, CPU] & (idle >= _IDLE), fresh[:, CPU]
     return signs, judged

@@ -19,7 +19,6 @@ from diagnostics.detector.metrics import (
     COUNTS,
     CPU,
     CRASHES,
-    DIRECTION,
     DISK,
     GAUGES,
     LOSS,
@@ -91,25 +90,23 @@ class Symptoms:
         self.seen_ms: I64 = np.zeros(shape, np.int64)
         self.value: F32 = np.full(shape, np.nan, np.float32)
         self.p: F32 = np.ones(shape, np.float32)
+        self.lowest: F32 = np.ones(shape, np.float32)
         self._calibration = calibration
         self._rate = np.array([calibration.cusum_rate[gauge.field] for gauge in GAUGES], np.float32).T
         self._p = np.array([calibration.symptom_p[trouble] for trouble in TROUBLES], np.float32)
         self._over_ms = int(calibration.symptom_over_s * 1000)
-        self._floor = np.array([calibration.floor_symptom[gauge.field] for gauge in GAUGES], np.float32)
 
     def take_gauges(self, rows: Index, gauges: Gauges, sales: Sales, *, now_ms: int) -> None:
         """Judge the rows just measured by their gauges."""
         # Who shows nothing that anybody would feel, and is not ill, has no symptom: that is nearly everybody.
-        rows = rows[gauges.felt[rows].any(axis=1) | self.on[rows].any(axis=1)]
+        rows = rows[(gauges.felt[rows] >= 1).any(axis=1) | self.on[rows].any(axis=1)]
         if not len(rows):
             return
         tails = np.minimum(gauges.cusum(rows) * self._rate, _MOST)
         # Of the reference values the best one, at the price of having looked with each.
         evidence = tails.max(axis=1) - np.float32(np.log(len(CUSUM_K)))
-        felt = gauges.felt[rows]
-        smooth = gauges.smooth[rows]
-        directed = np.where(DIRECTION == 0, np.abs(smooth), smooth * DIRECTION)
-        still = directed >= _STILL * self._floor
+        size = gauges.felt[rows]
+        felt, still = size >= 1, size >= _STILL
         for trouble, parts in _OF.items():
             p = _combined(evidence[:, parts])
             # A weak signal that loses nothing is no symptom; either of round trip and losses is.
@@ -173,9 +170,15 @@ class Symptoms:
         """Hold the symptoms of terminals of which nothing is heard: silence is no cure."""
         self.seen_ms[rows] = now_ms
 
+    def take_lowest(self) -> F32:
+        """The strongest evidence of whoever could be felt since the last asking (n, troubles), 1: none; for calibration."""
+        lowest, self.lowest = self.lowest, np.ones_like(self.lowest)
+        return lowest
+
     def _hold(self, rows: Index, trouble: Trouble, look: "_Look", *, now_ms: int) -> None:
         column = TROUBLE_INDEX[trouble]
         was = self.on[rows, column]
+        np.minimum.at(self.lowest[:, column], rows[look.enough], look.p[look.enough])
         starts = look.enough & (look.p <= self._p[column]) & ~was
         held = was & look.still
         if starts.any():
