@@ -98,14 +98,13 @@ class CallDesk:
         self._teach(fresh, at_s=at_s, lasting_s=lasting_s)
         self._at_s = at_s
 
-    def layers(self, *, now_ms: int, excluded: Bool) -> list[Layer]:
-        """What rang against what was due, for each window; whole shops are left out where one terminal is `excluded`."""
-        kept = ~self._shops(excluded)[self._shop]
+    def layers(self, *, now_ms: int) -> list[Layer]:
+        """What rang against what was due, for each window."""
         found = []
         for window_s in WINDOWS_S:
             rang = self._counted_ms > now_ms - window_s * 1000
-            hit = np.where(rang[self._shop] & kept, self._share, np.float32(0))
-            found.append(Layer(Trouble.CALLS, window_s, hit, np.where(kept, self._window(window_s), np.float32(0))))
+            hit = np.where(rang[self._shop], self._share, np.float32(0))
+            found.append(Layer(Trouble.CALLS, window_s, hit, self._window(window_s)))
         return found
 
     def carried_to(self, shop: I32, old_rows: Index) -> "CallDesk":

@@ -1,5 +1,6 @@
 """An incident being followed: the `Tracked` that is stored, and what following it needs to remember from look to look."""
 
+from collections.abc import Iterable
 from dataclasses import replace
 from typing import Final, NamedTuple
 
@@ -90,16 +91,35 @@ class Case:
         self.ever: Bool = np.zeros(len(fleet), bool)
         self.ever[tracked.rows] = True
         self.now: Bool = self.ever  # who showed it at the last look
-        self.window_s = 0  # of the layer that showed it best
+        self.window_s = 0  # of the layer that showed it last
+        self.peaks: dict[int, Count] = {}  # the most that each window showed in its scope
         self.found_ms = 0  # when it was last found
+        self.looked_ms = 0  # when it was last looked at
         self.first_ms = tracked.began_ms  # when it was first found
         self.better: tuple[Scope, int] | None = None  # another scope, found since
         self.quiet_ms: int | None = None  # since when it looks well
-        self.peak_rate = tracked.worst_hits / max(1, int(np.count_nonzero(self.inside)))
+        self.first_rate = tracked.worst_hits / max(1, int(np.count_nonzero(self.inside)))
         self.grew_ms = 0  # when its hits last grew
         self.stored = (0, tracked.hits, len(tracked.rows))  # when, hits, terminals
         self.explained_ms = 0  # when its evidence was made
         self.was: set[str] = {tracked.trouble}  # the troubles it was taken for
+
+    @property
+    def peak_rate(self) -> float:
+        """The part of its scope that showed it at the worst, as far as is known."""
+        return max((peak.rate for peak in self.peaks.values()), default=self.first_rate)
+
+    def note(self, layers: Iterable[Layer], *, watch_score: float) -> tuple[Layer, Count]:
+        """Count each window over the scope; returns the one to watch: the shortest that ever showed it well."""
+        counts = [(layer, count(layer, self.inside)) for layer in layers]
+        for layer, here in counts:
+            if layer.window_s not in self.peaks or here.score > self.peaks[layer.window_s].score:
+                self.peaks[layer.window_s] = here
+        most = max(self.peaks[layer.window_s].score for layer, _ in counts)
+        enough = min(watch_score, most)
+        return min(
+            ((layer, here) for layer, here in counts if self.peaks[layer.window_s].score >= enough), key=lambda one: one[0].window_s
+        )
 
     def change(self, **fields: object) -> Tracked:
         """Replace fields of the tracked incident, and return it."""
@@ -110,7 +130,7 @@ class Case:
         """Give it another scope."""
         self.change(scope=scope, settled_ms=now_ms)
         self.inside = in_scope(fleet, dict(scope))
-        self.better = None
+        self.better, self.peaks = None, {}
 
     def add(self, rows: Bool, since_ms: I64 | int) -> None:
         """Add terminals (bool, n) that show it, since then; those that ever did stay."""

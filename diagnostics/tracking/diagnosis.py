@@ -27,7 +27,7 @@ from diagnostics.tracking.policy import TrackingPolicy
 from diagnostics.tracking.series import Series
 from diagnostics.tracking.tracked import Said, Step, Tracked
 from diagnostics.tracking.tracker import Sight, Tracker
-from diagnostics.troubles import TROUBLE_INDEX, Trouble
+from diagnostics.troubles import TROUBLE_INDEX
 from fleet.contract import SAMPLE_FIELDS
 
 _CALLS_EVERY_MS: Final = 60_000
@@ -156,10 +156,10 @@ class Diagnosis:
         if len(calls.shop):
             self._rang.append(calls)
         if now_ms - self._rung_ms >= _CALLS_EVERY_MS:
-            explained = tracker.explained(Trouble.CALLS, now_ms=now_ms)
+            explained = tracker.calls_explained(now_ms=now_ms)
             rang = Calls(*(np.concatenate(parts) for parts in zip(_NO_CALLS, *self._rang, strict=True)))
             self._desk.observe(rang, at_s=now_ms // 1000, is_open=is_open, explained=explained)
-            self._call_layers = self._desk.layers(now_ms=now_ms, excluded=explained)
+            self._call_layers = self._desk.layers(now_ms=now_ms)
             self._rang, self._rung_ms = [], now_ms
         return self._call_layers
 

@@ -6,7 +6,7 @@ import numpy as np
 
 from diagnostics.detector.observed import I32, Layer
 from diagnostics.snapshot import Bool
-from diagnostics.tracking.case import Case, Count, Seen, count, part, shared
+from diagnostics.tracking.case import Case, Count, Seen, count, part, shared, shown
 from diagnostics.tracking.policy import TrackingPolicy
 from diagnostics.tracking.tracked import Phase
 from diagnostics.troubles import CONSEQUENCES, TROUBLE_INDEX, Trouble
@@ -23,11 +23,11 @@ def supported(found: Seen, shop: I32, policy: TrackingPolicy) -> bool:
     return len(rows) >= policy.min_terminals and finding.observed >= policy.min_rate * finding.judged
 
 
-def explained(cases: Iterable[Case], trouble: Trouble, *, now_ms: int, policy: TrackingPolicy) -> Bool | None:
-    """The terminals (n,) at which this trouble follows from an incident that lives, or did a moment ago; None: nowhere."""
+def explained(cases: Iterable[Case], trouble: Trouble, *, window_s: int, now_ms: int, policy: TrackingPolicy) -> Bool | None:
+    """The terminals (n,) at which what this trouble showed in the last `window_s` follows from an incident; None: nowhere."""
     found: Bool | None = None
     for case in cases:
-        if not follows(trouble, case, now_ms=now_ms, policy=policy):
+        if not follows(trouble, case, window_s=window_s, now_ms=now_ms, policy=policy):
             continue
         # Where most of the scope is hit, the rest of it is about to be.
         reach = case.ever | case.inside if case.peak_rate >= policy.same_share else case.ever
@@ -35,14 +35,18 @@ def explained(cases: Iterable[Case], trouble: Trouble, *, now_ms: int, policy: T
     return found
 
 
-def follows(trouble: Trouble, case: Case, *, now_ms: int, policy: TrackingPolicy) -> bool:
-    """Whether an incident explains this trouble at its terminals now."""
+def follows(trouble: Trouble, case: Case, *, window_s: int, now_ms: int, policy: TrackingPolicy) -> bool:
+    """Whether an incident explains at its terminals what a trouble showed in `window_s`: its own past, or what it brings."""
     tracked = case.tracked
-    if trouble is tracked.trouble or trouble not in CONSEQUENCES[tracked.trouble]:
+    closed_ms = now_ms - (tracked.closed_ms or 0) if tracked.phase is Phase.CLOSED else None
+    if trouble is tracked.trouble:
+        # A long window still shows what is over.
+        return closed_ms is not None and now_ms - (tracked.clearing_ms or tracked.closed_ms or 0) < window_s * 1000
+    if trouble not in CONSEQUENCES[tracked.trouble]:
         return False
-    if tracked.phase is Phase.CLOSED:
-        lasts_ms = policy.calls_aftermath_ms if trouble is Trouble.CALLS else policy.aftermath_ms
-        return now_ms - (tracked.closed_ms or 0) < lasts_ms
+    if closed_ms is not None:
+        lasts_ms = policy.calls_aftermath_ms if trouble is Trouble.CALLS else policy.aftermath_ms + window_s * 1000
+        return closed_ms < lasts_ms
     return tracked.lives
 
 
@@ -73,26 +77,39 @@ def best_count(layers: Iterable[Layer], where: Bool) -> Count:
 
 
 def better_cause(
-    trouble: Trouble, inside: Bool, layers: dict[Trouble, list[Layer]], *, policy: TrackingPolicy
+    case: Case, layers: dict[Trouble, list[Layer]], shop: I32, *, policy: TrackingPolicy
 ) -> tuple[Trouble, Count] | None:
-    """What else in this scope explains the trouble better than itself; None: nothing.
+    """What else in its scope explains a case better than its own trouble; None: nothing.
 
-    A cause must show itself at a good part of the terminals. Of two that bring each other about the plainer one is the cause.
+    A cause must show itself at a good part of the very terminals (of calls: shops) that show the consequence. Of two troubles that
+    bring each other about the plainer one is the cause.
     """
-    own = best_count(layers.get(trouble, ()), inside)
+    trouble = case.tracked.trouble
+    own = best_count(layers.get(trouble, ()), case.inside)
     best: tuple[Trouble, Count] | None = None
     for cause, consequences in CONSEQUENCES.items():
         if trouble not in consequences or cause not in layers or cause is trouble:
             continue
-        there = best_count(layers[cause], inside)
-        share = max(policy.cause_share * own.hits, policy.min_terminals)
-        if there.score < policy.cause_score or there.hits < share or there.rate < 0.5 * policy.cause_share * own.rate:
+        there = best_count(layers[cause], case.inside)
+        if there.score < policy.cause_score or there.hits < policy.min_terminals:
+            continue
+        if part(_showing(layers[cause], shop, whole_shops=trouble is Trouble.CALLS), case.now) < policy.cause_share:
             continue
         if cause in CONSEQUENCES[trouble] and (there.score, -TROUBLE_INDEX[cause]) <= (1.3 * own.score, -TROUBLE_INDEX[trouble]):
             continue
         if best is None or there.score > best[1].score:
             best = cause, there
     return best
+
+
+def _showing(layers: Iterable[Layer], shop: I32, *, whole_shops: bool) -> Bool:
+    """Who shows a trouble in any window; of shops, every terminal where one does."""
+    found: Bool = np.logical_or.reduce([shown(layer) for layer in layers])
+    if whole_shops:
+        of = np.zeros(int(shop.max(initial=-1)) + 1, bool)
+        of[shop[found]] = True
+        found = of[shop]
+    return found
 
 
 def is_cause(one: Trouble, other: Trouble) -> bool:

@@ -50,11 +50,11 @@ def returned(case: Case, *, now_ms: int, policy: TrackingPolicy) -> list[Change]
 
 
 def looked_at(
-    case: Case, here: Count, *, found: bool, proof: bool, pace: Pace, now_ms: int, policy: TrackingPolicy
+    case: Case, here: Count, peak: Count, *, proof: bool, pace: Pace, now_ms: int, policy: TrackingPolicy
 ) -> list[Change]:
-    """One look at a living incident: `here` is what its scope shows, `proof` whether health would be believed."""
+    """One look at a living incident: what its scope shows, what it did at its worst, and whether health would be believed."""
     tracked = case.tracked
-    if found or not _quiet(case, here, policy):
+    if not _quiet(here, peak, policy):
         case.quiet_ms = None
         return returned(case, now_ms=now_ms, policy=policy) if tracked.phase is Phase.CLEARING else []
     if not proof:
@@ -82,7 +82,7 @@ def closed(case: Case, *, now_ms: int) -> list[Change]:
 def merged(case: Case, into: Case, *, now_ms: int) -> list[Change]:
     """It was part of another one."""
     into.add(case.ever, now_ms)
-    tracked = case.change(phase=Phase.CLOSED, closed_ms=now_ms, parent=into.tracked.key)
+    tracked = case.change(phase=Phase.CLOSED, closed_ms=now_ms, clearing_ms=None, parent=into.tracked.key)
     return [Change(ChangeKind.MERGED, tracked.key, now_ms, tracked, {"into": into.tracked.key})]
 
 
@@ -152,6 +152,6 @@ def figures(cases: Sequence[Case], *, now_ms: int, policy: TrackingPolicy) -> li
     return changes
 
 
-def _quiet(case: Case, here: Count, policy: TrackingPolicy) -> bool:
+def _quiet(here: Count, peak: Count, policy: TrackingPolicy) -> bool:
     """Whether the scope looks well: little more than usual, or little of what it was at its worst."""
-    return here.score < policy.quiet_score or here.rate < policy.quiet_share * case.peak_rate
+    return here.score < policy.quiet_score or here.rate < policy.quiet_share * peak.rate

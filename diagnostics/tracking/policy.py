@@ -8,15 +8,18 @@ from diagnostics.troubles import Trouble
 
 MINUTE_MS: Final = 60_000
 
-# Seen within a report or two: looked at each tick, confirmed by the next one.
+# Seen within a report or two: confirmed by the next look.
 _FAST: Final = frozenset({Trouble.OFFLINE, Trouble.TX_FAILING})
+# What is gathered over a window changes little in a small part of it.
+_LOOKS_A_WINDOW: Final = 6
 
 
 @dataclass(frozen=True)
 class Pace:
-    """How one trouble is followed, all in milliseconds.
+    """How one trouble is followed, in milliseconds.
 
-    `look`: how often the fleet is scanned for it. `confirm`: how long a candidate must be seen again before it opens.
+    `look`: how often its incidents are looked at, and the fleet is scanned for it at the most. `confirm`: how long a candidate must
+    be seen again before it opens.
     `clear`, `close`: how long its scope must look well before it is said to clear, and is closed.
     """
 
@@ -24,6 +27,10 @@ class Pace:
     confirm: int
     clear: int
     close: int
+
+    def scan(self, window_s: int) -> int:
+        """How often a window is scanned; candidates are looked at in the pace of `look`."""
+        return max(self.look, window_s * 1000 // _LOOKS_A_WINDOW // 10_000 * 10_000)
 
 
 FAST: Final = Pace(look=10_000, confirm=10_000, clear=MINUTE_MS, close=6 * MINUTE_MS)
@@ -50,9 +57,9 @@ class TrackingPolicy:
     candidate_lasts_ms: int = 2 * MINUTE_MS
     # A consequence that is confirmed before its cause waits so long for it.
     cause_patience_ms: int = 90_000
-    # In its scope a cause shows itself by this score (nats) and by this part of the consequence's hits.
+    # In its scope a cause shows itself by this score (nats), and at this part of the terminals that show the consequence.
     cause_score: float = 8.0
-    cause_share: float = 0.3
+    cause_share: float = 0.35
     # Who was hit by an incident that ended shows its aftermath (restarts, journals, impatience) for so long.
     aftermath_ms: int = 20 * MINUTE_MS
     calls_aftermath_ms: int = 150 * MINUTE_MS
@@ -60,6 +67,8 @@ class TrackingPolicy:
     same_share: float = 0.5
     # A better scope must be found for so long before it is told.
     scope_holds_ms: int = 60_000
+    # An incident is watched in the shortest window that ever showed it by this score: the sooner its end is seen.
+    watch_score: float = 12.0
     # In scope it looks well below this score and below this share of the worst rate.
     quiet_score: float = 3.0
     quiet_share: float = 0.25

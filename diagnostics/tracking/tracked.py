@@ -91,6 +91,11 @@ class Tracked:
         return self.phase in (Phase.OPEN, Phase.ACKNOWLEDGED, Phase.CLEARING)
 
     @property
+    def merged(self) -> bool:
+        """Whether it was closed as a part of another one, rather than lives or ended under it."""
+        return self.phase is Phase.CLOSED and self.parent is not None and self.clearing_ms is None
+
+    @property
     def scope_by_name(self) -> dict[str, str]:
         """The scope as the registry's functions and the database take it."""
         return dict(self.scope)

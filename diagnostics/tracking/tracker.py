@@ -16,11 +16,12 @@ from diagnostics.scan.search import Finding
 from diagnostics.scan.why import Evidence
 from diagnostics.snapshot import I64, Bool
 from diagnostics.tracking import lifecycle
-from diagnostics.tracking.case import Case, Count, Seen, count, jaccard, part, seen, shared, shown
-from diagnostics.tracking.grouping import better_cause, distinct, explained, is_cause, one_incident, same, storm, supported
+from diagnostics.tracking.case import Case, Seen, count, part, seen, shown
+from diagnostics.tracking.grouping import better_cause, distinct, explained, one_incident, same, storm, supported
+from diagnostics.tracking.placing import awaits_cause, came_back, told_already
 from diagnostics.tracking.policy import TrackingPolicy
 from diagnostics.tracking.tracked import Change, ChangeKind, Phase, Said, Tracked, new_key
-from diagnostics.troubles import CONSEQUENCES, TROUBLE_INDEX, TROUBLES, Trouble
+from diagnostics.troubles import TROUBLE_INDEX, TROUBLES, Trouble
 
 Scan = Callable[[Layer, Bool | None], Sequence[Finding]]
 # Of a case and its layer: why it is one.
@@ -58,7 +59,7 @@ class Tracker:
         self._cases = [Case(fleet, one) for one in tracked]
         self._settled_ms = started_ms + policy.settles_ms if tracked else 0
         self._calls_settled_ms = started_ms + policy.calls_aftermath_ms if tracked else 0
-        self._looked_ms: dict[Trouble, int] = {}
+        self._turns: dict[tuple[Trouble, int], int] = {}  # the last turn in which each window was scanned
         self._rests_ms: dict[int, int] = {}  # keys of what people resolved, and until when it is left alone
         self._serial = 0
         self._changes: list[Change] = []
@@ -74,9 +75,9 @@ class Tracker:
         """The cases of incidents that live."""
         return [case for case in self._cases if case.tracked.lives]
 
-    def explained(self, trouble: Trouble, *, now_ms: int) -> Bool:
-        """The terminals (n,) at which this trouble follows from an incident."""
-        found = explained(self._cases, trouble, now_ms=now_ms, policy=self._policy)
+    def calls_explained(self, *, now_ms: int) -> Bool:
+        """The terminals (n,) of shops whose calls follow from an incident."""
+        found = self._left_out(Trouble.CALLS, 0, now_ms)
         return np.zeros(len(self._fleet), bool) if found is None else found
 
     def step(self, sight: Sight, *, said: Sequence[Said] = ()) -> list[Change]:
@@ -93,8 +94,7 @@ class Tracker:
         for case in self.living:
             self._changes += lifecycle.mute(case, sight.muted, now_ms=sight.now_ms, policy=self._policy)
         for trouble in TROUBLES:
-            if self._is_due(trouble, sight.now_ms):
-                self._look(trouble, sight)
+            self._look(trouble, sight)
         self._decide(sight)
         self._gather(sight.now_ms)
         self._keep_figures(sight.now_ms)
@@ -103,28 +103,48 @@ class Tracker:
 
     # -- looking
 
-    def _is_due(self, trouble: Trouble, now_ms: int) -> bool:
-        """Whether it is time; looks at slow troubles are spread over the ticks."""
+    def _due(self, trouble: Trouble, now_ms: int) -> list[Layer]:
+        """The windows whose turn to be scanned it is, and those in which candidates are; turns are spread over the ticks."""
         pace = self._policy.paces[trouble]
-        turn = (now_ms - TROUBLE_INDEX[trouble] * 10_000) // pace.look
-        if trouble not in self._layers or self._looked_ms.get(trouble) == turn:
-            return False
-        self._looked_ms[trouble] = turn
-        return True
+        waiting = {
+            case.window_s
+            for case in self._cases
+            if case.tracked.trouble is trouble and case.tracked.phase is Phase.CANDIDATE and now_ms - case.found_ms >= pace.look
+        }
+        due = []
+        for place, layer in enumerate(self._layers.get(trouble, ())):
+            turn = (now_ms - (TROUBLE_INDEX[trouble] + 5 * place) * 10_000) // pace.scan(layer.window_s)
+            if self._turns.get((trouble, layer.window_s)) != turn or layer.window_s in waiting:
+                self._turns[trouble, layer.window_s] = turn
+                due.append(layer)
+        return due
 
     def _look(self, trouble: Trouble, sight: Sight) -> None:
-        left_out = explained(self._cases, trouble, now_ms=sight.now_ms, policy=self._policy)
-        found = self._findings(self._layers[trouble], left_out)
+        """Scan what is due for one trouble, and judge its living incidents anew."""
         mine = [case for case in self._cases if case.tracked.trouble is trouble and case.tracked.phase is not Phase.CLOSED]
-        matched = self._match(found, mine, sight, muted=False)
+        due = self._due(trouble, sight.now_ms)
+        if due:
+            found = self._findings(due, sight.now_ms)
+            self._match(found, mine, sight, muted=False)
+        pace = self._policy.paces[trouble]
         for case in mine:
-            if case.tracked.lives:
-                self._follow(case, sight, found=case in matched)
+            if case.tracked.lives and trouble in self._layers and sight.now_ms - case.looked_ms >= pace.look:
+                self._follow(case, sight)
 
-    def _findings(self, layers: Sequence[Layer], left_out: Bool | None) -> list[Seen]:
-        found = [
-            seen(self._fleet, layer, finding, left_out=left_out) for layer in layers for finding in self._scan(layer, left_out)
-        ]
+    def _left_out(self, trouble: Trouble, window_s: int, now_ms: int) -> Bool | None:
+        """The terminals at which a trouble is explained; calls are explained for whole shops."""
+        found = explained(self._cases, trouble, window_s=window_s, now_ms=now_ms, policy=self._policy)
+        if found is None or trouble is not Trouble.CALLS:
+            return found
+        of = np.zeros(int(self._fleet.shop.max(initial=-1)) + 1, bool)
+        of[self._fleet.shop[found]] = True
+        return of[self._fleet.shop]
+
+    def _findings(self, layers: Sequence[Layer], now_ms: int) -> list[Seen]:
+        found = []
+        for layer in layers:
+            left_out = self._left_out(layer.trouble, layer.window_s, now_ms) if layer.window_s else None
+            found += [seen(self._fleet, layer, finding, left_out=left_out) for finding in self._scan(layer, left_out)]
         return distinct([one for one in found if supported(one, self._fleet.shop, self._policy)], policy=self._policy)
 
     def _match(self, found: Sequence[Seen], mine: Sequence[Case], sight: Sight, *, muted: bool) -> list[Case]:
@@ -173,7 +193,7 @@ class Tracker:
                 case.rescope(self._fleet, one.scope, now_ms=now_ms)
             case.add(one.hit, now_ms)
             case.now = one.hit
-            case.peak_rate = max(case.peak_rate, one.finding.observed / max(1, one.finding.judged))
+            case.first_rate = max(case.first_rate, one.finding.observed / max(1, one.finding.judged))
             case.change(hits=int(np.count_nonzero(one.hit)), began_ms=min(tracked.began_ms, _began_ms(one, sight)))
         elif one.scope == tracked.scope:
             case.better = None
@@ -198,27 +218,26 @@ class Tracker:
         case.explained_ms = now_ms
         self._changes.append(Change(ChangeKind.SCOPE, tracked.key, now_ms, tracked, details))
 
-    def _follow(self, case: Case, sight: Sight, *, found: bool) -> None:
+    def _follow(self, case: Case, sight: Sight) -> None:
         """Judge a living incident anew by what its scope shows now."""
         if case.tracked.muted and bool((sight.muted & case.ever).any()):
             return
-        now_ms, trouble = sight.now_ms, case.tracked.trouble
-        layer = self._layer_of(case)
-        here = count(layer, case.inside)
+        now_ms, pace = sight.now_ms, self._policy.paces[case.tracked.trouble]
+        case.looked_ms = now_ms
+        layer, here = case.note(self._layers[case.tracked.trouble], watch_score=self._policy.watch_score)
         now = case.inside & shown(layer)
+        found = now_ms - case.found_ms < max(pace.scan(case.window_s), 2 * pace.look)
         if found:
             # Twice in a row: what shows itself once is chance.
             case.add(now & case.now, now_ms)
-            case.peak_rate = max(case.peak_rate, here.rate)
         case.now = now
         hits = int(np.count_nonzero(now & case.ever))
         case.change(hits=hits, worst_hits=max(case.tracked.worst_hits, hits))
-        if found and case.tracked.muted:
+        if case.found_ms == now_ms and case.tracked.muted:
             self._changes += lifecycle.unmuted(case, now_ms=now_ms)
         proof = self._proves(case, layer, now_ms)
-        self._changes += lifecycle.looked_at(
-            case, here, found=found, proof=proof, pace=self._policy.paces[trouble], now_ms=now_ms, policy=self._policy
-        )
+        peak = case.peaks[layer.window_s]
+        self._changes += lifecycle.looked_at(case, here, peak, proof=proof, pace=pace, now_ms=now_ms, policy=self._policy)
         if case.tracked.lives and not case.tracked.muted:
             self._changes += lifecycle.grown(case, now_ms=now_ms, policy=self._policy)
             self._recast(case, now_ms)
@@ -242,7 +261,7 @@ class Tracker:
         """In its first minutes an incident may turn out to follow from something deeper at the same terminals."""
         if now_ms - (case.tracked.opened_ms or 0) >= _YOUNG_MS:
             return
-        better = better_cause(case.tracked.trouble, case.inside, self._layers, policy=self._policy)
+        better = better_cause(case, self._layers, self._fleet.shop, policy=self._policy)
         if better and better[0] not in case.was:
             self._take_for(case, better[0], now_ms=now_ms)
 
@@ -254,7 +273,7 @@ class Tracker:
         case.change(trouble=trouble)
         layer = self._layer_of(case)
         case.add(case.inside & shown(layer), now_ms)
-        case.peak_rate = count(layer, case.inside).rate
+        case.peaks = {}
         if case.tracked.lives:
             self._tell_scope(case, layer, now_ms=now_ms, details={"from": case.tracked.scope_by_name, "trouble_from": before})
 
@@ -275,12 +294,12 @@ class Tracker:
 
     def _place(self, case: Case, sight: Sight) -> None:
         now_ms, policy = sight.now_ms, self._policy
-        if self._awaits_cause(case, now_ms):
+        if awaits_cause(case, self._cases, now_ms=now_ms, policy=policy):
             return
-        better = None if case.tracked.muted else better_cause(case.tracked.trouble, case.inside, self._layers, policy=policy)
+        better = None if case.tracked.muted else better_cause(case, self._layers, self._fleet.shop, policy=policy)
         if better:
             self._take_for(case, better[0], now_ms=now_ms)
-        told = next((other for other in self.living if self._known_better(other, case)), None)
+        told = told_already(case, self.living, policy=policy)
         if told:
             self._cases.remove(case)
             if told.tracked.trouble is not case.tracked.trouble:
@@ -288,7 +307,7 @@ class Tracker:
                 told.add(case.ever, now_ms)
                 self._take_for(told, case.tracked.trouble, now_ms=now_ms)
             return
-        before = self._came_back(case, now_ms)
+        before = came_back(case, self._cases, now_ms=now_ms, policy=policy)
         if before:
             self._cases.remove(case)
             if now_ms >= self._rests_ms.get(before.tracked.key, 0):
@@ -297,40 +316,6 @@ class Tracker:
         case.change(evidence=self._explain(case, self._layer_of(case)))
         case.explained_ms = now_ms
         self._changes += lifecycle.opened(case, now_ms=now_ms, muted=case.tracked.muted)
-
-    def _awaits_cause(self, case: Case, now_ms: int) -> bool:
-        """Whether another candidate at the same terminals, not confirmed yet, may be what this one follows from."""
-        if now_ms - case.first_ms >= self._policy.cause_patience_ms:
-            return False
-        return any(
-            other.tracked.phase is Phase.CANDIDATE
-            and other.tracked.trouble is not case.tracked.trouble
-            and is_cause(other.tracked.trouble, case.tracked.trouble)
-            and shared(other.inside, case.now) >= self._policy.same_share
-            for other in self._cases
-            if other is not case
-        )
-
-    def _known_better(self, told: Case, candidate: Case) -> bool:
-        """Whether a living incident is the candidate: of the same trouble, or of what follows from it, at the same terminals."""
-        trouble = candidate.tracked.trouble
-        if told.tracked.trouble is trouble:
-            return shared(told.ever, candidate.ever) >= self._policy.same_share
-        if told.tracked.trouble not in CONSEQUENCES[trouble]:
-            return False
-        return jaccard(told.inside, candidate.inside) >= self._policy.same_share
-
-    def _came_back(self, candidate: Case, now_ms: int) -> Case | None:
-        """The closed incident that this candidate is: same trouble, nearly the same scope, within a day."""
-        nearly = [
-            (jaccard(case.inside, candidate.inside), case)
-            for case in self._cases
-            if case.tracked.phase is Phase.CLOSED
-            and candidate.tracked.trouble is case.tracked.trouble
-            and now_ms - (case.tracked.closed_ms or 0) < self._policy.reopens_within_ms
-        ]
-        best = max(nearly, key=lambda one: (one[0], one[1].tracked.closed_ms or 0), default=None)
-        return best[1] if best and best[0] >= self._policy.same_share else None
 
     def _bring_back(self, case: Case, candidate: Case, now_ms: int) -> None:
         case.rescope(self._fleet, candidate.tracked.scope, now_ms=now_ms)
@@ -365,7 +350,7 @@ class Tracker:
         layer = Layer(Trouble.OFFLINE, 0, hit, np.full(len(hit), _DOWN_AT_WORK, np.float32))
         mine = [case for case in self._cases if case.tracked.muted and case.tracked.phase is not Phase.CLOSED]
         self._layers.setdefault(Trouble.OFFLINE, []).append(layer)
-        self._match(self._findings([layer], None), mine, sight, muted=True)
+        self._match(self._findings([layer], sight.now_ms), mine, sight, muted=True)
         self._layers[Trouble.OFFLINE].remove(layer)
 
     def _heed(self, said: Sequence[Said], *, now_ms: int) -> None:
@@ -392,11 +377,6 @@ class Tracker:
             if (case.tracked.phase is not Phase.CANDIDATE or now_ms - case.found_ms < policy.candidate_lasts_ms)
             and (case.tracked.phase is not Phase.CLOSED or now_ms - (case.tracked.closed_ms or 0) < policy.reopens_within_ms)
         ]
-
-
-def whole(layer: Layer) -> Count:
-    """A layer over the whole fleet."""
-    return count(layer, np.ones(len(layer.hit), bool))
 
 
 def _began_ms(one: Seen, sight: Sight) -> int:
