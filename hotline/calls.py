@@ -13,6 +13,7 @@ from hotline import matching
 from hotline.accounts import agents
 from hotline.call_state import Call, Reason, State, Step, apply
 from hotline.cti import CtiEvent
+from hotline.notes import pass_on
 from hotline.phone_numbers import caller_of
 from hotline.stored_call import LONGEST_RING, LONGEST_TALK, StoredCall, is_live
 
@@ -115,6 +116,25 @@ def list_calls(
     return _select(conn, f"WHERE {' AND '.join(conditions)} ORDER BY c.id DESC LIMIT %(limit)s", parameters)
 
 
+def calls_of_incident(
+    conn: Connection, *, incident: int, since: datetime, until: datetime | None, limit: int
+) -> tuple[int, list[StoredCall]]:
+    """How many calls came from shops that an incident touches, from `since` to `until` (None: now), and the newest of them.
+
+    A shop counts where a terminal of it was hit; for an incident that a person declared, where one is in scope.
+    """
+    condition = (
+        "WHERE c.rang_at >= %(since)s AND (%(until)s::timestamptz IS NULL OR c.rang_at <= %(until)s)"
+        " AND c.direction IS DISTINCT FROM 'out' AND c.point_of_sale IN ("
+        " SELECT t.point_of_sale FROM diagnostics.incident_terminal n JOIN fleet.terminal t ON t.id = n.terminal_id"
+        " JOIN diagnostics.incident i ON i.id = n.incident_id"
+        " WHERE n.incident_id = %(incident)s AND (n.hit_at IS NOT NULL OR i.trouble IS NULL))"
+    )
+    parameters = {"incident": incident, "since": since, "until": until, "limit": limit}
+    row = conn.execute(f"SELECT count(*)::integer FROM hotline.call c {condition}", parameters).fetchone()
+    return (row[0] if row else 0), _select(conn, f"{condition} ORDER BY c.id DESC LIMIT %(limit)s", parameters)
+
+
 def choose_point_of_sale(conn: Connection, *, call: int, code: str) -> StoredCall:
     """Say which shop a call is from; `CallError` where there is no such call.
 
@@ -132,6 +152,7 @@ def choose_point_of_sale(conn: Connection, *, call: int, code: str) -> StoredCal
     )
     if stored.direction != "out":
         _signal(conn, call=call, code=code, at=stored.rang_at)
+    pass_on(conn, call=call)
     _tell(conn, call=call)
     after = find_call(conn, call=call)
     assert after is not None

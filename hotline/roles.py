@@ -22,12 +22,14 @@ class Right(StrEnum):
     READ = "read"
     HANDLE_CALLS = "handle_calls"
     DECLARE_INCIDENTS = "declare_incidents"
+    EDIT_TYPOLOGIES = "edit_typologies"
 
 
 RIGHTS: Mapping[Right, frozenset[Role]] = {
     Right.READ: frozenset(Role),
     Right.HANDLE_CALLS: frozenset({Role.LEVEL1, Role.LEVEL2, Role.SUPERVISOR, Role.ADMINISTRATOR}),
     Right.DECLARE_INCIDENTS: frozenset({Role.VEILLE, Role.DSI, Role.ADMINISTRATOR}),
+    Right.EDIT_TYPOLOGIES: frozenset({Role.VEILLE, Role.ADMINISTRATOR}),
 }
 
 # A call that names none of our agents rings on the screens of these.

@@ -163,3 +163,41 @@ def _stored(conn: Connection, rest: str, parameters: dict[str, object]) -> list[
             f"SELECT kind, ref, at, typology_id, candidate_id, similarity, p, decided_by FROM diagnostics.typology_match {rest}",
             parameters,
         ).fetchall()
+
+
+@dataclass(frozen=True, slots=True)
+class MatchedNote:
+    """A call note with what it was matched to."""
+
+    ref: int
+    at: datetime
+    text: str
+    typology_id: int | None
+    candidate_id: int | None
+    p: float
+    decided_by: str | None
+
+
+def newest_notes(
+    conn: Connection, *, since: datetime, typology_id: int | None = None, refs: Sequence[int] | None = None, limit: int = 60
+) -> list[MatchedNote]:
+    """Matched notes since a moment, newest first: all, those of one typology, or those of these calls."""
+    with conn.cursor(row_factory=class_row(MatchedNote)) as cursor:
+        return cursor.execute(
+            "SELECT ref, at, text, typology_id, candidate_id, p, decided_by FROM ("
+            " SELECT DISTINCT ON (m.ref) m.ref, m.at, g.detail AS text, m.typology_id, m.candidate_id, m.p, m.decided_by"
+            " FROM diagnostics.typology_match m JOIN fleet.signal g ON g.kind = 'note' AND g.ref = m.ref::text AND g.at = m.at"
+            " WHERE m.kind = 'note' AND g.at >= %(since)s AND g.detail <> ''"
+            " AND (%(typology)s::bigint IS NULL OR m.typology_id = %(typology)s)"
+            " AND (%(refs)s::bigint[] IS NULL OR m.ref = ANY(%(refs)s)) ORDER BY m.ref"
+            ") one ORDER BY at DESC, ref DESC LIMIT %(limit)s",
+            {"since": since, "typology": typology_id, "refs": None if refs is None else list(refs), "limit": limit},
+        ).fetchall()
+
+
+def lone_symptoms(conn: Connection, refs: Sequence[int]) -> list[tuple[str, str, datetime]]:
+    """Terminal, trouble and time of these symptoms, newest first."""
+    return conn.execute(
+        "SELECT terminal_id, trouble, found_at FROM diagnostics.symptom WHERE id = ANY(%(ids)s) ORDER BY found_at DESC, id",
+        {"ids": list(refs)},
+    ).fetchall()
