@@ -74,6 +74,13 @@ class Mishaps:
         on: Bool = (t_s < self._blip[0]) | (t_s >= self._blip[1])
         return on
 
+    def restarted_s(self, t_s: int) -> NDArray[np.int64]:
+        """When each terminal's weekly restart before `t_s` was over, seconds since the epoch (terminals,)."""
+        weekdays = [datetime.fromtimestamp(t_s, ZoneInfo(zone)).weekday() for zone in TIMEZONES]
+        slot = np.array(weekdays, np.int64) * DAY_S + self._opening.wall_s(t_s).astype(np.int64)
+        since = (slot[self._opening.zone] - self._weekly_s - _WEEKLY_OFF_S) % (7 * DAY_S)
+        return t_s - since
+
     def _draw(self, window: int) -> None:
         from_s = window * _WINDOW_S
         (hit,) = np.nonzero(uniforms(bits(self._keys, window, 1))[0] < _EDGES[-1])

@@ -34,7 +34,7 @@ class Population:
         self._opening = Opening(world, seed)
         self._faults = FaultEngine(world, scenario, opening=self._opening, agenda=self._agenda)
         self._mishaps = Mishaps(world, seed, self._opening, self._agenda)
-        self._signals = SignalModel(world, seed, start_s, self._opening)
+        self._signals = SignalModel(world, seed, start_s, self._opening, booted_s=self._mishaps.restarted_s(start_s))
         draws = uniform_table(key_of(seed, "population"), n, 2)
         self._phase: NDArray[np.int64] = (draws[:, 0] * CLOSED_CADENCE_S).astype(np.int64)
         self.boot: NDArray[np.uint32] = (1 + draws[:, 1] * 200).astype(np.uint32)

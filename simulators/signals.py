@@ -69,7 +69,10 @@ class _Moment(NamedTuple):
 class SignalModel:
     """The healthy fleet's measurements; `sample` moves the asked terminals' states forward in place."""
 
-    def __init__(self, world: World, seed: int, start_s: int, opening: Opening) -> None:
+    def __init__(
+        self, world: World, seed: int, start_s: int, opening: Opening, *, booted_s: NDArray[np.int64] | None = None
+    ) -> None:
+        """`booted_s`: when each terminal last booted; a day before `start_s`, where not given."""
         self._opening = opening
         self._demand = Demand(seed)
         self._keys = terminal_keys(key_of(seed, "signals"), len(world))
@@ -83,8 +86,7 @@ class SignalModel:
         self.paper_pct: F32 = (5 + 95 * start[:, 0]).astype(np.float32)
         self._heat: F32 = np.zeros(len(world), np.float32)
         self._warm: F32 = np.where(opening.is_open(start_s), 1, 0).astype(np.float32)
-        # Every terminal restarts once a week; the last time was up to a week ago.
-        self.booted_s: NDArray[np.int64] = (start_s - 3600 - start[:, 1] * 7 * DAY_S).astype(np.int64)
+        self.booted_s = np.full(len(world), start_s - DAY_S, np.int64) if booted_s is None else booted_s.copy()
         self._refilled: list[tuple[int, NDArray[np.int32]]] = []
 
     def sample(self, idx: I32, t_s: int, dt_s: float | F32, *, demand: F32 | None = None) -> F32:
