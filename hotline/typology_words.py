@@ -115,6 +115,11 @@ def effect_text(effect: Effect, *, translate: Translate, language: str) -> str:
     return typeset(f"{rates} : {factor}" if language == "fr" else f"{rates}: {factor}", language)
 
 
+def p_text(p: float, language: str) -> str:
+    """A p-value as the language writes it."""
+    return decimal(p, language, places=3)
+
+
 def _metric(name: str, z: float, translate: Translate) -> str:
     label = translate(_METRICS.get(name) or (FIGURES[name].label if name in FIGURES else name))
     return f"{label} {'↑' if z > 0 else '↓'}"

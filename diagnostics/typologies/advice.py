@@ -22,11 +22,11 @@ class Advice:
     terminals: Sequence[str]
 
 
-# Muted ones are told to nobody, so not to callers either.
+# Muted ones are told to nobody, so not to callers either. What a person wrote for one incident comes before its typology's answer.
 _OF_TERMINALS = """
     WITH touched AS (
         SELECT m.typology_id, n.incident_id, n.terminal_id FROM diagnostics.incident_terminal n
-        JOIN diagnostics.incident i ON i.id = n.incident_id AND i.state <> 'closed' AND NOT i.muted
+        JOIN diagnostics.incident i ON i.id = n.incident_id AND i.state <> 'closed' AND NOT i.muted AND i.advice = ''
         JOIN diagnostics.typology_match m ON m.kind = 'incident' AND m.ref = i.id
         WHERE n.terminal_id = ANY(%(ids)s)
         UNION ALL
@@ -72,9 +72,10 @@ def advice_for(conn: Connection, *, terminals: Sequence[str]) -> list[Advice]:
 
 
 def advice_for_incident(conn: Connection, *, incident_id: int) -> Advice | None:
-    """The answer of the typology that an incident was found to be of, whatever the incident's state."""
+    """The answer of the typology that an incident was found to be of, whatever its state; None where it has advice of its own."""
     row = conn.execute(
         "SELECT t.id, t.name_fr, t.name_en, a.text_fr, a.text_en, a.version FROM diagnostics.typology_match m"
+        " JOIN diagnostics.incident i ON i.id = m.ref AND i.advice = ''"
         " JOIN diagnostics.typology t ON t.id = m.typology_id AND t.state = 'known'"
         " JOIN diagnostics.typology_answer a ON a.typology_id = t.id"
         " WHERE m.kind = 'incident' AND m.ref = %(id)s ORDER BY a.version DESC LIMIT 1",

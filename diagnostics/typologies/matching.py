@@ -1,8 +1,9 @@
 """Which known typology a thing is of, with a p-value that means what it says.
 
 The p-value answers: *were this of a kind nobody knows, how often would its nearest typology be as near as this?* It is found
-by experiment: every thing whose typology is known is compared with all typologies but its own (leave one typology out), and
-its best likeness there is one draw of that null distribution. For a thing that is exchangeable with those, p is uniform
+by experiment: every thing whose typology is known is compared with all typologies but its own and that one's kin (leave one
+family out: a power cut and an outage of the network are told apart by which is nearer), and its best likeness there is one
+draw of that null distribution. For a thing that is exchangeable with those, p is uniform
 (conformal prediction; Vovk et al., *Algorithmic Learning in a Random World*, 2005). It costs no assumption on likenesses.
 """
 
@@ -23,6 +24,8 @@ MATCHED_BELOW: Final = 0.05
 # Nothing less alike than this matches, however rare: the experiment knows only the kinds that are known.
 LEAST_LIKENESS: Final = 0.5
 _VARIANTS: Final = 40
+# Typologies so much alike are kin.
+_KIN_FROM: Final = 0.55
 
 
 class Match(NamedTuple):
@@ -50,6 +53,8 @@ class Matcher:
         """`strangers` are past things that matched nothing: each is a draw of the null as it is."""
         self._ids = [one.id for one in known]
         self._typologies = table([mean_of(one.members, prior=one.signature) for one in known], self._ids)
+        alike = likeness(self._typologies, self._typologies)
+        self._kin: Bool = (np.maximum(alike, alike.T) >= _KIN_FROM) | np.eye(len(self._ids), dtype=bool)
         drawn: list[Signature] = []
         own: list[int] = []
         for place, one in enumerate(known):
@@ -81,16 +86,19 @@ class Matcher:
 
         What only calls tell of is held against its like: it is compared by words, all else by telemetry.
         """
-        null = best_elsewhere(likeness(self._drawn, self._typologies, blocks=blocks), self._own)
+        null = best_elsewhere(likeness(self._drawn, self._typologies, blocks=blocks), self._own, self._kin)
         alike: F32 = null[self._drawn.by_calls == by_calls]
         return alike
 
 
-def best_elsewhere(near: F32, own: I64) -> F32:
-    """The best likeness of each row among all typologies but its own (`own` -1: it has none)."""
+def best_elsewhere(near: F32, own: I64, kin: Bool | None = None) -> F32:
+    """The best likeness of each row among all typologies but its own (`own` -1: it has none) and that one's `kin`."""
     others = near.copy()
     rows = np.flatnonzero(own >= 0)
-    others[rows, own[rows]] = 0
+    if kin is None:
+        others[rows, own[rows]] = 0
+    else:
+        others[rows] = np.where(kin[own[rows]], 0, others[rows])
     found: F32 = others.max(axis=1) if others.shape[1] else np.zeros(len(others), np.float32)
     return found
 

@@ -7,6 +7,7 @@ is as similar to a typology as it is to that typology's nearest examples.
 
 import itertools
 import re
+from collections import Counter
 from collections.abc import Sequence
 from typing import Any, Final
 
@@ -30,7 +31,8 @@ _TELL_NOTHING = """
     le les leur lui ma madame mais me merci mes moi mon monsieur n ne non nos notre nous on ou oui par pas peu peut plus pour
     pouvez qu quand que qui quoi s sa sans se ses si soit son sont sur ta tes toi ton tout tous toute toutes tres tu un une va
     vais vas venir vers vont vos votre vous y allo cause depuis moment regarder attend attendent monde urgent semaine ralent
-    deuxieme borne bornes terminal terminaux machine appareil agent appel explique signale indique demande
+    deuxieme borne bornes terminal terminaux machine appareil agent appel explique signale indique demande voudrais voudrait
+    veut veux besoin comment faut jusqu quel quelle
 """
 STOP_WORDS: Final = frozenset(_TELL_NOTHING.split())
 # Words of the trade that mean one thing, by how they begin; the thing is added to the note as a word of its own.
@@ -52,6 +54,7 @@ CONCEPTS: Final = {
     "coupure": ("coup", "saut", "micro", "instable"),
 }
 _WORD: Final = re.compile(r"[a-z0-9]+")
+_WRITTEN: Final = re.compile(r"[^\W_]+")
 # Dimensions kept; short notes of one trade need few.
 _DIMENSIONS: Final = 160
 # Beside words, letter groups count for so much.
@@ -102,6 +105,7 @@ class NoteSpace:
         there = np.asarray(self._words.transform([" ".join(tokens(t)) for t in others]).mean(axis=0)).ravel() if others else 0.0
         names = self._words.get_feature_names_out()
         order = np.argsort(-(here - there))
+        spelt = _spelling(texts)
         told: list[str] = []
         for place in order[: 4 * most].tolist():
             name = str(names[place])
@@ -109,7 +113,7 @@ class NoteSpace:
             said = any(set(name.split()) & set(term.split()) for term in told)
             if here[place] > 0 and not name.startswith(_CONCEPT) and not said:
                 told.append(name)
-        return told[:most]
+        return [" ".join(spelt.get(word, word) for word in term.split()) for term in told[:most]]
 
     def _raw(self, texts: Sequence[str], *, fit: bool) -> Any:
         cleaned = [" ".join(tokens(text)) for text in texts]
@@ -139,6 +143,15 @@ def nearest_by_label(cosine: F32, labels: I64, count: int) -> F32:
             best = np.sort(of_label, axis=1)[:, -_NEAREST:]
             found[:, label] = np.maximum(best, 0).mean(axis=1)
     return found
+
+
+def _spelling(texts: Sequence[str]) -> dict[str, str]:
+    """Of each folded word, how it is mostly written."""
+    seen: dict[str, Counter[str]] = {}
+    for text in texts:
+        for word in _WRITTEN.findall(text.lower()):
+            seen.setdefault(folded(word), Counter())[word] += 1
+    return {word: written.most_common(1)[0][0] for word, written in seen.items()}
 
 
 def _one_core() -> Any:

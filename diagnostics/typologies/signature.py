@@ -34,7 +34,8 @@ _QUIET_Z, _QUIET_EVENTS = 1.5, 0.2
 FEWEST_EVENTS: Final = 0.02
 
 BLOCKS: Final = ("trouble", "scope", "z", "events", "words")
-_USUAL: Final = {"trouble": 0.4, "scope": 0.15, "z": 0.3, "events": 0.2, "words": 0.3}
+# Calls at the same time may be about anything: beside telemetry they only support.
+_USUAL: Final = {"trouble": 0.4, "scope": 0.15, "z": 0.3, "events": 0.2, "words": 0.15}
 # Where no telemetry tells of it, what the calls say decides, and their silence counts against a likeness.
 _BY_CALLS: Final = {"trouble": 0.15, "scope": 0.05, "z": 0.0, "events": 0.0, "words": 0.8}
 

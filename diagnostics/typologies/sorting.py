@@ -8,7 +8,7 @@ import logging
 import threading
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Final
 
@@ -93,7 +93,8 @@ class Sorter:
         known = typologies(conn, states=("known", "dismissed"))
         notes = self._match_notes(conn, known, now=now)
         forget_explained(conn, now=now)
-        incidents, symptoms = incidents_to_match(conn, now=now), symptoms_to_match(conn, now=now)
+        incidents = self._titled(conn, known, incidents_to_match(conn, now=now), now=now)
+        symptoms = symptoms_to_match(conn, now=now)
         if incidents or symptoms:
             # A thing must not be its own stranger.
             ours = {thing.ref for thing in incidents}
@@ -109,11 +110,7 @@ class Sorter:
         found = notes_to_match(conn, now=now)
         if not found:
             return 0
-        state = tuple((one.id, tuple(one.example_notes)) for one in known)
-        if self._notes is None or self._notes_of != state or time.monotonic() - self._built_s > _SPACE_LASTS_S:
-            self._notes = NoteMatcher(state, recent_notes(conn, now=now, most=_CORPUS))
-            self._notes_of, self._built_s = state, time.monotonic()
-        matched = self._notes.match([note.text for note in found])
+        matched = self._matcher(conn, known, now=now).match([note.text for note in found])
         matches.save(
             conn,
             (
@@ -123,6 +120,23 @@ class Sorter:
             now=now,
         )
         return len(found)
+
+    def _titled(self, conn: Connection, known: Sequence[Typology], things: Sequence[Thing], *, now: datetime) -> list[Thing]:
+        """What people declared is what its title says: no telemetry tells of it."""
+        titles = [thing.title for thing in things if thing.title]
+        said = dict(zip(titles, self._matcher(conn, known, now=now).match(titles) if titles else (), strict=True))
+        return [
+            replace(thing, signature=replace(thing.signature, words=_all_of(said[thing.title]))) if thing.title else thing
+            for thing in things
+        ]
+
+    def _matcher(self, conn: Connection, known: Sequence[Typology], *, now: datetime) -> NoteMatcher:
+        """The matcher of the examples as they are now."""
+        state = tuple((one.id, tuple(one.example_notes)) for one in known)
+        if self._notes is None or self._notes_of != state or time.monotonic() - self._built_s > _SPACE_LASTS_S:
+            self._notes = NoteMatcher(state, recent_notes(conn, now=now, most=_CORPUS))
+            self._notes_of, self._built_s = state, time.monotonic()
+        return self._notes
 
     def _save(self, conn: Connection, kind: str, things: Sequence[Thing], found: Sequence[Match], *, now: datetime) -> None:
         matches.save(
@@ -168,6 +182,10 @@ class SortingThread:
                 regrouped = time.monotonic()
                 log.info("%s groups match no typology", done.offered, extra={"action": "regroup", "offered": done.offered})
             self._stop.wait(EVERY_S)
+
+
+def _all_of(match: Match) -> dict[int, float] | None:
+    return {match.typology: 1.0} if match.matched and match.typology is not None else None
 
 
 def _by_likeness(match: Match) -> Match:

@@ -21,15 +21,17 @@ _SETTLED: Final = timedelta(minutes=2)
 # Of a large incident so many terminals tell how many events one sends.
 _TERMINALS_ASKED: Final = 300
 _MOST: Final = 500
+_FEWEST_NOTES: Final = 3
 
 
 @dataclass(frozen=True, slots=True)
 class Thing:
-    """An incident or a symptom to be matched; `at` is when it began."""
+    """An incident or a symptom to be matched; `at` is when it began. `title`: what a person called it who declared it."""
 
     ref: int
     at: datetime
     signature: Signature
+    title: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +44,7 @@ class Note:
 
 
 _INCIDENTS = """
-    SELECT i.id, i.began_at, i.trouble, i.scope, i.evidence
+    SELECT i.id, i.began_at, i.trouble, i.scope, i.evidence, i.title
     FROM diagnostics.incident i LEFT JOIN diagnostics.typology_match m ON m.kind = 'incident' AND m.ref = i.id
     WHERE i.began_at > %(since)s AND m.decided_by IS NULL
         AND (m.ref IS NULL OR i.closed_at IS NULL OR i.closed_at + %(after)s > m.matched_at)
@@ -90,8 +92,13 @@ def incidents_to_match(conn: Connection, *, now: datetime) -> list[Thing]:
     events = _shares(conn.execute(_EVENTS, {**times, "ids": ids, "asked": _TERMINALS_ASKED}).fetchall()) if ids else {}
     words = _shares(conn.execute(_WORDS, {**times, "ids": ids}).fetchall()) if ids else {}
     return [
-        Thing(number, began_at, _signature(trouble, scope, evidence, events.get(number, {}), words.get(number)))
-        for number, began_at, trouble, scope, evidence in rows
+        Thing(
+            number,
+            began_at,
+            _signature(trouble, scope, evidence, events=events.get(number, {}), notes=words.get(number, {})),
+            title="" if trouble else title,
+        )
+        for number, began_at, trouble, scope, evidence, title in rows
     ]
 
 
@@ -99,18 +106,23 @@ def _signature(
     trouble: str | None,
     scope: Mapping[str, str],
     evidence: Mapping[str, Any],
-    events: Mapping[Any, float],
-    notes: Mapping[Any, float] | None,
+    *,
+    events: Mapping[str, float],
+    notes: Mapping[int | None, float],
 ) -> Signature:
+    """`notes` counts the calls' notes by typology, None for those that match none."""
     leading = evidence.get("leading")
-    total = sum((notes or {}).values())
+    matched = {typology: count for typology, count in notes.items() if typology is not None}
+    # A surge of calls is what most of its calls are about. Beside telemetry a few notes about one thing support it.
+    total = sum((notes if trouble == Trouble.CALLS else matched).values())
+    telling = trouble == Trouble.CALLS or total >= _FEWEST_NOTES
     return Signature(
         troubles={trouble: 1.0} if trouble else {},
         scope=frozenset(scope) or frozenset({WHOLE_FLEET}),
         # Without evidence nothing is known of the metrics, which is not the same as all being well.
         z=None if leading is None else {one["metric"]: one["inside"] - one["outside"] for one in leading},
         events={code: rate for code, rate in events.items() if rate >= FEWEST_EVENTS},
-        words=None if notes is None else {typology: count / total for typology, count in notes.items() if typology is not None},
+        words={typology: count / total for typology, count in matched.items()} if total and telling else None,
     )
 
 

@@ -220,7 +220,9 @@ def _plot(counts: Counts, values: Mapping[str, Any], translate: Translate, langu
     ]
     shown = [kind for kind in matches.KINDS if counts.by_kind[kind].any()] or ["incident"]
     flagged = [day for day in range(len(counts.days)) if any(counts.grew[kind][day] for kind in shown)]
-    bars = [Bars(translate(typology_words.KINDS[kind]), counts.by_kind[kind].tolist()) for kind in shown]
+    bars = [
+        Bars(translate(typology_words.KINDS[kind]), [count or None for count in counts.by_kind[kind].tolist()]) for kind in shown
+    ]
     name = values["typology"].name(language)
     return bar_chart(
         [day_label(day, language=language) for day in counts.days],
