@@ -142,7 +142,7 @@ class _Field:
         if policy.counts:
             (size,) = index.sums(cells, [p])
             return Sums(cells, hits, hit_weights, size, size)
-        size, weight = index.sums(cells, [self.judged.astype(np.float64), -np.log1p(-np.minimum(p, _SURE))])
+        size, weight = index.sums(cells, [self.judged.astype(np.float64), _minus_log1m(p)])
         return Sums(cells, hits, hit_weights, size, weight)
 
     def _within(self, cells: Index) -> Bool:
@@ -173,10 +173,11 @@ class _Field:
             return cells, every[cells], index.all_sums(full[1])[cells]
         ids = index.ids[self.rows]
         columns = ids.shape[1]
-        seen: Index = np.arange(index.count)
         where: Index = ids.ravel().astype(np.intp)
         if len(self.rows) <= _FEW:
             seen, where = np.unique(where, return_inverse=True)
+        else:
+            seen = np.arange(index.count)
         hits = np.bincount(where, weights=np.repeat(hit, columns), minlength=len(seen)).astype(np.float64)
         hits[seen == NOWHERE] = 0.0
         kept = np.flatnonzero(hits >= enough)
@@ -185,16 +186,25 @@ class _Field:
 
     def _bound(self, cells: Index, hits: F64, hit_weight: F64) -> F64:
         """What a cell's score cannot exceed, unless its terminals expect less than `_LEAST_SHARE` of the fleet's mean."""
-        usual = float(self.expected[self.judged].sum()) * _LEAST_SHARE / self.index.n
-        b = np.minimum(self.index.size[cells] * usual, 0.999 * hits)
+        part = self.index.size[cells] / self.index.n
+        # The wider a cell, the less the rest of the fleet can make it differ from the mean.
+        least = part * _LEAST_SHARE ** (1.0 - part)
+        b = np.minimum(least * float(self.expected[self.judged].sum()), 0.999 * hits)
         if self.policy.counts:
             count: F64 = hits * np.log(hits / b) + b - hits
             return count
-        n = np.maximum(self.index.size[cells] * float(self.judged.mean()) * _LEAST_SHARE, hits * 1.001)
+        n = np.maximum(least * np.count_nonzero(self.judged), hits * 1.001)
         b = np.minimum(b, 0.999 * n)
         spread: F64 = hits * np.log(hits / b) + (n - hits) * np.log((n - hits) / (n - b))
         # A terminal that was hit speaks for an incident at most with its own weight, those that were spared against it.
         return np.minimum(spread, hit_weight + hits)
+
+
+def _minus_log1m(p: F64) -> F64:
+    """Return -ln(1-p), what a spared terminal's usual probability weighs; by its series where all are small, as most often."""
+    if p.max(initial=0.0) < 0.02:
+        return p * (1.0 + p * (0.5 + p / 3.0))
+    return -np.log1p(-np.minimum(p, _SURE))
 
 
 class _Pick(NamedTuple):
