@@ -90,7 +90,7 @@ def about(row: Mapping[str, Any], *, children: Sequence[Mapping[str, Any]]) -> A
     """The incident of a row of `diagnostics.incident` with `terminals` counted, and the rows of its children."""
     trouble = None if row["trouble"] is None else Trouble(row["trouble"])
     scope = row["scope"]
-    said = {language: why_sentences(row["evidence"], language, trouble=trouble, began_at=row["began_at"]) for language in LANGUAGES}
+    said = {language: why_sentences(row["evidence"], language, trouble=trouble) for language in LANGUAGES}
     written = row["advice"]
     return About(
         id=row["id"],

@@ -42,7 +42,7 @@ _LABELS: Final[Mapping[str, Mapping[str, str]]] = {
     "cause": {"fr": "Cause probable", "en": "Likely cause"},
     "why": {"fr": "Indices", "en": "Evidence"},
     "children": {"fr": "Incidents regroupés", "en": "Incidents within"},
-    "advice": {"fr": "Aux commerçants", "en": "For shopkeepers"},
+    "advice": {"fr": "Pour les agents", "en": "For agents"},
     "comment": {"fr": "Commentaire", "en": "Comment"},
     "page": {"fr": "Dans Vigie", "en": "In Vigie"},
 }
@@ -60,7 +60,7 @@ def subject(first: Body, language: str) -> str:
     if first.incident is None:
         return f"[Vigie] {headline(first, language)}"
     # A subject is one line, whatever a person wrote.
-    return f"[Vigie {first.incident.id}] {' '.join(_in(first.incident.title, language).split())}"
+    return f"[Vigie {first.incident.id}] {' '.join(_in(first.incident.title, language).splitlines())}"
 
 
 def headline(body: Body, language: str) -> str:
