@@ -46,6 +46,7 @@ _SPREAD_PRIOR: Final = np.float32(25)
 _PEERS, _PEER_SAMPLES = 5, 3
 # Rates and custom are forgotten over so many seconds of open shop: some three weeks.
 _FORGET_S: Final = 21 * 12 * 3600
+_LEAST_SPREAD: Final = np.float32(0.5)
 _QUANTUM: Final = np.float32(0.05)
 
 
@@ -107,11 +108,15 @@ class Baseline:
         season = np.where(seen > 0, season, center)
         off = (x - center) / spread
         off_season = (x - season) / spread
-        center += np.maximum(1 / (count + 1), _SLOWEST) * spread * np.clip(off, -_CLIP, _CLIP)
+        # At first it is a plain mean: had the very first reading been a wild one, bounded steps would take days to forget it.
+        reach = _CLIP + np.float32(40) / (count + 1) ** 2
+        center += np.maximum(1 / (count + 1), _SLOWEST) * spread * np.clip(off, -reach, reach)
         season += np.maximum(1 / (seen + 2), _SLOWEST_SEASON) * spread * np.clip(off_season, -_CLIP, _CLIP)
         # The spread is where half of the readings lie within: up by those outside, down by those inside.
         step = np.maximum(np.float32(0.5) / (count + 5), _SLOWEST_SPREAD)
         grown = spread * (1 + step * np.sign(np.abs(off_season) - _MEDIAN_OF_NORMAL))
+        # A line that always tells the same rounded figure is not infinitely regular.
+        np.maximum(grown, SPREAD * _LEAST_SPREAD, out=grown)
         self.center[rows] = np.where(known, center, self.center[rows])
         self.spread[rows] = np.where(known & (count > 2), grown, spread)
         self.count[rows] = count + known

@@ -19,11 +19,11 @@ from diagnostics.troubles import TROUBLE_INDEX, TROUBLES, Trouble
 
 # Heights of the CUSUM are gathered in steps of a half, once a minute; candidates of a symptom by the hour.
 _BIN: Final = 0.5
-_BINS: Final = 120
+_BINS: Final = 400
 _MINUTE_MS: Final = 60_000
 _HOUR_MS: Final = 3_600_000
-# The tail of the CUSUM is drawn through these shares of all well terminals.
-_TAIL_FROM, _TAIL_TO = 3e-3, 2e-5
+# The tail of the CUSUM is drawn through these shares of all well terminals, with so many seen beyond at the least.
+_TAIL_FROM, _TAIL_TO, _TAIL_LEAST = 3e-4, 1e-6, 20
 _RATES: Final = (0.05, 3.0)
 # A tail is drawn through so many of the largest values.
 _LARGEST: Final = 40
@@ -140,13 +140,13 @@ def _tail_rate(counts: np.ndarray[tuple[int, ...], np.dtype[np.float64]]) -> flo
     if not total:
         return _RATES[0]
     beyond = counts[::-1].cumsum()[::-1] / total
-    part = np.flatnonzero(
-        (beyond <= _TAIL_FROM) & (beyond >= _TAIL_TO) & (np.arange(len(counts)) > 0) & (np.arange(len(counts)) < _BINS)
-    )
+    least = max(_TAIL_TO, _TAIL_LEAST / total)
+    inner = np.arange(len(counts))
+    part = np.flatnonzero((beyond <= max(_TAIL_FROM, 10 * least)) & (beyond >= least) & (inner > 0) & (inner < _BINS))
     if len(part) < 2:
-        reached = np.flatnonzero(beyond > _TAIL_TO)
+        reached = np.flatnonzero(beyond > least)
         high = (int(reached[-1]) + 1) * _BIN if len(reached) else _BIN
-        return float(np.clip(-np.log(_TAIL_TO) / high, *_RATES))
+        return float(np.clip(-np.log(least) / high, *_RATES))
     slope = -np.polyfit(part * _BIN, np.log(beyond[part]), 1)[0]
     return float(np.clip(slope, *_RATES))
 

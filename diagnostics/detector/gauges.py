@@ -28,6 +28,8 @@ from diagnostics.snapshot import F32, I64, Bool, Index
 
 # One reading adds at most so much to a CUSUM, in standard deviations beyond its reference.
 _STEP: Final = np.float32(4.0)
+# What is just worth a call adds as so many standard deviations at the most.
+_Z_FELT: Final = np.float32(5.0)
 _Z_SHOWN: Final = np.float32(12.0)
 # How long a reading says something about now, ms; a transaction's duration, for which a customer is needed, longer.
 _LASTS_MS: Final = min(gauge.lasts_s for gauge in GAUGES) * 1000
@@ -36,7 +38,7 @@ _BOTH_WAYS: Final = np.flatnonzero([gauge.direction == 0 for gauge in GAUGES])
 # A machine that starts is busy with itself.
 _BOOTING_S: Final = np.float32(420)
 # The CUSUM is bounded, so that what was long ago does not hold on for ever.
-_HIGHEST: Final = np.float32(60.0)
+_HIGHEST: Final = np.float32(200.0)
 # What lies together: the two deviations before, the smoothed one, and a CUSUM for each reference value.
 _ONE, _TWO, _SMOOTH, _SUMS = 0, 1, 2, 3
 _DEPTH: Final = _SUMS + len(CUSUM_K)
@@ -84,16 +86,18 @@ class Gauges:
         np.nan_to_num(deviation, copy=False)
         state = self._recent(rows, at_ms)
         kept = state[unsold, :, TX], self.z[rows[unsold], TX], self.sign[rows[unsold], TX], self.felt[rows[unsold], TX]
-        self._advance(state, deviation, noise, common)
+        middle = self._advance(state, deviation)
         smooth = state[:, _SMOOTH]
         z = smooth / noise
         np.clip(z, -_Z_SHOWN, _Z_SHOWN, out=z)
         # Before its first customer, a shop's transactions are as they were.
-        state[unsold, :, TX], z[unsold, TX] = kept[:2]
+        smooth[unsold, TX], z[unsold, TX] = kept[0][:, _SMOOTH], kept[1]
         bad = z * DIRECTION
         bad[:, _BOTH_WAYS] = np.abs(z[:, _BOTH_WAYS])
         felt = magnitude(smooth, level, self._floor)
         sign = (felt >= self._trifle) & (bad >= self._sign_z)
+        _sum_up(state, middle / noise - common, felt)
+        state[unsold, :, TX] = kept[0]
         sign[unsold, TX], felt[unsold, TX] = kept[2:]
         self._state[rows], self.z[rows], self.sign[rows], self.felt[rows] = state, z, sign, felt
         raw = values[:, GAUGE_COLUMNS]
@@ -113,8 +117,8 @@ class Gauges:
         return state
 
     @staticmethod
-    def _advance(state: F32, deviation: F32, noise: F32, common: F32) -> None:
-        """Move state (rows, depth, gauges) on by one deviation, in place."""
+    def _advance(state: F32, deviation: F32) -> F32:
+        """Move the deviations of state (rows, depth, gauges) on by one, in place; returns the median of the last three."""
         one, two = state[:, _ONE], state[:, _TWO]
         low, high = np.minimum(deviation, one), np.maximum(deviation, one)
         middle = np.maximum(low, np.minimum(high, two, out=high), out=low)
@@ -122,15 +126,7 @@ class Gauges:
         one[:] = deviation
         smooth = state[:, _SMOOTH]
         smooth += PACE * (middle - smooth)
-        z = middle / noise
-        z -= common
-        both = np.abs(z[:, _BOTH_WAYS])
-        z *= DIRECTION
-        z[:, _BOTH_WAYS] = both
-        for place, reference in enumerate(CUSUM_K):
-            total = state[:, _SUMS + place]
-            total += np.clip(z - np.float32(reference), -_STEP, _STEP)
-            np.clip(total, 0, _HIGHEST, out=total)
+        return middle
 
     def cusum(self, rows: Index) -> F32:
         """The CUSUM of each reference value: (rows, references, gauges)."""
@@ -150,3 +146,15 @@ class Gauges:
         self.sign[rows] = False
         self.felt[rows] = 0
         self.tx_ms[rows] = 0
+
+
+def _sum_up(state: F32, z: F32, felt: F32) -> None:
+    """Move the CUSUM of state (rows, depth, gauges) on, in place; what nobody feels is not much, however regular a terminal is."""
+    both = np.abs(z[:, _BOTH_WAYS])
+    z *= DIRECTION
+    z[:, _BOTH_WAYS] = both
+    np.minimum(z, _Z_FELT * felt, out=z)
+    for place, reference in enumerate(CUSUM_K):
+        total = state[:, _SUMS + place]
+        total += np.clip(z - np.float32(reference), -_STEP, _STEP)
+        np.clip(total, 0, _HIGHEST, out=total)
