@@ -14,6 +14,7 @@ from diagnostics.notices.deliver import Deliveries
 from diagnostics.settings import WatchSettings
 from diagnostics.symptom_store import forget_symptoms
 from diagnostics.tracking.diagnosis import Diagnosis
+from diagnostics.typologies.sorting import SortingThread
 from diagnostics.watch import Watch
 from diagnostics.watch_metrics import Metrics
 from fleet.alone import run_alone, stop_on_signals
@@ -82,7 +83,7 @@ def run(settings: WatchSettings, *, clock: Clock | None = None, stop: threading.
     keeper = BaselineKeeper(url, clock=clock, metrics=metrics)
     try:
         # Also while it stands by: sending needs no lead.
-        with Deliveries(url, settings, clock=clock, stop=stop, into=into):
+        with Deliveries(url, settings, clock=clock, stop=stop, into=into), SortingThread(url, clock=clock):
             run_alone(
                 url,
                 lambda conn: _work(conn, settings=settings, clock=clock, stop=stop, metrics=metrics, keeper=keeper),

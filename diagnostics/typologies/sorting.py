@@ -40,6 +40,7 @@ REGROUP_EVERY_S: Final = 900.0
 # The words in use drift slowly: the space of notes is built anew so often, of so many notes.
 _SPACE_LASTS_S: Final = 1800.0
 _CORPUS: Final = 2000
+_STOP_WITHIN_S: Final = 30.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,22 +151,19 @@ class Sorter:
 
 
 class SortingThread:
-    """The sorter beside a running watch: `start`, later `stop`, which waits for the step under way."""
+    """The sorter beside a running watch, for as long as the `with` block lasts; its end waits for the step under way."""
 
     def __init__(self, url: str, *, clock: Clock) -> None:
         self._url, self._clock = url, clock
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, name="typologies", daemon=True)
 
-    def start(self) -> None:
-        """Begin in the background."""
+    def __enter__(self) -> None:
         self._thread.start()
 
-    def stop(self, *, timeout_s: float = 30.0) -> None:
-        """End after the step under way."""
+    def __exit__(self, *_: object) -> None:
         self._stop.set()
-        if self._thread.is_alive():
-            self._thread.join(timeout_s)
+        self._thread.join(_STOP_WITHIN_S)
 
     def _run(self) -> None:
         run_alone(self._url, self._work, program="typologies", lock=LOCK, stop=self._stop)
