@@ -37,7 +37,7 @@ def _addresses(value: str) -> str:
     for address in _split(value):
         try:
             Address(addr_spec=address)
-        except (ValueError, MessageError):
+        except (ValueError, IndexError, MessageError):
             raise ValueError(f"{address} is no address of the form name@domain") from None
     return value
 

@@ -53,7 +53,7 @@ def retry(
 
     with transaction("notices") as (conn, now):
         count = retry_notices(conn, ids=notice or None, now=now)
-    typer.echo(f"{count} notices are tried again")
+    typer.echo(f"notices tried again: {count}")
 
 
 @group.command("test")
