@@ -4,6 +4,7 @@
 the database. An incident that a person declared counts every terminal of its scope as hit: nothing says otherwise.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Final
@@ -118,6 +119,18 @@ def victims_of(conn: Connection, incident: Incident, *, limit: int | None = None
             parameters,
         ).fetchall()
     return Victims(shops=counts[0], rang=counts[1], silent=silent)
+
+
+def hits_of(conn: Connection, terminals: Sequence[str]) -> set[tuple[int, str]]:
+    """Which incidents that are open have hit which of these terminals: (incident, terminal)."""
+    return set(
+        conn.execute(
+            "SELECT n.incident_id, n.terminal_id FROM diagnostics.incident_terminal n"
+            " JOIN diagnostics.incident i ON i.id = n.incident_id AND i.state <> 'closed'"
+            " WHERE n.terminal_id = ANY(%(ids)s) AND n.hit_at IS NOT NULL",
+            {"ids": list(terminals)},
+        ).fetchall()
+    )
 
 
 def _parameters(incident: Incident) -> dict[str, object]:

@@ -1,7 +1,7 @@
 """Charts as SVG text, for the console and for reports: data in, markup out, no script and no inline style.
 
 Several series are told apart by dash, mark and hatching, not by colour alone. Every chart carries a title and a description
-for those who do not see it. Classes are styled by `plot.css`; `standalone` puts that inside, for a page or file of its own.
+for those who do not see it. Classes are styled by `static/plot.css`; `standalone` puts that inside, for a page or file of its own.
 
     svg = line_chart([Series("inside", points)], title="…", description="…", unit="%", marks=[Mark(at, "opened")])
 """
@@ -18,7 +18,7 @@ from diagnostics.plot_axes import Scale, Tick, figure_ticks, finite, number, spr
 from diagnostics.plot_shapes import CHARACTER, KINDS, Box, block, dot, flag, stroke, svg, text
 
 # What an unstyled page needs; the console serves the same text as a file.
-STYLESHEET: Final = (importlib.resources.files("diagnostics") / "plot.css").read_text(encoding="utf-8")
+STYLESHEET: Final = (importlib.resources.files("diagnostics") / "static" / "plot.css").read_text(encoding="utf-8")
 
 _MARKS_SHOWN: Final = 24  # a series' points that get a mark and a tooltip
 _LINE: Final = 18
@@ -44,10 +44,11 @@ class Bars:
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """A line of a row chart: its label and one value for each name of the chart."""
+    """A line of a row chart: its label and one value for each name of the chart; `kind` moves on to another hatching."""
 
     label: str
     values: Sequence[float | None]
+    kind: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -182,7 +183,8 @@ def row_chart(
                 start, end = sorted((along(0.0), along(value)))
                 line = y + index * _ROW_THICK
                 box = Box(start, line + 1, end - start, _ROW_THICK - 2)
-                parts.append(block(box, index % KINDS, f"{row.label}, {names[index]}: {told}"))
+                name = f", {names[index]}" if names[index] else ""
+                parts.append(block(box, (row.kind + index) % KINDS, f"{row.label}{name}: {told}"))
                 at, anchor = (end + 6, "start") if value >= 0 else (start - 6, "end")
                 parts.append(text((at, line + _ROW_THICK / 2 + 4.5), told, "plot-value", anchor))
         y += height + _ROW_GAP

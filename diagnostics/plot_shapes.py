@@ -1,4 +1,4 @@
-"""The strokes, blocks, marks and texts that charts are made of, as SVG markup; how they look is `plot.css`'s business."""
+"""The strokes, blocks, marks and texts that charts are made of, as SVG markup; how they look is `static/plot.css`'s business."""
 
 import hashlib
 from collections.abc import Sequence

@@ -10,14 +10,18 @@ from typing import Final
 from zoneinfo import ZoneInfo
 
 from diagnostics.health import Health, ReasonNow, health_of
+from diagnostics.incident_views import hits_of
 from diagnostics.incidents import Incident, open_incidents_of
+from diagnostics.maintenance_store import Maintenance, current_maintenance
 from diagnostics.reasons import Reason, State
+from diagnostics.typologies.advice import Advice, advice_for
 from firmware_rollout.status import RolloutStatus, rollout_status_of
 from fleet import opening_hours, presence, registry
 from fleet.contract import NEWEST_SAMPLE_S
 from fleet.database import Connection
 from fleet.feed import latest_samples
 from fleet.registry import PointOfSale, Terminal
+from fleet.scope import in_scope
 from hotline.calls import list_calls
 from hotline.readings import Reading, readings
 from hotline.stored_call import StoredCall
@@ -45,13 +49,28 @@ class TerminalView:
 
 
 @dataclass(frozen=True, slots=True)
+class ShopIncident:
+    """An incident that touches a shop: the terminals of it that it hit, those only in its scope, the typology's answer if any."""
+
+    incident: Incident
+    hit: Sequence[str]
+    only_in_scope: Sequence[str]
+    answer: Advice | None
+
+
+@dataclass(frozen=True, slots=True)
 class ShopView:
     """A shop as a screen shows it; terminals worst first."""
 
     shop: PointOfSale
     is_open: bool
     terminals: Sequence[TerminalView]
-    incidents: Sequence[tuple[Incident, Sequence[str]]]
+    # What hit a terminal comes before what only might.
+    incidents: Sequence[ShopIncident]
+    # Answers to what is wrong at terminals that no incident explains.
+    answers: Sequence[Advice]
+    # Announced work that goes on at a terminal of this shop.
+    maintenance: Sequence[Maintenance]
     calls: Sequence[StoredCall]
 
     @property
@@ -95,19 +114,37 @@ def view_shop(conn: Connection, *, code: str, now: datetime) -> ShopView | None:
     shop = registry.point_of_sale(conn, code)
     if shop is None:
         return None
-    views = view_terminals(conn, terminals=registry.terminals_of(conn, points_of_sale=[code]), now=now)
-    touching: dict[int, tuple[Incident, list[str]]] = {}
-    for view in views:
-        for incident in view.incidents:
-            touching.setdefault(incident.id, (incident, []))[1].append(view.terminal.id)
+    terminals = registry.terminals_of(conn, points_of_sale=[code])
+    views = view_terminals(conn, terminals=terminals, now=now)
+    answers = advice_for(conn, terminals=[terminal.id for terminal in terminals])
     hours = opening_hours.parse(shop.opening_hours)
     return ShopView(
         shop=shop,
         is_open=hours.is_open(now, ZoneInfo(shop.timezone)),
         terminals=views,
-        incidents=sorted(touching.values(), key=lambda pair: pair[0].opened_at, reverse=True),
+        incidents=_incidents_of(conn, views, answers),
+        answers=[answer for answer in answers if answer.incident_id is None],
+        maintenance=[one for one in current_maintenance(conn, now=now) if in_scope(one.scope, terminals)],
         calls=list_calls(conn, point_of_sale=code, limit=CALLS_SHOWN),
     )
+
+
+def _incidents_of(conn: Connection, views: Sequence[TerminalView], answers: Sequence[Advice]) -> list[ShopIncident]:
+    """The incidents that touch the shop, each once; a part of a wider one that is there too is not said twice."""
+    hits = hits_of(conn, [view.terminal.id for view in views])
+    by_incident = {answer.incident_id: answer for answer in answers}
+    touching: dict[int, tuple[Incident, list[str]]] = {}
+    for view in views:
+        for incident in view.incidents:
+            touching.setdefault(incident.id, (incident, []))[1].append(view.terminal.id)
+    found = []
+    for incident, terminals in touching.values():
+        if incident.parent_id in touching:
+            continue
+        hit = [one for one in terminals if incident.trouble is None or (incident.id, one) in hits]
+        others = [one for one in terminals if one not in hit]
+        found.append(ShopIncident(incident, hit, others, by_incident.get(incident.id)))
+    return sorted(found, key=lambda one: (not one.hit, -one.incident.opened_at.timestamp()))
 
 
 def view_terminals(conn: Connection, *, terminals: Sequence[Terminal], now: datetime) -> list[TerminalView]:
@@ -116,7 +153,11 @@ def view_terminals(conn: Connection, *, terminals: Sequence[Terminal], now: date
     health = health_of(conn, ids, now=now)
     connected = presence.load(conn, ids)
     readings = read_latest(conn, terminals=ids, now=now)
-    incidents = open_incidents_of(conn, ids)
+    # What is under announced maintenance is told to nobody, so to callers neither: the maintenance is.
+    incidents = {
+        terminal: [incident for incident in touching if not incident.muted]
+        for terminal, touching in open_incidents_of(conn, ids).items()
+    }
     rollout = rollout_status_of(conn, ids, now)
     views = [
         TerminalView(

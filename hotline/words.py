@@ -254,10 +254,3 @@ DAYS: Final[Mapping[str, str]] = {
 def hours_text(hours: str, *, translate: Translate) -> str:
     """Opening hours with the days in the reader's language."""
     return re.sub(r"\b(Mo|Tu|We|Th|Fr|Sa|Su|off)\b", lambda found: translate(DAYS[found.group()]), hours)
-
-
-def scope_text(scope: Mapping[str, object], *, translate: Translate) -> str:
-    """An incident's scope in words: `carrier beta · region 84`; an empty one is the whole fleet."""
-    if not scope:
-        return translate(_("the whole fleet"))
-    return " · ".join(f"{translate(DIMENSIONS.get(name, name))} {value}" for name, value in scope.items())

@@ -16,13 +16,29 @@ from fleet import VERSION
 from fleet.clock import Clock
 from fleet.database import open_pool
 from hotline.settings import WebSettings
-from hotline.web import console, console_incidents, cti_hook, operations, rest_calls, rest_incidents, rest_registry, sign_in, stream
+from hotline.web import (
+    console,
+    console_incident,
+    console_incidents,
+    console_maintenance,
+    console_notes,
+    console_typologies,
+    cti_hook,
+    operations,
+    rest_calls,
+    rest_incidents,
+    rest_notes,
+    rest_registry,
+    rest_typologies,
+    sign_in,
+    stream,
+)
 from hotline.web.context import Web
 from hotline.web.guards import ForbiddenError, SignInNeededError
 from hotline.web.hub import Hub
 from hotline.web.layout import error_page
 from hotline.web.metrics import WebMetrics
-from hotline.web.pages import STATIC, Pages
+from hotline.web.pages import CHARTS, STATIC, Pages
 from hotline.web.problems import ProblemError, on_http_exception, on_problem, on_validation_error, problem_response
 from hotline.web.stream import CallReader
 
@@ -31,7 +47,23 @@ log = logging.getLogger(__name__)
 # A sample of a terminal is a few hundred bytes and the largest form a few thousand; nothing we read is larger.
 LARGEST_BODY_BYTES = 256 * 1024
 PAGE_CONNECTIONS, HUB_CONNECTIONS = 12, 4
-ROUTERS = (sign_in, console, console_incidents, stream, cti_hook, rest_registry, rest_incidents, rest_calls, operations)
+ROUTERS = (
+    sign_in,
+    console,
+    console_incidents,
+    console_incident,
+    console_maintenance,
+    console_notes,
+    console_typologies,
+    stream,
+    cti_hook,
+    rest_registry,
+    rest_incidents,
+    rest_calls,
+    rest_notes,
+    rest_typologies,
+    operations,
+)
 
 
 def create_app(settings: WebSettings, *, clock: Clock) -> FastAPI:
@@ -69,7 +101,7 @@ def create_app(settings: WebSettings, *, clock: Clock) -> FastAPI:
     app.state.web = Web(settings, clock, pool, pages, hub, metrics)
     for module in ROUTERS:
         app.include_router(module.router)
-    app.mount("/static", StaticFiles(directory=str(STATIC)), name="static")
+    app.mount("/static", StaticFiles(directory=str(STATIC), packages=[CHARTS]), name="static")
     _answer_errors(app)
     return app
 

@@ -32,7 +32,7 @@ PollingSession = Annotated[Session, Depends(Reader(Right.READ, slide=False))]
 HandlingSession = Annotated[Session, Depends(Editor(Right.HANDLE_CALLS))]
 Program = Annotated[Web, Depends(web)]
 
-TODAY_SHOWN, LIST_SHOWN, FOUND_SHOWN = 30, 100, 30
+TODAY_SHOWN, LIST_SHOWN, FOUND_SHOWN, INCIDENTS_SHOWN = 30, 100, 30, 5
 SAMPLE_COLUMNS = (
     "tickets",
     "tx_ms",
@@ -173,9 +173,12 @@ def _today(conn: Connection, *, now: datetime) -> dict[str, Any]:
     """The home page's figures, incidents and calls since midnight."""
     midnight = datetime.combine(now.astimezone(HOTLINE_ZONE).date(), time(), HOTLINE_ZONE)
     found = list_calls(conn, since=midnight, limit=TODAY_SHOWN + 1)
+    # Parts of a wider one and what is under announced maintenance stand on the incidents' own page.
+    incidents = [one for one in open_incidents(conn) if one.parent_id is None and not one.muted]
     return {
         "fleet": counts(conn, now=now),
-        "incidents": open_incidents(conn),
+        "incidents": incidents[:INCIDENTS_SHOWN],
+        "more_incidents": max(0, len(incidents) - INCIDENTS_SHOWN),
         "calls": found[:TODAY_SHOWN],
         "more": len(found) > TODAY_SHOWN,
         "shops": _shop_names(conn, found),

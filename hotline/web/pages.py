@@ -2,10 +2,10 @@
 
 import hashlib
 import importlib.resources
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import datetime, timedelta
 from functools import lru_cache
-from typing import Any
+from typing import Any, Final
 from zoneinfo import ZoneInfo
 
 from babel.dates import format_date, format_datetime, format_time, format_timedelta
@@ -13,22 +13,31 @@ from babel.numbers import format_decimal
 from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
 from markupsafe import Markup
 
+from diagnostics import wording
+from diagnostics.incidents import Incident, IncidentEvent
+from diagnostics.typography import percent
 from firmware_rollout.status import RolloutStatus
 from fleet.departments import department_name
-from hotline import translations, words
+from hotline import incident_words, translations, words
 from hotline.phone_numbers import show_number
 
 # The hotline's own wall clock; a shop's local time is shown beside its name.
 HOTLINE_ZONE = ZoneInfo("Europe/Paris")
 STATIC = importlib.resources.files("hotline.web") / "static"
+# How charts look is told beside what draws them.
+CHARTS: Final = ("diagnostics", "static")
 
 
 class Pages:
     """Every template, in every language."""
 
     def __init__(self) -> None:
-        loaded = translations.load()
-        self._environments = {language: _environment(language, loaded[language]) for language in translations.LANGUAGES}
+        self._loaded = translations.load()
+        self._environments = {language: _environment(language, self._loaded[language]) for language in translations.LANGUAGES}
+
+    def translate(self, language: str) -> words.Translate:
+        """What looks a marked text up."""
+        return self._loaded[language].gettext
 
     def render(self, template: str, *, language: str, **values: Any) -> str:
         """The template in the language, as HTML."""
@@ -45,7 +54,13 @@ def _environment(language: str, catalogue: Any) -> Environment:
         lstrip_blocks=True,
     )
     environment.install_gettext_translations(catalogue, newstyle=True)  # type: ignore[attr-defined]  # the extension adds it
-    environment.globals.update(language=language, other_language="en" if language == "fr" else "fr", words=words, asset=asset)
+    environment.globals.update(
+        language=language,
+        other_language="en" if language == "fr" else "fr",
+        words=words,
+        incident_words=incident_words,
+        asset=asset,
+    )
     environment.filters.update(_filters(language, catalogue.gettext))
     return environment
 
@@ -82,8 +97,8 @@ def _filters(language: str, translate: words.Translate) -> Mapping[str, Any]:
     def reason(code: str, value: float | None = None) -> str:
         return words.reason_text(code, value, translate=translate, language=language)
 
-    def scope(dimensions: Mapping[str, Any]) -> str:
-        return words.scope_text(dimensions, translate=translate)
+    def incident_event(event: IncidentEvent) -> str:
+        return incident_words.event_text(event, translate=translate, language=language)
 
     def rollout(status: RolloutStatus, now: datetime) -> str:
         return words.rollout_text(status, translate=translate, when=lambda moment: day_and_clock(moment, now))
@@ -96,7 +111,9 @@ def _filters(language: str, translate: words.Translate) -> Mapping[str, Any]:
         "long_date": long_date,
         "figure": figure,
         "reason": reason,
-        "scope": scope,
+        "scope": lambda scope: wording.scope_in_words(scope, language),
+        "incident_event": incident_event,
+        **_of_incidents(language),
         "number": show_number,
         "iso": lambda moment: moment.isoformat(timespec="seconds"),
         "icon": icon,
@@ -107,10 +124,28 @@ def _filters(language: str, translate: words.Translate) -> Mapping[str, Any]:
     }
 
 
+def _of_incidents(language: str) -> Mapping[str, Any]:
+    """How an incident is put into words."""
+
+    def of(wording_of: Callable[[Incident, str], str]) -> Callable[[Incident], str]:
+        return lambda incident: wording_of(incident, language)
+
+    return {
+        "incident_title": of(incident_words.incident_title),
+        "likely_cause": of(incident_words.likely_cause),
+        "say": of(incident_words.say),
+        "then_do": of(incident_words.then_do),
+        "percent": lambda share: percent(share, language),
+        "trouble": lambda trouble: incident_words.trouble_name(trouble, language),
+    }
+
+
 @lru_cache
 def asset(name: str) -> str:
     """A static file's address with its content's digest, so that browsers may keep it for good."""
-    content = STATIC.joinpath(*name.split("/")).read_bytes()
+    own = STATIC.joinpath(*name.split("/"))
+    file = own if own.is_file() else importlib.resources.files(CHARTS[0]).joinpath(CHARTS[1], name)
+    content = file.read_bytes()
     return f"/static/{name}?v={hashlib.sha256(content).hexdigest()[:12]}"
 
 
