@@ -22,7 +22,7 @@ from simulators.callers import plan_calls
 from simulators.conduct import Conductor, make_devices
 from simulators.link import Endpoint
 from simulators.population import Population
-from simulators.ring import Ring, crew, planned, schedule
+from simulators.ring import Notes, Ring, crew, planned, schedule
 from simulators.scenario import Scenario, load
 from simulators.screen import Screen
 from simulators.swarm import RESEND_S, Swarm, raise_file_limit
@@ -46,6 +46,8 @@ class Performance:
     truth: Path
     mqtt_ca_file: str = ""
     cti_url: str = ""
+    notes: Notes | None = None
+    """Where the agents write down what calls were about."""
     agents: int = 30
     staff: str = ""
     """Agents of the console who take part."""
@@ -115,7 +117,7 @@ def _make_ring(performance: Performance, world: World, scenario: Scenario, clock
         return None
     calls = planned(plan_calls(world, scenario), world.shops["code"])
     acts = schedule(calls, agents=crew(performance.agents, performance.staff), seed=scenario.seed)
-    return Ring(performance.cti_url, calls, acts, name=f"sim-{scenario.start_s}", clock_s=clock_s)
+    return Ring(performance.cti_url, calls, acts, name=f"sim-{scenario.start_s}", clock_s=clock_s, notes=performance.notes)
 
 
 def _play(

@@ -2,7 +2,7 @@
 
 Who answers when is decided ahead and without a clock (`schedule`); one thread then posts each event at its time. Bridges
 differ, so the calls take turns between JSON and form, and between the known spellings of the call's id. What the
-shopkeeper says is not telephony: it goes to the truth file, and in real life into the agent's notes.
+shopkeeper says is not telephony: it goes to the truth file, and by REST into the agent's note when the call is over.
 """
 
 import heapq
@@ -14,6 +14,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from enum import StrEnum
 from typing import Any, NamedTuple
+from urllib.parse import quote
 
 import httpx
 import pandas as pd
@@ -140,6 +141,22 @@ def request(act: Act, call: Planned, *, call_id: str) -> dict[str, Any]:
     return {"json": {name.removesuffix("[]"): value for name, value in told.items()}}
 
 
+class Notes(NamedTuple):
+    """Where agents write down what a call was about: the house's address, and a token that may handle calls."""
+
+    url: str
+    token: str
+
+    def request(self, call_id: str, text: str) -> httpx.Request:
+        """The note of a call that the telephone system names so."""
+        return httpx.Request(
+            "PUT",
+            f"{self.url}/api/v1/exchange-calls/{quote(call_id, safe='')}/note",
+            headers={"Authorization": f"Bearer {self.token}"},
+            json={"text": text},
+        )
+
+
 class _Live:
     """A call that is being made."""
 
@@ -170,8 +187,9 @@ class Ring:
         name: str,
         clock_s: Callable[[], float],
         client: httpx.Client | None = None,
+        notes: Notes | None = None,
     ) -> None:
-        self._url = url
+        self._url, self._notes = url, notes
         self._calls = {call.number: call for call in calls}
         self._clock_s = clock_s
         self._client = client or httpx.Client(timeout=TIMEOUT_S)
@@ -241,6 +259,8 @@ class Ring:
         live.statuses.append(status)
         if 200 <= status < 300:
             self.posted[act.step] += 1
+            if act.step is Step.HANGUP and live.answered_ms is not None:
+                self._write_down(live)
         elif tries < len(RETRIES_S) and (status in {0, 429} or status >= 500):
             again = self._clock_s() + RETRIES_S[tries]
             live.held_until = again
@@ -264,6 +284,16 @@ class Ring:
         except httpx.HTTPError as error:
             logger.debug("the call hook did not answer: %s", type(error).__name__, extra={"action": "ring"})
             return 0
+
+    def _write_down(self, live: _Live) -> None:
+        """Let the agent note what the call was about; a note that gets lost is an agent's who forgot."""
+        if self._notes is None or not live.call.words:
+            return
+        try:
+            answer = self._client.send(self._notes.request(live.call_id, live.call.words))
+            self.posted["note" if answer.is_success else "note refused"] += 1
+        except httpx.HTTPError as error:
+            logger.debug("a note was not taken: %s", type(error).__name__, extra={"action": "note"})
 
     def _hang_up_all(self) -> None:
         for live in list(self._live.values()):

@@ -20,6 +20,8 @@ class SimulateSettings(BaseSettings):
     simulate_cti_url: SecretStr = Field(
         SecretStr(""), description="The call hook with its token, http://…/api/v1/cti/TOKEN; empty: nobody rings."
     )
+    simulate_api_url: str = Field("", description="The house's address, for agents' call notes by REST; empty: none are written.")
+    simulate_api_token: SecretStr = Field(SecretStr(""), description="Token of the REST API that may handle calls.")
     simulate_agents: int = Field(30, ge=0, description="Simulated agents who answer calls; 0: every call waits for a person.")
     simulate_staff: str = Field(
         "",

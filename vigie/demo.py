@@ -54,10 +54,11 @@ WAVES = ((timedelta(hours=1), 5.0), (timedelta(days=1), 30.0), (timedelta(days=3
 
 @dataclass(frozen=True)
 class Access:
-    """Who may come in: passwords by login, the telephone system's token, and a number that a shop rings from."""
+    """Who may come in: passwords by login, tokens of the telephone system and of simulated agents, a shop's number."""
 
     passwords: Mapping[str, str]
     cti_token: str
+    api_token: str
     a_phone: str
 
 
@@ -112,9 +113,10 @@ def _furnish(house: House, clock: Clock) -> Access:
             password = passwords[role.value] = generate_password()
             add_agent(conn, login=role.value, name=name, role=role, password=password, extension=f"{900 + number}")
         token = add_token(conn, name="demonstration", purpose="cti", role=Role.LEVEL1, now=clock())
+        notes = add_token(conn, name="simulated agents", purpose="api", role=Role.LEVEL1, now=clock())
         _plan_campaign(conn, clock())
         phone = conn.execute("SELECT min(e164) FROM fleet.phone_number").fetchone()
-    return Access(passwords, token, str(phone[0]).removeprefix("+") if phone else "")
+    return Access(passwords, token, notes, str(phone[0]).removeprefix("+") if phone else "")
 
 
 def _plan_campaign(conn: Connection, now: datetime) -> None:
@@ -134,6 +136,8 @@ def _start_simulator(house: House, access: Access, *, scenario: Path, minutes: f
             "VIGIE_SIMULATE_MQTT_URL": house.terminals_url,
             "VIGIE_SIMULATE_PASSWORDS": str(passwords),
             "VIGIE_SIMULATE_CTI_URL": _hook(house, access),
+            "VIGIE_SIMULATE_API_URL": house.console_url,
+            "VIGIE_SIMULATE_API_TOKEN": access.api_token,
             "VIGIE_SIMULATE_TRUTH": str(truth),
             # Whoever signs in as one of these sees calls stay, as if they had picked up the telephone.
             "VIGIE_SIMULATE_STAFF": ",".join((Role.LEVEL1.value, Role.LEVEL2.value)),

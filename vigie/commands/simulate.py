@@ -31,6 +31,7 @@ def simulate(
 
     from fleet.settings import read
     from simulators.play import Performance, run
+    from simulators.ring import Notes
     from simulators.screen import RichScreen
     from simulators.settings import SimulateSettings
 
@@ -42,6 +43,9 @@ def simulate(
         passwords=passwords or settings.simulate_passwords,
         truth=truth or settings.simulate_truth,
         cti_url=settings.simulate_cti_url.get_secret_value(),
+        notes=Notes(settings.simulate_api_url.rstrip("/"), settings.simulate_api_token.get_secret_value())
+        if settings.simulate_api_url
+        else None,
         agents=settings.simulate_agents,
         staff=settings.simulate_staff,
         resend_s=settings.simulate_resend_s,

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from simulators.ring import Act, Planned, Ring, Step, crew, fields, is_overflow, planned, request, schedule
+from simulators.ring import Act, Notes, Planned, Ring, Step, crew, fields, is_overflow, planned, request, schedule
 
 HOOK = "http://vigie.test/api/v1/cti/token"
 
@@ -153,6 +153,28 @@ def test_calls_are_told_in_order_and_the_truth_knows_them() -> None:
     ]
     assert told[0].answered_ms is not None
     assert told[0].rang_ms < told[0].answered_ms
+
+
+def test_the_agent_notes_what_an_answered_call_was_about() -> None:
+    written: list[tuple[str, str, str]] = []
+
+    def house(asked: httpx.Request) -> httpx.Response:
+        if asked.method == "PUT":
+            written.append((asked.url.path, asked.headers["Authorization"], msgspec.json.decode(asked.content)["text"]))
+        return httpx.Response(204)
+
+    acts = schedule([call(0), call(1)._replace(patience_s=1.0)], agents=crew(1), seed=1)
+    with httpx.Client(transport=httpx.MockTransport(house)) as client:
+        ring = Ring(
+            HOOK, [call(0), call(1)], acts, name="t", clock_s=lambda: 1e6, client=client, notes=Notes("http://house", "abc")
+        )
+        ring.start()
+        began = time.monotonic()
+        while ring.posted[Step.HANGUP] < 2:
+            assert time.monotonic() - began < 20
+            time.sleep(0.01)
+        ring.stop()
+    assert written == [("/api/v1/exchange-calls/t-0/note", "Bearer abc", "la borne est en panne")]
 
 
 @pytest.mark.parametrize("failure", [0, 503, 429])
