@@ -41,7 +41,7 @@ CONSEQUENCES: Final[Mapping[Trouble, frozenset[Trouble]]] = {
     Trouble.RADIO: _OF_A_WAY | {Trouble.OFFLINE},
     Trouble.HEAT: _OF_A_MACHINE | {Trouble.PRINTER},
     Trouble.DISK: _OF_A_MACHINE,
-    Trouble.MEMORY: _OF_A_MACHINE,
+    Trouble.MEMORY: _OF_A_MACHINE | {Trouble.HEAT},  # the processor labours
     Trouble.CLOCK: frozenset({Trouble.TX_FAILING, Trouble.CALLS}),
     Trouble.CRASHES: frozenset({Trouble.OFFLINE, Trouble.TX_SLOW, Trouble.MEMORY, Trouble.NO_SALES, Trouble.CALLS}),
     Trouble.TX_FAILING: frozenset({Trouble.TX_SLOW, Trouble.NO_SALES, Trouble.CALLS}),
@@ -49,6 +49,6 @@ CONSEQUENCES: Final[Mapping[Trouble, frozenset[Trouble]]] = {
     Trouble.PRINTER: frozenset({Trouble.HEAT, Trouble.NO_SALES, Trouble.CALLS}),
     Trouble.SCANNER: frozenset({Trouble.NO_SALES, Trouble.CALLS}),
     Trouble.PAPER: frozenset({Trouble.PRINTER, Trouble.NO_SALES, Trouble.CALLS}),
-    Trouble.NO_SALES: frozenset({Trouble.CRASHES, Trouble.OFFLINE, Trouble.CALLS}),
+    Trouble.NO_SALES: frozenset({Trouble.CRASHES, Trouble.OFFLINE, Trouble.HEAT, Trouble.CALLS}),  # what hangs may spin
     Trouble.CALLS: frozenset(),
 }

@@ -4,9 +4,10 @@ from collections.abc import Iterable, Sequence
 
 import numpy as np
 
+from diagnostics.detector.calibration import COUNTED_TROUBLES
 from diagnostics.detector.observed import I32, Layer
 from diagnostics.snapshot import Bool
-from diagnostics.tracking.case import Case, Count, Seen, count, part, shared, shown
+from diagnostics.tracking.case import Case, Count, Seen, count, jaccard, part, shared, shown
 from diagnostics.tracking.policy import TrackingPolicy
 from diagnostics.tracking.tracked import Phase
 from diagnostics.troubles import CONSEQUENCES, TROUBLE_INDEX, Trouble
@@ -20,6 +21,8 @@ def supported(found: Seen, shop: I32, policy: TrackingPolicy) -> bool:
         return False
     if found.layer.trouble is Trouble.CALLS:
         return finding.observed >= policy.min_terminals
+    if found.layer.trouble in COUNTED_TROUBLES:
+        return len(rows) >= policy.min_terminals
     return len(rows) >= policy.min_terminals and finding.observed >= policy.min_rate * finding.judged
 
 
@@ -95,11 +98,21 @@ def better_cause(
             continue
         if part(_showing(layers[cause], shop, whole_shops=trouble is Trouble.CALLS), case.now) < policy.cause_share:
             continue
-        if cause in CONSEQUENCES[trouble] and (there.score, -TROUBLE_INDEX[cause]) <= (1.3 * own.score, -TROUBLE_INDEX[trouble]):
+        if cause in CONSEQUENCES[trouble] and there.score < policy.plainer * max(own.score, case.tracked.score):
             continue
         if best is None or there.score > best[1].score:
             best = cause, there
     return best
+
+
+def is_consequence(candidate: Case, cases: Iterable[Case], *, now_ms: int, policy: TrackingPolicy) -> bool:
+    """Whether a candidate follows from an incident at the same terminals, or in the same scope."""
+    return any(
+        follows(candidate.tracked.trouble, case, window_s=candidate.window_s, now_ms=now_ms, policy=policy)
+        and (jaccard(case.inside, candidate.inside) >= policy.same_share or part(case.ever, candidate.ever) >= policy.same_share)
+        for case in cases
+        if case is not candidate and case.tracked.phase is not Phase.CANDIDATE
+    )
 
 
 def _showing(layers: Iterable[Layer], shop: I32, *, whole_shops: bool) -> Bool:

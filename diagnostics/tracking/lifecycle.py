@@ -54,16 +54,17 @@ def looked_at(
 ) -> list[Change]:
     """One look at a living incident: what its scope shows, what it did at its worst, and whether health would be believed."""
     tracked = case.tracked
-    if not _quiet(here, peak, policy):
+    clearing = tracked.phase is Phase.CLEARING
+    if not _quiet(here, peak, policy) and not (clearing and here.rate < policy.back_share * peak.rate):
         case.quiet_ms = None
-        return returned(case, now_ms=now_ms, policy=policy) if tracked.phase is Phase.CLEARING else []
+        return returned(case, now_ms=now_ms, policy=policy) if clearing else []
     if not proof:
         case.quiet_ms = None if case.quiet_ms is None else now_ms
         return []
     if case.quiet_ms is None:
         case.quiet_ms = now_ms
     clear, close = pace.clear, policy.latched_close_ms if tracked.latched else pace.close
-    if tracked.phase is Phase.CLEARING:
+    if clearing:
         if now_ms - (tracked.clearing_ms or now_ms) >= close - clear:
             return closed(case, now_ms=now_ms)
     elif now_ms - case.quiet_ms >= clear:
@@ -95,18 +96,20 @@ def put_under(case: Case, parent: Case, *, now_ms: int) -> list[Change]:
 
 
 def grown(case: Case, *, now_ms: int, policy: TrackingPolicy) -> list[Change]:
-    """Tell of growth when it has come to rest for a moment, or goes on for minutes."""
+    """Tell of growth when it has come to rest, or goes on for minutes."""
     tracked = case.tracked
-    since_ms = case.grew_ms or now_ms
-    if tracked.hits >= max(policy.grew_by * tracked.told_hits, tracked.told_hits + policy.grew_least):
-        case.grew_ms = since_ms
-        if now_ms - since_ms >= policy.grew_settles_ms and tracked.told_hits:
-            case.grew_ms = 0
-            tracked = case.change(told_hits=tracked.hits)
-            return [Change(ChangeKind.GREW, tracked.key, now_ms, tracked)]
-    else:
-        case.grew_ms = 0
-    return []
+    if tracked.hits < max(policy.grew_by * tracked.told_hits, tracked.told_hits + policy.grew_least):
+        case.growing = None
+        return []
+    begun_ms, hits, since_ms = case.growing or (now_ms, 0, now_ms)
+    if tracked.hits > 1.1 * hits:
+        hits, since_ms = tracked.hits, now_ms
+    case.growing = begun_ms, hits, since_ms
+    if now_ms - since_ms < policy.grew_settles_ms and now_ms - begun_ms < policy.grew_at_last_ms:
+        return []
+    case.growing = None
+    tracked = case.change(told_hits=tracked.hits)
+    return [Change(ChangeKind.GREW, tracked.key, now_ms, tracked)]
 
 
 def mute(case: Case, muted: Bool, *, now_ms: int, policy: TrackingPolicy) -> list[Change]:
@@ -154,4 +157,5 @@ def figures(cases: Sequence[Case], *, now_ms: int, policy: TrackingPolicy) -> li
 
 def _quiet(here: Count, peak: Count, policy: TrackingPolicy) -> bool:
     """Whether the scope looks well: little more than usual, or little of what it was at its worst."""
-    return here.score < policy.quiet_score or here.rate < policy.quiet_share * peak.rate
+    little = here.score < policy.quiet_score or here.hits < policy.quiet_hits
+    return little or here.rate < policy.quiet_share * peak.rate

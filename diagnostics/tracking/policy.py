@@ -34,8 +34,8 @@ class Pace:
 
 
 FAST: Final = Pace(look=10_000, confirm=10_000, clear=MINUTE_MS, close=6 * MINUTE_MS)
-SLOW: Final = Pace(look=30_000, confirm=30_000, clear=3 * MINUTE_MS, close=12 * MINUTE_MS)
-CALLED: Final = Pace(look=60_000, confirm=0, clear=10 * MINUTE_MS, close=30 * MINUTE_MS)
+SLOW: Final = Pace(look=30_000, confirm=MINUTE_MS, clear=3 * MINUTE_MS, close=12 * MINUTE_MS)
+CALLED: Final = Pace(look=60_000, confirm=MINUTE_MS, clear=10 * MINUTE_MS, close=30 * MINUTE_MS)
 
 
 def _paces() -> dict[Trouble, Pace]:
@@ -50,8 +50,8 @@ class TrackingPolicy:
     # An incident is of many: fewer terminals, or one shop and its neighbour, are symptoms.
     min_terminals: int = 5
     min_shops: int = 3
-    # Of the terminals judged in scope at least this share shows it, and at least so many times as many as usual.
-    min_rate: float = 0.01
+    # Of the terminals judged in scope at least this share shows it (of what is counted: any), and at least so many times the usual.
+    min_rate: float = 0.05
     min_lift: float = 1.7
     # A candidate that is not found again for so long never was one.
     candidate_lasts_ms: int = 2 * MINUTE_MS
@@ -60,6 +60,10 @@ class TrackingPolicy:
     # In its scope a cause shows itself by this score (nats), and at this part of the terminals that show the consequence.
     cause_score: float = 8.0
     cause_share: float = 0.35
+    # Of two troubles that bring each other about, the one that is plainer by so much is the cause. An incident is taken for another
+    # trouble so many times at the most.
+    plainer: float = 1.5
+    most_recasts: int = 2
     # Who was hit by an incident that ended shows its aftermath (restarts, journals, impatience) for so long.
     aftermath_ms: int = 20 * MINUTE_MS
     calls_aftermath_ms: int = 150 * MINUTE_MS
@@ -72,11 +76,15 @@ class TrackingPolicy:
     # In scope it looks well below this score and below this share of the worst rate.
     quiet_score: float = 3.0
     quiet_share: float = 0.25
+    quiet_hits: float = 2.5
+    # What clears comes back at this share of the worst rate: between the two it goes on clearing.
+    back_share: float = 0.45
     # Of the terminals hit at least this part must be judged before their health says anything: closed shops are no proof.
     judged_share: float = 0.25
     grew_by: float = 1.5
     grew_least: int = 10
     grew_settles_ms: int = 60_000
+    grew_at_last_ms: int = 6 * MINUTE_MS
     reopens_within_ms: int = 24 * 60 * MINUTE_MS
     # So many returns within so long are flapping; then it must stay away for longer before it is closed.
     flaps: int = 3

@@ -17,7 +17,7 @@ from diagnostics.scan.why import Evidence
 from diagnostics.snapshot import I64, Bool
 from diagnostics.tracking import lifecycle
 from diagnostics.tracking.case import Case, Seen, count, part, seen, shown
-from diagnostics.tracking.grouping import better_cause, distinct, explained, one_incident, same, storm, supported
+from diagnostics.tracking.grouping import better_cause, distinct, explained, is_consequence, one_incident, same, storm, supported
 from diagnostics.tracking.placing import awaits_cause, came_back, told_already
 from diagnostics.tracking.policy import TrackingPolicy
 from diagnostics.tracking.tracked import Change, ChangeKind, Phase, Said, Tracked, new_key
@@ -262,7 +262,7 @@ class Tracker:
         if now_ms - (case.tracked.opened_ms or 0) >= _YOUNG_MS:
             return
         better = better_cause(case, self._layers, self._fleet.shop, policy=self._policy)
-        if better and better[0] not in case.was:
+        if better and better[0] not in case.was and len(case.was) <= self._policy.most_recasts:
             self._take_for(case, better[0], now_ms=now_ms)
 
     def _take_for(self, case: Case, trouble: Trouble, *, now_ms: int) -> None:
@@ -299,6 +299,10 @@ class Tracker:
         better = None if case.tracked.muted else better_cause(case, self._layers, self._fleet.shop, policy=policy)
         if better:
             self._take_for(case, better[0], now_ms=now_ms)
+        # Of two that bring each other about, a candidate that is not plainer is no cause of what is told.
+        if is_consequence(case, self._cases, now_ms=now_ms, policy=policy):
+            self._cases.remove(case)
+            return
         told = told_already(case, self.living, policy=policy)
         if told:
             self._cases.remove(case)
