@@ -11,18 +11,21 @@ from typing import Final, NamedTuple
 
 import numpy as np
 
-from diagnostics.judgement import REASON_BITS, Case, Draft, Judgement
+from diagnostics.judgement import REASON_BITS, U32, Case, Draft, Judgement, packed
 from diagnostics.limits import Policy
 from diagnostics.readings import judge_events, judge_limits, judge_paper_event
 from diagnostics.reasons import REASON_INDEX, REASONS, STATE_INDEX, STATE_OF, Reason, State
 from diagnostics.silence import Hours, judge_presence, shop_hours, telemetry_late
-from diagnostics.snapshot import F32, I8, I64, Bool, Snapshot
+from diagnostics.snapshot import F32, I8, I64, Bool, Index, Snapshot
 
 _STATE_OF_REASON: Final = np.array([STATE_INDEX[STATE_OF[reason]] for reason in REASONS], np.int8)
 # A terminal's own reasons: what it keeps while our pipeline says nothing new of it.
 _OWN: Final = np.isin(_STATE_OF_REASON, [STATE_INDEX[State.DOWN], STATE_INDEX[State.DEGRADED]])
 # Who knows nothing says nothing, and a closed shop has no fault: the last of these that applies is the state.
-_RISING: Final = (State.DEGRADED, State.DOWN, State.CLOSED, State.UNKNOWN)
+_RISING: Final = {
+    state: np.uint32(REASON_BITS[np.equal(_STATE_OF_REASON, STATE_INDEX[state])].sum())
+    for state in (State.DEGRADED, State.DOWN, State.CLOSED, State.UNKNOWN)
+}
 
 
 class Held(NamedTuple):
@@ -52,15 +55,24 @@ def judge_by_hours(fleet: Snapshot, now_ms: int, policy: Policy, previous: Judge
     if late:
         _keep_what_was(draft, case, hours)
 
-    on = draft.on
-    since_ms = np.where(case.was & on, previous.reason_since_ms, draft.since_ms)
-    state, state_since_ms = _stated(on, since_ms, now_ms=now_ms, before=previous.state, before_ms=previous.state_since_ms)
+    # Few reasons hold at once: all but the states is worked out where one does.
+    rows, columns, since_ms, value = draft.holding()
+    was = case.was[rows, columns]
+    since_ms = np.where(was, previous.reason_since_ms[rows, columns], since_ms)
+    reason_since_ms = np.zeros(draft.on.shape, np.int64, order="F")
+    reason_since_ms[rows, columns] = since_ms
+    told = np.full(draft.on.shape, np.nan, np.float32, order="F")
+    told[rows, columns] = _told(value, previous.value[rows, columns], columns, was=was, policy=policy)
+    reasons = packed(draft.on)
+    state, state_since_ms = _stated(
+        reasons, reason_since_ms, now_ms=now_ms, before=previous.state, before_ms=previous.state_since_ms
+    )
     judged = Judgement(
         state=state,
-        reasons=(on * REASON_BITS).sum(axis=1, dtype=np.uint32),
+        reasons=reasons,
         state_since_ms=state_since_ms,
-        reason_since_ms=np.where(on, since_ms, 0),
-        value=_told(draft, case),
+        reason_since_ms=reason_since_ms,
+        value=told,
         beyond_ms=beyond_ms,
         late=late,
         trusted_ms=trusted_ms,
@@ -85,24 +97,28 @@ def with_reasons(judged: Judgement, more: Mapping[Reason, Held], *, now_ms: int,
     # A told value stays told while the reason does, unless it moved by a tenth: a row is not rewritten for noise.
     told = previous.value[rows][:, columns]
     near = ~np.isnan(told) & (np.isnan(found) | (np.abs(found - told) < 0.1 * np.abs(told)))
-    on, since_ms, value = judged.table()[rows], judged.reason_since_ms.copy(), judged.value.copy()
+    on, since_ms, value = judged.table()[rows], judged.reason_since_ms.copy(order="K"), judged.value.copy(order="K")
     on[:, columns] = where
     since_ms[np.ix_(rows, columns)] = np.where(where, np.stack([held.since_ms[rows] for held in more.values()], axis=1), 0)
     value[np.ix_(rows, columns)] = np.where(where, np.where(near, told, found), np.nan)
     state, state_since_ms, reasons = judged.state.copy(), judged.state_since_ms.copy(), judged.reasons.copy()
+    reasons[rows] = packed(on)
     state[rows], state_since_ms[rows] = _stated(
-        on, since_ms[rows], now_ms=now_ms, before=previous.state[rows], before_ms=previous.state_since_ms[rows]
+        reasons[rows], since_ms[rows], now_ms=now_ms, before=previous.state[rows], before_ms=previous.state_since_ms[rows]
     )
-    reasons[rows] = (on * REASON_BITS).sum(axis=1, dtype=np.uint32)
     return replace(judged, state=state, reasons=reasons, state_since_ms=state_since_ms, reason_since_ms=since_ms, value=value)
 
 
-def _stated(on: Bool, since_ms: I64, *, now_ms: int, before: I8, before_ms: I64) -> tuple[I8, I64]:
+def _stated(reasons: U32, since_ms: I64, *, now_ms: int, before: I8, before_ms: I64) -> tuple[I8, I64]:
     """The state that the reasons make, and since when: with the first of them, though not before the state it follows."""
-    state = _states(on)
-    makes_it = on & (state[:, None] == _STATE_OF_REASON)
-    begun_ms = np.maximum(np.where(makes_it, since_ms, now_ms).min(axis=1, initial=now_ms), before_ms)
-    return state, np.where(state != before, begun_ms, before_ms)
+    state = _states(reasons)
+    (turned,) = np.nonzero(state != before)
+    on = (reasons[turned, None] & REASON_BITS) != 0
+    makes_it = on & (state[turned, None] == _STATE_OF_REASON)
+    begun_ms = np.where(makes_it, since_ms[turned], now_ms).min(axis=1, initial=now_ms)
+    state_since_ms = before_ms.copy()
+    state_since_ms[turned] = np.maximum(begun_ms, before_ms[turned])
+    return state, state_since_ms
 
 
 def _keep_what_was(draft: Draft, case: Case, hours: Hours) -> None:
@@ -112,21 +128,18 @@ def _keep_what_was(draft: Draft, case: Case, hours: Hours) -> None:
     draft.put(Reason.TELEMETRY_LATE, unheard)
 
 
-def _states(on: Bool) -> I8:
+def _states(reasons: U32) -> I8:
     """The state that the reasons make: int8 (n,) of STATES."""
-    state = np.full(len(on), STATE_INDEX[State.OK], np.int8)
-    for name in _RISING:
-        leads_there = np.flatnonzero(np.equal(_STATE_OF_REASON, STATE_INDEX[name]))
-        state[on[:, leads_there].any(axis=1)] = STATE_INDEX[name]
+    state = np.full(len(reasons), STATE_INDEX[State.OK], np.int8)
+    for name, leads_there in _RISING.items():
+        state[(reasons & leads_there) != 0] = STATE_INDEX[name]
     return state
 
 
-def _told(draft: Draft, case: Case) -> F32:
-    """The values to tell: the last told ones unless they moved by a step; NaN where there is no reason."""
+def _told(value: F32, told: F32, columns: Index, *, was: Bool, policy: Policy) -> F32:
+    """The values to tell of reasons that hold: the last told ones unless they moved by a step; NaN where there is none."""
     step = np.full(len(REASONS), np.inf, np.float32)
-    for limit in case.policy.limits:
+    for limit in policy.limits:
         step[REASON_INDEX[limit.reason]] = limit.step
-    told = case.previous.value
-    near = np.isnan(draft.value) | (np.abs(draft.value - told) < step)
-    value = np.where(case.was & draft.on & near, told, draft.value)
-    return np.where(draft.on, value, np.float32(np.nan))
+    near = np.isnan(value) | (np.abs(value - told) < step[columns])
+    return np.where(was & near, told, value)

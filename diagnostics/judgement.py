@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from diagnostics.limits import Policy
 from diagnostics.reasons import REASON_INDEX, REASONS, STATE_INDEX, Reason, State
-from diagnostics.snapshot import F32, I8, I64, Bool, Snapshot
+from diagnostics.snapshot import F32, I8, I64, Bool, Index, Snapshot
 
 U32 = NDArray[np.uint32]
 
@@ -44,7 +44,16 @@ class Judgement:
 
     def table(self) -> Bool:
         """The masks as a table: bool (n, len(REASONS))."""
-        return np.asarray((self.reasons[:, None] & REASON_BITS) != 0)
+        bits = np.unpackbits(self.reasons.astype("<u4").view(np.uint8).reshape(-1, 4), axis=1, bitorder="little")
+        return np.asarray(bits[:, : len(REASONS)].view(bool))
+
+
+def packed(on: Bool) -> U32:
+    """The masks of a table: uint32 (n,)."""
+    masks = np.zeros(len(on), np.uint32)
+    for column, bit in enumerate(REASON_BITS):
+        masks |= on[:, column] * bit
+    return masks
 
 
 def unjudged(n: int, *, policy: Policy, now_ms: int) -> Judgement:
@@ -83,20 +92,38 @@ class Case(NamedTuple):
 
 
 class Draft:
-    """The judgement in the making: which reasons hold, since when, with what value; (n, len(REASONS)) each."""
+    """The judgement in the making: which reasons hold, since when, with what value; (n, len(REASONS)) each.
+
+    Reasons are written one by one, so each has its column in one piece. `dated` and `valued` (len(REASONS),) say which columns of
+    `since_ms` and `value` were written: another reason holds since now, and has no value.
+    """
 
     def __init__(self, n: int, now_ms: int) -> None:
-        self.on: Bool = np.zeros((n, len(REASONS)), bool)
-        self.since_ms: I64 = np.full((n, len(REASONS)), now_ms, np.int64)
-        self.value: F32 = np.full((n, len(REASONS)), np.nan, np.float32)
+        self.on: Bool = np.zeros((n, len(REASONS)), bool, order="F")
+        self.since_ms: I64 = np.zeros((n, len(REASONS)), np.int64, order="F")
+        self.value: F32 = np.zeros((n, len(REASONS)), np.float32, order="F")
+        self.dated: Bool = np.zeros(len(REASONS), bool)
+        self.valued: Bool = np.zeros(len(REASONS), bool)
+        self._now_ms = now_ms
 
-    def put(self, reason: Reason, where: Bool, *, since_ms: I64 | None = None) -> None:
-        """Write one reason: for which terminals it holds, and since when it would (now, where not given)."""
+    def put(self, reason: Reason, where: Bool, *, since_ms: I64 | None = None, value: F32 | None = None) -> None:
+        """Write one reason: for which terminals it holds, since when it would, with which value (as they were, where not given)."""
         column = REASON_INDEX[reason]
         self.on[:, column] = where
         if since_ms is not None:
             self.since_ms[:, column] = since_ms
+            self.dated[column] = True
+        if value is not None:
+            self.value[:, column] = value
+            self.valued[column] = True
 
     def has(self, reason: Reason) -> Bool:
         """Which terminals have this reason by now."""
         return np.asarray(self.on[:, REASON_INDEX[reason]])
+
+    def holding(self) -> tuple[Index, Index, I64, F32]:
+        """Everything that holds: rows, columns, since when, with which value (NaN: none)."""
+        columns, rows = np.divmod(np.flatnonzero(self.on.T), len(self.on))
+        since_ms = np.where(self.dated[columns], self.since_ms[rows, columns], self._now_ms)
+        value = np.where(self.valued[columns], self.value[rows, columns], np.float32(np.nan))
+        return rows, columns, since_ms, value

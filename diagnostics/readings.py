@@ -23,19 +23,20 @@ def judge_limits(draft: Draft, case: Case) -> I64:
     """Write the reasons of plain limits and their values on the draft; returns since when each limit is passed."""
     fleet, now_ms, limits = case.fleet, case.now_ms, case.policy.limits
     table = limit_table(limits, fleet.models)
-    columns = [METRICS.index(limit.metric) for limit in limits]
-    reasons = [REASON_INDEX[limit.reason] for limit in limits]
-    measured = fleet.values[:, columns]
-    fresh = ~np.isnan(measured) & (now_ms - fleet.value_at_ms[:, columns] < case.policy.value_lasts_s * 1000)
-    compared = np.where([limit.absolute for limit in limits], np.abs(measured), measured) * table.sign
-    beyond = fresh & (compared >= table.enter[fleet.model])
-    began_ms = np.where(case.previous.beyond_ms > 0, case.previous.beyond_ms, now_ms)
-    beyond_ms = np.where(beyond, began_ms, np.where(fresh, 0, case.previous.beyond_ms))
-    held = beyond & (now_ms - beyond_ms >= np.array([limit.hold_s * 1000 for limit in limits]))
-    left = fresh & (compared <= table.leave[fleet.model])
-    draft.on[:, reasons] = held | (case.was[:, reasons] & ~left)
-    draft.since_ms[:, reasons] = beyond_ms
-    draft.value[:, reasons] = np.where(fresh, measured, np.nan)
+    beyond_ms = np.zeros((len(fleet), len(limits)), np.int64, order="F")
+    for number, limit in enumerate(limits):
+        column = METRICS.index(limit.metric)
+        measured, was_beyond_ms = fleet.values[:, column], case.previous.beyond_ms[:, number]
+        fresh = ~np.isnan(measured) & (now_ms - fleet.value_at_ms[:, column] < case.policy.value_lasts_s * 1000)
+        compared = (np.abs(measured) if limit.absolute else measured) * table.sign[number]
+        beyond = fresh & (compared >= table.enter[fleet.model, number])
+        began_ms = np.where(was_beyond_ms > 0, was_beyond_ms, now_ms)
+        since_ms = np.where(beyond, began_ms, np.where(fresh, 0, was_beyond_ms))
+        held = beyond & (now_ms - since_ms >= limit.hold_s * 1000)
+        left = fresh & (compared <= table.leave[fleet.model, number])
+        still = case.was[:, REASON_INDEX[limit.reason]] & ~left
+        draft.put(limit.reason, held | still, since_ms=since_ms, value=np.where(fresh, measured, np.float32(np.nan)))
+        beyond_ms[:, number] = since_ms
     return beyond_ms
 
 
