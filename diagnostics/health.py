@@ -133,6 +133,8 @@ def save_judgement(conn: Connection, fleet: Snapshot, judgement: Judgement, *, p
             " SELECT terminal_id, %(now)s, state, reasons FROM judged WHERE flipped",
             {"now": now},
         )
+        # Several moments may be judged in one transaction.
+        cursor.execute("DELETE FROM judged")
     return int(np.count_nonzero(flipped))
 
 

@@ -104,7 +104,7 @@ def save_changes(
     for change in changes:
         if change.tracked.phase is Phase.CANDIDATE:
             continue
-        incident_id = _upsert(conn, change.tracked)
+        incident_id = _store(conn, change.tracked)
         if change.kind in (ChangeKind.OPENED, ChangeKind.SCOPE):
             _join_scope(conn, incident_id, change, fleet, now)
         _hit(conn, incident_id, change.tracked, terminals=fleet.terminals, known=stored.get(change.key), now=now)
@@ -155,7 +155,14 @@ def save_minutes(conn: Connection, points: Sequence[Point]) -> None:
         )
 
 
-def _upsert(conn: Connection, one: Tracked) -> int:
+_STORED: Final = (
+    "state", "scope", "opened_at", "closed_at", "trouble", "began_at", "clearing_at", "acknowledged_at", "score", "hits",
+    "worst_hits", "reopened", "latched", "muted", "evidence", "memory",
+)  # fmt: skip
+_PARENT: Final = "(SELECT p.id FROM diagnostics.incident p WHERE p.key = %(parent)s)"
+
+
+def _store(conn: Connection, one: Tracked) -> int:
     columns: dict[str, Any] = {
         "state": one.phase.value,
         "scope": Jsonb(one.scope_by_name),
@@ -174,18 +181,21 @@ def _upsert(conn: Connection, one: Tracked) -> int:
         "evidence": Jsonb(one.evidence.to_json() if one.evidence else {}),
         "memory": Jsonb({"told_hits": one.told_hits, "settled_ms": one.settled_ms, "returns_ms": list(one.returns_ms)}),
     }
-    names = ", ".join(columns)
+    columns |= {"key": one.key, "parent": one.parent}
+    # Who took it on is known to the row alone.
     row = conn.execute(
-        f"INSERT INTO diagnostics.incident (key, title, parent_id, {names})"
-        " VALUES (%(key)s, '', (SELECT id FROM diagnostics.incident WHERE key = %(parent)s),"
-        f" {', '.join(f'%({name})s' for name in columns)})"
-        " ON CONFLICT (key) DO UPDATE SET parent_id = excluded.parent_id,"
-        # Who took it on is known to the row alone.
-        " acknowledged_by = CASE WHEN excluded.acknowledged_at IS NULL THEN NULL ELSE incident.acknowledged_by END,"
-        f" {', '.join(f'{name} = excluded.{name}' for name in columns)} RETURNING id",
-        {"key": one.key, "parent": one.parent, **columns},
+        f"UPDATE diagnostics.incident SET {', '.join(f'{name} = %({name})s' for name in _STORED)},"
+        f" parent_id = {_PARENT}, acknowledged_by = CASE WHEN %(acknowledged_at)s::timestamptz IS NOT NULL THEN acknowledged_by END"
+        " WHERE key = %(key)s RETURNING id",
+        columns,
     ).fetchone()
-    assert row is not None  # an upsert gives its row
+    if row is None:
+        row = conn.execute(
+            f"INSERT INTO diagnostics.incident (key, title, parent_id, {', '.join(_STORED)})"
+            f" VALUES (%(key)s, '', {_PARENT}, {', '.join(f'%({name})s' for name in _STORED)}) RETURNING id",
+            columns,
+        ).fetchone()
+    assert row is not None  # INSERT … RETURNING gives its row
     return int(row[0])
 
 
