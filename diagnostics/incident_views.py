@@ -62,6 +62,14 @@ _TOUCHED: Final = """
     JOIN fleet.point_of_sale s ON s.code = t.point_of_sale
 """
 
+_SHOPS: Final = f"""
+    WITH shop AS (
+        SELECT s.code AS point_of_sale, s.name AS shop, s.department, count(*)::integer AS terminals,
+            coalesce(min(n.hit_at), min(n.joined_at)) AS since, bool_or({_RANG}) AS rang
+        {_TOUCHED} WHERE n.incident_id = %(id)s AND {_HIT} GROUP BY s.code
+    )
+"""
+
 
 def departments_of(conn: Connection, incident: Incident) -> list[DepartmentHit]:
     """Every department of the registry with what the incident does there, by code."""
@@ -100,21 +108,39 @@ def hit_terminals(
     return (total[0] if total else 0), found
 
 
+def terminals_after(
+    conn: Connection, incident: Incident, *, terminal_id: str = "", hit: bool | None = None, limit: int
+) -> list[HitTerminal]:
+    """The terminals that the incident touches, by id, after this one: those hit, those only in scope, or (None) both."""
+    with conn.cursor(row_factory=class_row(HitTerminal)) as cursor:
+        return cursor.execute(
+            f"SELECT n.terminal_id, s.code AS point_of_sale, s.name AS shop, s.department, n.hit_at, {_RANG} AS rang {_TOUCHED}"
+            " WHERE n.incident_id = %(id)s AND n.terminal_id > %(after)s"
+            f" AND (%(hit)s::boolean IS NULL OR {_HIT} = %(hit)s) ORDER BY n.terminal_id LIMIT %(limit)s",
+            {**_parameters(incident), "after": terminal_id, "hit": hit, "limit": limit},
+        ).fetchall()
+
+
+def silent_after(conn: Connection, incident: Incident, *, code: str = "", limit: int) -> list[SilentVictim]:
+    """The shops hit that have not rung since it began, by code, after this one."""
+    with conn.cursor(row_factory=class_row(SilentVictim)) as cursor:
+        return cursor.execute(
+            f"{_SHOPS} SELECT point_of_sale, shop, department, terminals, since FROM shop"
+            " WHERE NOT rang AND point_of_sale > %(after)s ORDER BY point_of_sale LIMIT %(limit)s",
+            {**_parameters(incident), "after": code, "limit": limit},
+        ).fetchall()
+
+
 def victims_of(conn: Connection, incident: Incident, *, limit: int | None = None) -> Victims:
     """The shops hit, and the first `limit` of those that have not rung since it began, those hit first before others."""
     parameters = {**_parameters(incident), "limit": limit}
-    shops = (
-        f"WITH shop AS (SELECT s.code AS point_of_sale, s.name AS shop, s.department, count(*)::integer AS terminals,"
-        f" coalesce(min(n.hit_at), min(n.joined_at)) AS since, bool_or({_RANG}) AS rang"
-        f" {_TOUCHED} WHERE n.incident_id = %(id)s AND {_HIT} GROUP BY s.code)"
-    )
     counts = conn.execute(
-        f"{shops} SELECT count(*)::integer, (count(*) FILTER (WHERE rang))::integer FROM shop", parameters
+        f"{_SHOPS} SELECT count(*)::integer, (count(*) FILTER (WHERE rang))::integer FROM shop", parameters
     ).fetchone()
     assert counts is not None  # an aggregate without GROUP BY gives one row
     with conn.cursor(row_factory=class_row(SilentVictim)) as cursor:
         silent = cursor.execute(
-            f"{shops} SELECT point_of_sale, shop, department, terminals, since FROM shop WHERE NOT rang"
+            f"{_SHOPS} SELECT point_of_sale, shop, department, terminals, since FROM shop WHERE NOT rang"
             " ORDER BY since, point_of_sale LIMIT %(limit)s",
             parameters,
         ).fetchall()

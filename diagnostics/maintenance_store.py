@@ -113,13 +113,28 @@ def cancel(conn: Connection, maintenance_id: int, *, actor: str, now: datetime) 
     return done
 
 
-def list_maintenance(conn: Connection, *, since: datetime | None = None, limit: int = 200) -> list[Maintenance]:
-    """Announced work that is not over at `since` (None: all ever announced), what starts last first."""
+def maintenance(conn: Connection, maintenance_id: int) -> Maintenance:
+    """One announced work, whatever became of it; `MaintenanceError` where there is none."""
+    with conn.cursor(row_factory=class_row(Maintenance)) as cursor:
+        found = cursor.execute(
+            f"SELECT {_COLUMNS} FROM diagnostics.maintenance WHERE id = %(id)s", {"id": maintenance_id}
+        ).fetchone()
+    if found is None:
+        raise MaintenanceError("id", f"maintenance {maintenance_id} was never announced")
+    return found
+
+
+def list_maintenance(
+    conn: Connection, *, since: datetime | None = None, before: int | None = None, limit: int = 200
+) -> list[Maintenance]:
+    """Announced work that is not over at `since` (None: all ever announced), what starts last first; after the work `before`."""
     with conn.cursor(row_factory=class_row(Maintenance)) as cursor:
         return cursor.execute(
-            f"SELECT {_COLUMNS} FROM diagnostics.maintenance WHERE %(since)s::timestamptz IS NULL"
-            " OR least(ends_at, cancelled_at) > %(since)s ORDER BY starts_at DESC, id DESC LIMIT %(limit)s",
-            {"since": since, "limit": limit},
+            f"SELECT {_COLUMNS} FROM diagnostics.maintenance WHERE (%(since)s::timestamptz IS NULL"
+            " OR least(ends_at, cancelled_at) > %(since)s) AND (%(before)s::bigint IS NULL OR (starts_at, id) <"
+            " (SELECT starts_at, id FROM diagnostics.maintenance WHERE id = %(before)s))"
+            " ORDER BY starts_at DESC, id DESC LIMIT %(limit)s",
+            {"since": since, "before": before, "limit": limit},
         ).fetchall()
 
 

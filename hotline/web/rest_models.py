@@ -9,12 +9,12 @@ from typing import Generic, TypeVar
 from pydantic import BaseModel, Field
 
 from diagnostics.health import Health
-from diagnostics.incidents import Incident
 from firmware_rollout.status import RolloutStatus
 from fleet.registry import PointOfSale, Terminal
 from hotline.pop import TerminalView
 from hotline.stored_call import StoredCall
 from hotline.web.problems import ProblemError
+from hotline.web.rest_incident_models import IncidentOut, incident_out
 
 Item = TypeVar("Item")
 
@@ -88,19 +88,6 @@ class SampleOut(BaseModel):
     figures: dict[str, float]
 
 
-class IncidentOut(BaseModel):
-    """An incident; an empty scope is the whole fleet."""
-
-    id: int
-    state: str
-    title: str
-    advice: str
-    scope: dict[str, str]
-    opened_at: datetime
-    closed_at: datetime | None
-    terminals: int
-
-
 class RolloutOut(BaseModel):
     """Where the firmware rollout stands at a terminal."""
 
@@ -161,12 +148,7 @@ def terminal_out(terminal: Terminal) -> TerminalOut:
     return TerminalOut.model_validate(terminal, from_attributes=True)
 
 
-def incident_out(incident: Incident) -> IncidentOut:
-    """An incident for programs."""
-    return IncidentOut.model_validate(incident, from_attributes=True)
-
-
-def detail_out(view: TerminalView, *, now: datetime) -> TerminalDetail:
+def detail_out(view: TerminalView, *, now: datetime, language: str) -> TerminalDetail:
     """A terminal with all that is known of it, for programs."""
     reading, presence = view.reading, view.presence
     return TerminalDetail(
@@ -181,7 +163,7 @@ def detail_out(view: TerminalView, *, now: datetime) -> TerminalDetail:
         )
         if reading
         else None,
-        incidents=[incident_out(incident) for incident in view.incidents],
+        incidents=[incident_out(incident, language) for incident in view.incidents],
         rollout=_rollout_out(view.rollout),
     )
 

@@ -13,6 +13,7 @@ from hotline.roles import Right
 from hotline.web.context import Web, web
 from hotline.web.guards import ApiGuard
 from hotline.web.problems import ProblemError
+from hotline.web.rest_incident_models import Language
 from hotline.web.rest_models import (
     Page,
     PointOfSaleDetail,
@@ -60,7 +61,7 @@ def list_points_of_sale(
 
 
 @router.get("/points-of-sale/{code}", summary="A shop with its terminals, worst first")
-def get_point_of_sale(code: str, program: Program) -> PointOfSaleDetail:
+def get_point_of_sale(code: str, program: Program, language: Language) -> PointOfSaleDetail:
     """One shop, as a call shows it."""
     now = program.now()
     with program.pool.connection() as conn:
@@ -68,7 +69,9 @@ def get_point_of_sale(code: str, program: Program) -> PointOfSaleDetail:
     if found is None:
         raise ProblemError(404, "no such point of sale", field="code")
     return PointOfSaleDetail(
-        point_of_sale=point_out(found.shop), open=found.is_open, terminals=[detail_out(view, now=now) for view in found.terminals]
+        point_of_sale=point_out(found.shop),
+        open=found.is_open,
+        terminals=[detail_out(view, now=now, language=language) for view in found.terminals],
     )
 
 
@@ -110,7 +113,7 @@ def list_terminals(
 
 
 @router.get("/terminals/{terminal_id}", summary="A terminal with all that is known of it now")
-def get_terminal(terminal_id: str, program: Program) -> TerminalDetail:
+def get_terminal(terminal_id: str, program: Program, language: Language) -> TerminalDetail:
     """Registry, presence, health with reasons, newest sample with its age, incidents, rollout."""
     now = program.now()
     with program.pool.connection() as conn:
@@ -118,7 +121,7 @@ def get_terminal(terminal_id: str, program: Program) -> TerminalDetail:
         if found is None:
             raise ProblemError(404, "no such terminal", field="terminal_id")
         (view,) = view_terminals(conn, terminals=[found], now=now)
-    return detail_out(view, now=now)
+    return detail_out(view, now=now, language=language)
 
 
 @router.get("/terminals/{terminal_id}/samples", summary="A terminal's samples over time")
