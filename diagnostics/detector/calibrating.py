@@ -37,7 +37,8 @@ _SCAN_LEAST: Final = 9.0
 class Calibrator:
     """Gathers while a quiet history is replayed: `take` after every `Detector.observe`, `result` at the end.
 
-    The replay runs with any calibration; only its practical floors and the z of weak signs bear on what is gathered. Several
+    The replay runs with the calibration given here, whose practical floors, z of weak signs and tails of the CUSUM bear on what
+    is gathered. Where these tails are to be measured as well, replay twice: with what `tails` gave the first time. Several
     replays (other days, other seeds) may feed one calibrator, one after the other: call `rest` between them.
     """
 
@@ -75,14 +76,20 @@ class Calibrator:
 
     def result(self) -> Calibration:
         """The calibration with every threshold that the replay can tell, for the rates that it wants."""
-        rates = self._cusum_rates()
         return replace(
             self._from,
-            cusum_rate=rates,
             sign_rate={trouble: self._sign_rate(trouble) for trouble in TROUBLES},
             symptom_p={trouble: self._symptom_p(trouble) for trouble in TROUBLES},
             scan_threshold={trouble: self._scan_threshold(trouble) for trouble in TROUBLES},
         )
+
+    def tails(self) -> Calibration:
+        """The calibration with the tails of well terminals' CUSUMs as measured; evidence weighed so asks for other thresholds."""
+        rates = {
+            gauge.field: tuple(_tail_rate(self._heights[reference, place]) for reference in range(len(CUSUM_K)))
+            for place, gauge in enumerate(GAUGES)
+        }
+        return replace(self._from, cusum_rate=rates)
 
     def _take_minute(self, detector: Detector, signs: Signs) -> None:
         hits = {layer.trouble: float(layer.hit.sum()) for layer in reversed(signs.layers)}
@@ -111,12 +118,6 @@ class Calibrator:
             return self._from.sign_rate[trouble]
         # One more than was seen: what did not happen in this replay may happen in the next.
         return float((self._hits[column] + 1) / (self._judged[column] + 1))
-
-    def _cusum_rates(self) -> Mapping[str, tuple[float, ...]]:
-        return {
-            gauge.field: tuple(_tail_rate(self._heights[reference, place]) for reference in range(len(CUSUM_K)))
-            for place, gauge in enumerate(GAUGES)
-        }
 
     def _symptom_p(self, trouble: Trouble) -> float:
         if trouble in _NOT_OURS or not self._days:
