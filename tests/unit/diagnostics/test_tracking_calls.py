@@ -1,6 +1,7 @@
 """Calls as a signal: what is due, what surges, and what is learnt of it."""
 
 from datetime import UTC, datetime
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -139,4 +140,4 @@ def test_what_is_due_is_never_negative_and_a_longer_window_is_due_no_less(shops:
         desk.observe(calls(shops[number : number + 1], [at_s - 1][: len(shops[number : number + 1])]), at_s=at_s, is_open=OPEN)
     due = [layer.expected for layer in desk.layers(now_ms=at_s * 1000)]
     assert all((expected >= 0).all() for expected in due)
-    assert all((longer >= shorter - 1e-5).all() for shorter, longer in zip(due, due[1:], strict=False))
+    assert all((longer >= shorter - 1e-5).all() for shorter, longer in pairwise(due))
