@@ -7,12 +7,15 @@ stops first (its journals drain), then its truth is held against the database, t
 import os
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from pathlib import Path
+from typing import Self
 
+from diagnostics.baseline_store import save_baseline
 from firmware_rollout.campaigns import Wave, create_campaign
 from firmware_rollout.releases import add_release
 from fleet.clock import Clock, system_clock
@@ -23,7 +26,7 @@ from hotline.accounts import add_agent, add_token, generate_password
 from hotline.roles import Role
 from simulators.scenario import load
 from vigie.engines.layout import EngineSettings
-from vigie.engines.process import port_answers
+from vigie.engines.process import port_answers, tail
 from vigie.up.figures import FigureReader
 from vigie.up.house import House, Options, free_ports
 from vigie.up.plan import Program
@@ -37,6 +40,8 @@ SIMULATOR_STOP_S = 120.0
 # Nearly all count as all: a fault of the scenario may already keep some away.
 ONLINE_SHARE = 0.99
 USUAL_WEB_PORT = 8080
+# How often a wait is explained.
+TELL_EVERY_S = 3.0
 PEOPLE: Mapping[Role, str] = {
     Role.LEVEL1: "Alix Martin",
     Role.LEVEL2: "Camille Bernard",
@@ -77,7 +82,11 @@ def run_demo(*, minutes: float, scenario: Path, clock: str, listen: str, web_por
         throw_away=True,
     )
     demonstration_clock = system_clock(options.clock_offset_s)
-    with House(options, read(EngineSettings), make_screen()) as house:
+    settings = read(EngineSettings)
+    with (
+        House(options, settings, make_screen()) as house,
+        Past(house, settings, seed=script.seed, terminals=script.terminals) as past,
+    ):
         try:
             registry = _make_registry(house, seed=script.seed, terminals=script.terminals)
             house.start_database()
@@ -85,6 +94,7 @@ def run_demo(*, minutes: float, scenario: Path, clock: str, listen: str, web_por
             _command(house, "registry", "import", *map(str, registry[:2]), "--passwords", str(registry[2]))
             house.start_broker()
             access = _furnish(house, demonstration_clock)
+            _remember(house, past.wait(), terminals=script.terminals, now=demonstration_clock())
             house.start_programs()
             house.supervisor.checkpoint()
             truth = house.home / "truth.jsonl"
@@ -96,6 +106,61 @@ def run_demo(*, minutes: float, scenario: Path, clock: str, listen: str, web_por
         house.watch(until=lambda: not simulator.alive(), figures=_observer(house, figures, began))
         figures.close()
         return _finish(house, simulator, truth)
+
+
+class Past:
+    """What the fleet was like before the demonstration, made by a process of its own while the engines start."""
+
+    def __init__(self, house: House, settings: EngineSettings, *, seed: int, terminals: int) -> None:
+        self._house = house
+        self._words: list[str] = []
+        folder = settings.cache() / "history"
+        arguments = ["history", "--folder", str(folder), "--seed", str(seed), "--terminals", str(terminals)]
+        self._errors = (house.logs / "history.log").open("w+", encoding="utf-8")
+        self._process = subprocess.Popen(
+            [sys.executable, "-u", "-m", "vigie", *arguments],
+            stdout=subprocess.PIPE,
+            stderr=self._errors,
+            text=True,
+            env={**os.environ, "VIGIE_CLOCK_OFFSET_S": str(house.options.clock_offset_s)},
+            start_new_session=True,
+        )
+        self._listener = threading.Thread(target=self._listen, daemon=True)
+        self._listener.start()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._process.poll() is None:
+            self._process.kill()
+        self._process.wait()
+        self._errors.close()
+
+    def wait(self) -> bytes:
+        """Wait for it, saying how far it is; raises `VigieError` where it cannot be made."""
+        told_at = time.monotonic()
+        while self._process.poll() is None:
+            self._house.supervisor.checkpoint()
+            if self._words and time.monotonic() - told_at >= TELL_EVERY_S:
+                told_at = time.monotonic()
+                self._house.screen.say(f"living through the week before, to learn what is usual: {self._words[-1]}")
+            time.sleep(0.1)
+        self._listener.join()
+        if self._process.returncode != 0:
+            raise VigieError(f"the past could not be made: {tail(self._house.logs / 'history.log', lines=3)}")
+        return Path(self._words[-1]).read_bytes()
+
+    def _listen(self) -> None:
+        assert self._process.stdout is not None
+        for line in self._process.stdout:
+            self._words.append(line.strip())
+
+
+def _remember(house: House, state: bytes, *, terminals: int, now: datetime) -> None:
+    """Let the watch find what is usual."""
+    with connect(house.database_url, program="demo") as conn:
+        save_baseline(conn, state, terminals=terminals, learnt_until=now, now=now)
 
 
 def _make_registry(house: House, *, seed: int, terminals: int) -> tuple[Path, Path, Path]:

@@ -1,4 +1,4 @@
-"""`vigie simulate`, `vigie world`, `vigie check`: a fleet that is played, its registry, and whether all it said was heard."""
+"""`vigie simulate`, `world`, `history`, `check`: a fleet that is played, its registry and past, and whether all was heard."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -17,6 +17,7 @@ def add_to(app: typer.Typer) -> None:
     app.command()(simulate)
     app.command()(world)
     app.command()(check)
+    app.command()(history)
 
 
 def simulate(
@@ -69,6 +70,28 @@ def world(
     made = build_world(seed, terminals)
     for path in made.write_csv(folder):
         typer.echo(f"world: {path}")
+
+
+def history(
+    folder: Annotated[Path, typer.Option(help="Where what was made is kept, and found the next time.")],
+    seed: Annotated[int, typer.Option(min=0, help="The world's seed.")] = 7,
+    terminals: Annotated[int, typer.Option(min=1, max=99_999, help="How many terminals.")] = 16_000,
+) -> None:
+    """Make the past week of a generated fleet, and print the file of what a watch would have learnt of it."""
+    from fleet.clock import system_clock
+    from fleet.settings import ClockSettings, read
+    from vigie.history import history as make
+
+    now = system_clock(read(ClockSettings).clock_offset_s)()
+    told = 0
+
+    def tell(share: float) -> None:
+        nonlocal told
+        if share * 100 >= told + 5:
+            told = round(share * 100)
+            typer.echo(f"{told} %")
+
+    typer.echo(make(folder, seed=seed, terminals=terminals, at=now, progress=tell))
 
 
 def check(

@@ -91,7 +91,7 @@ class Player:
         `look` is shown what is heard at each step of history that is lived through. `settle` is what remains.
         """
         begun = time.perf_counter()
-        place = keep / f"{self.fingerprint()}.warm" if keep else None
+        place = keep / f"{fingerprint(self.scenario)}.warm" if keep else None
         if place and place.exists():
             self.population, self._uplink, self._event_ms, self._learnt = pickle.loads(place.read_bytes())
         else:
@@ -178,14 +178,15 @@ class Player:
         minutes = (self.scenario.end_s - self._begins_s) / 60
         return signalled(self.world, plan_calls(self.world, self.scenario, start_s=self._begins_s, minutes=minutes))
 
-    def fingerprint(self) -> str:
-        """What a warm-up depends on: the scenario, how it is played, and how it is learnt."""
-        digest = hashlib.sha256(self.scenario.model_dump_json().encode())
-        digest.update(Learnt.LAYOUT.encode())
-        for package, pattern in ((simulators, "**/*.py"), (diagnostics, "detector/[bm]*.py")):
-            for path in sorted(Path(package.__path__[0]).glob(pattern)):
-                digest.update(path.read_bytes())
-        return digest.hexdigest()[:24]
+
+def fingerprint(scenario: Scenario) -> str:
+    """What a warm-up depends on: the scenario, how it is played, and how it is learnt."""
+    digest = hashlib.sha256(scenario.model_dump_json().encode())
+    digest.update(Learnt.LAYOUT.encode())
+    for package, pattern in ((simulators, "**/*.py"), (diagnostics, "detector/[bm]*.py")):
+        for path in sorted(Path(package.__path__[0]).glob(pattern)):
+            digest.update(path.read_bytes())
+    return digest.hexdigest()[:24]
 
 
 def fleet_of(world: World) -> Fleet:
