@@ -8,6 +8,7 @@ import typer
 from fleet.errors import VigieError
 from vigie.commands import (
     accounts,
+    calibrate,
     demo,
     engines,
     evaluate,
@@ -18,8 +19,10 @@ from vigie.commands import (
     programs,
     registry,
     releases,
+    report,
     simulate,
     status,
+    typology,
     up,
 )
 
@@ -42,8 +45,11 @@ for module in (
     incidents,
     maintenance,
     notices,
+    typology,
+    report,
     simulate,
     evaluate,
+    calibrate,
     programs,
     migrate,
 ):

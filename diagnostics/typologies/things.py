@@ -95,14 +95,14 @@ def incidents_to_match(conn: Connection, *, now: datetime) -> list[Thing]:
         Thing(
             number,
             began_at,
-            _signature(trouble, scope, evidence, events=events.get(number, {}), notes=words.get(number, {})),
+            signature_of(trouble, scope, evidence, events=events.get(number, {}), notes=words.get(number, {})),
             title="" if trouble else title,
         )
         for number, began_at, trouble, scope, evidence, title in rows
     ]
 
 
-def _signature(
+def signature_of(
     trouble: str | None,
     scope: Mapping[str, str],
     evidence: Mapping[str, Any],
