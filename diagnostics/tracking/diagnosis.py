@@ -64,7 +64,7 @@ class Diagnosis:
         self._start(tracked)
 
     def _start(self, tracked: Sequence[Tracked]) -> None:
-        self._looks = Looks(self.fleet, self._calibration, _METRICS)
+        self.looks = Looks(self.fleet, self._calibration, _METRICS)
         self._series = Series(len(self.fleet), _METRICS)
         self._tracker: Tracker | None = None
         self._told = tracked
@@ -103,7 +103,7 @@ class Diagnosis:
         judged = with_reasons(judged, symptom_reasons(signs), now_ms=now_ms, previous=previous)
         tracker = self._tracker_at(now_ms)
         layers = [*signs.layers, *self._calls(seen.calls, tracker, now_ms=now_ms, is_open=hours.is_open)]
-        self._looks.see(signs, now_ms=now_ms)
+        self.looks.see(signs, now_ms=now_ms)
         sight = Sight(
             layers=layers,
             now_ms=now_ms,
@@ -142,8 +142,8 @@ class Diagnosis:
         if self._tracker is None:
             self._tracker = Tracker(
                 self.fleet,
-                scan=self._looks.scan,
-                explain=self._looks.explain,
+                scan=self.looks.scan,
+                explain=self.looks.explain,
                 policy=self._tracking,
                 tracked=self._told,
                 started_ms=now_ms,

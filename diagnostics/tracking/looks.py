@@ -1,6 +1,6 @@
 """The fleet scan as the tracker uses it: each layer with its own policy, and the evidence of what was found."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 
@@ -20,8 +20,8 @@ class Looks:
 
     def __init__(self, fleet: Fleet, calibration: Calibration, metrics: Sequence[str]) -> None:
         self._fleet, self._metrics = fleet, metrics
-        self._index = CellIndex(fleet.codes, fleet.levels)
-        self._policies = {
+        self.index = CellIndex(fleet.codes, fleet.levels)
+        self.policies = {
             trouble: ScanPolicy(
                 threshold=calibration.scan_threshold[trouble],
                 overdispersion=calibration.overdispersion[trouble],
@@ -29,6 +29,8 @@ class Looks:
             )
             for trouble in Trouble
         }
+        # Told of every scan, whoever calibrates: the layer, and the terminals left out of it.
+        self.listen: Callable[[Layer, Bool | None], None] | None = None
         self._z: F32 | None = None
         self._now_ms = 0
         # (n,), our time: when each terminal's firmware was last seen to change, 0 where unknown.
@@ -40,10 +42,12 @@ class Looks:
 
     def scan(self, layer: Layer, left_out: Bool | None) -> Sequence[Finding]:
         """What explains the hits of a layer, best first."""
-        policy = self._policies[layer.trouble]
+        if self.listen is not None:
+            self.listen(layer, left_out)
+        policy = self.policies[layer.trouble]
         if np.count_nonzero(layer.hit) < policy.min_observed:
             return ()
-        return scan(self._index, layer.hit, layer.expected, policy=policy, excluded=left_out)
+        return scan(self.index, layer.hit, layer.expected, policy=policy, excluded=left_out)
 
     def explain(self, case: Case, layer: Layer) -> Evidence:
         """Why a case has its scope."""
@@ -53,7 +57,7 @@ class Looks:
         )
         finding = Finding(scope, case.tracked.score, here.hits, here.expected, here.judged, np.flatnonzero(case.inside))
         return why(
-            self._index,
+            self.index,
             finding,
             names=DIMENSIONS,
             hit=layer.hit,
