@@ -132,7 +132,17 @@ def calls_of_incident(
     )
     parameters = {"incident": incident, "since": since, "until": until, "limit": limit}
     row = conn.execute(f"SELECT count(*)::integer FROM hotline.call c {condition}", parameters).fetchone()
-    return (row[0] if row else 0), _select(conn, f"{condition} ORDER BY c.id DESC LIMIT %(limit)s", parameters)
+    return (row[0] if row else 0), _select(conn, f"{condition} ORDER BY c.rang_at DESC, c.id DESC LIMIT %(limit)s", parameters)
+
+
+def count_calls(conn: Connection, *, since: datetime, until: datetime) -> int:
+    """How many calls came in from a moment on, until before another."""
+    row = conn.execute(
+        "SELECT count(*)::integer FROM hotline.call"
+        " WHERE rang_at >= %(since)s AND rang_at < %(until)s AND direction IS DISTINCT FROM 'out'",
+        {"since": since, "until": until},
+    ).fetchone()
+    return int(row[0]) if row else 0
 
 
 def choose_point_of_sale(conn: Connection, *, call: int, code: str) -> StoredCall:
