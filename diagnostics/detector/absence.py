@@ -41,6 +41,7 @@ class Absence:
         self.heard_ms: I64 = np.zeros(n, np.int64)
         self.measured_ms: I64 = np.zeros(n, np.int64)
         self.settled_ms: I64 = np.zeros(n, np.int64)
+        self.closed_ms: I64 = np.zeros(n, np.int64)
         self.hurried: Bool = np.zeros(n, bool)
         self.gap_s: F32 = np.full(n, OPEN_CADENCE_S, np.float32)
         self.uneven_s: F32 = np.full(n, 1.5, np.float32)
@@ -60,6 +61,8 @@ class Absence:
         event_rows, codes = event_rows[order], codes[order]
         turned = (codes == _OPEN) | (codes == _CLOSE)
         self.hurried[event_rows[turned]] = codes[turned] == _OPEN
+        closed = codes == _CLOSE
+        self.closed_ms[event_rows[closed]] = seen.event_at_ms[events][order][closed]
 
     def _return(self, rows: Index, received: I64) -> None:
         away = received - self.heard_ms[rows] > _AWAY_S * 1000
@@ -73,7 +76,8 @@ class Absence:
         before = self.measured_ms[rows]
         gap_s = ((at_ms - before) / 1000).astype(np.float32)
         known = before > 0
-        even = known & (gap_s > 0) & (gap_s <= _UNHURRIED_S)
+        # The pace of before closing says nothing about now.
+        even = known & (gap_s > 0) & (gap_s <= _UNHURRIED_S) & (before >= self.closed_ms[rows])
         self.hurried[rows] = np.where(known & (gap_s > 0), even, self.hurried[rows])
         usual = self.gap_s[rows]
         off = np.where(even, gap_s - usual, 0)

@@ -39,6 +39,7 @@ _SLOWEST, _SLOWEST_SEASON, _SLOWEST_SPREAD = np.float32(0.004), np.float32(0.03)
 # A bucket is worth its own samples against this many of the overall figure.
 _SEASON_PRIOR: Final = np.float32(6)
 _CLIP: Final = np.float32(1.5)
+_EARLY: Final = np.float32(200)
 _MEDIAN_OF_NORMAL: Final = np.float32(0.6745)
 # The peers' spread is worth so many of the terminal's own samples.
 _SPREAD_PRIOR: Final = np.float32(25)
@@ -109,9 +110,9 @@ class Baseline:
         off = (x - center) / spread
         off_season = (x - season) / spread
         # At first it is a plain mean: had the very first reading been a wild one, bounded steps would take days to forget it.
-        reach = _CLIP + np.float32(40) / (count + 1) ** 2
+        reach, reach_season = _CLIP + _EARLY / (count + 1) ** 2, _CLIP + _EARLY / (seen + 2) ** 2
         center += np.maximum(1 / (count + 1), _SLOWEST) * spread * np.clip(off, -reach, reach)
-        season += np.maximum(1 / (seen + 2), _SLOWEST_SEASON) * spread * np.clip(off_season, -_CLIP, _CLIP)
+        season += np.maximum(1 / (seen + 2), _SLOWEST_SEASON) * spread * np.clip(off_season, -reach_season, reach_season)
         # The spread is where half of the readings lie within: up by those outside, down by those inside.
         step = np.maximum(np.float32(0.5) / (count + 5), _SLOWEST_SPREAD)
         grown = spread * (1 + step * np.sign(np.abs(off_season) - _MEDIAN_OF_NORMAL))

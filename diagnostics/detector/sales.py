@@ -14,7 +14,7 @@ from diagnostics.snapshot import F32, I64, Index
 _PACE_S: Final = 120.0
 # ... and where few report, the last hour's counts as so many seconds of one terminal.
 _SLOW_S: Final = 3600.0
-_PRIOR_TERMINAL_S: Final = 3000.0
+_PRIOR_TERMINAL_S: Final = 600.0
 # Custom comes in bursts: as if each terminal's rate were gamma with this shape.
 _BURST: Final = np.float32(5.0)
 # An average terminal's bets in a second, before anything is known: 26 an hour.
