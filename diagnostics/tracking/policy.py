@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
+from diagnostics.detector.calibration import COUNTED_TROUBLES
 from diagnostics.troubles import Trouble
 
 MINUTE_MS: Final = 60_000
@@ -38,6 +39,10 @@ SLOW: Final = Pace(look=30_000, confirm=MINUTE_MS, clear=3 * MINUTE_MS, close=12
 CALLED: Final = Pace(look=60_000, confirm=MINUTE_MS, clear=10 * MINUTE_MS, close=30 * MINUTE_MS)
 
 
+def _open_scores() -> dict[Trouble, float]:
+    return {trouble: 16.0 if trouble in COUNTED_TROUBLES else 25.0 for trouble in Trouble} | {Trouble.CALLS: 14.0}
+
+
 def _paces() -> dict[Trouble, Pace]:
     return {trouble: FAST if trouble in _FAST else SLOW for trouble in Trouble} | {Trouble.CALLS: CALLED}
 
@@ -47,6 +52,9 @@ class TrackingPolicy:
     """Everything that tracking may choose; durations in milliseconds."""
 
     paces: Mapping[Trouble, Pace] = field(default_factory=_paces)
+    # What the scan finds beyond its threshold keeps an incident alive; to open one it takes this score (nats). Fifteen terminals
+    # of fifty that show a sign of which well ones show three in a thousand make 65.
+    open_score: Mapping[Trouble, float] = field(default_factory=_open_scores)
     # An incident is of many: fewer terminals, or one shop and its neighbour, are symptoms.
     min_terminals: int = 5
     min_shops: int = 3

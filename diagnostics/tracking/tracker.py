@@ -287,10 +287,12 @@ class Tracker:
                 self._place(case, sight)
 
     def _confirmed(self, case: Case, now_ms: int) -> bool:
-        """Found now, for long enough, and with a scope that does not dance."""
+        """Found now, plainly, for long enough, and with a scope that does not dance."""
+        if case.found_ms != now_ms or case.tracked.score < self._policy.open_score[case.tracked.trouble]:
+            return False
         pace = self._policy.paces[case.tracked.trouble]
         steady = now_ms - case.tracked.settled_ms >= pace.look or now_ms - case.first_ms >= 3 * (pace.confirm + pace.look)
-        return case.found_ms == now_ms and now_ms - case.first_ms >= pace.confirm and steady
+        return now_ms - case.first_ms >= pace.confirm and steady
 
     def _place(self, case: Case, sight: Sight) -> None:
         now_ms, policy = sight.now_ms, self._policy
