@@ -68,6 +68,9 @@ _TX_COMMON: Final = np.float32(0.2)
 # A board warms by this much for each percent of load, °C: a busy hour is no failing fan. At most so much is explained.
 _BOARD_C_PER_PCT: Final = np.float32(0.12)
 _BOARD_C_EXPLAINED: Final = np.float32(4.0)
+# Customers take memory as well: a rush that adds 30 % of load takes some 15 MB of 400. At most so much of it (log) is explained.
+_MEM_PER_PCT: Final = np.float32(0.0013)
+_MEM_EXPLAINED: Final = np.float32(0.035)
 
 
 class Count(NamedTuple):
@@ -107,9 +110,10 @@ def spread_factor(tickets: F32) -> F32:
 
 
 def explain_heat(deviation: F32) -> None:
-    """Take out of the board's deviation, in place, what the processor's load explains."""
+    """Take out of the deviations of board and free memory, in place, what the processor's load explains."""
     load = np.nan_to_num(deviation[:, CPU])
     deviation[:, BOARD] -= np.clip(load * _BOARD_C_PER_PCT, -_BOARD_C_EXPLAINED, _BOARD_C_EXPLAINED)
+    deviation[:, MEM] += np.clip(load * _MEM_PER_PCT, 0, _MEM_EXPLAINED)
 
 
 def magnitude(smooth: F32, level: F32, floor: F32) -> F32:
