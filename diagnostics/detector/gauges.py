@@ -75,10 +75,11 @@ class Gauges:
     def update(self, rows: Index, values: F32, at_ms: I64, *, usual: Usual, common: F32) -> F32:
         """Take in one sample of each of `rows`; `common` (rows, gauges) is the z that its group shares. Returns x, transformed."""
         x = transform(values)
-        x[values[:, FIELD["uptime_s"]] < _BOOTING_S, CPU] = np.nan
         level = usual.level[rows]
         deviation = x - level
         explain_heat(deviation)
+        booting = values[:, FIELD["uptime_s"]] < _BOOTING_S
+        x[booting, CPU] = deviation[booting, CPU] = np.nan
         noise = usual.spread[rows]
         noise[:, TX] *= spread_factor(values[:, FIELD["tickets"]])
         np.nan_to_num(noise, copy=False, nan=1.0)

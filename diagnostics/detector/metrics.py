@@ -67,7 +67,7 @@ PACE: Final = np.array([gauge.pace for gauge in GAUGES], np.float32)
 _TX_COMMON: Final = np.float32(0.2)
 # A board warms by this much for each percent of load, °C: a busy hour is no failing fan. At most so much is explained.
 _BOARD_C_PER_PCT: Final = np.float32(0.12)
-_BOARD_C_EXPLAINED: Final = np.float32(4.0)
+_BOARD_C_EXPLAINED: Final = np.float32(6.0)
 # Customers take memory as well: a rush that adds 30 % of load takes some 15 MB of 400. At most so much of it (log) is explained.
 _MEM_PER_PCT: Final = np.float32(0.0013)
 _MEM_EXPLAINED: Final = np.float32(0.035)
