@@ -100,6 +100,8 @@ def effect_text(effect: Effect, *, translate: Translate, language: str) -> str:
 
     if not effect.days_before or not effect.days_after:
         return translate(_("not enough days yet"))
+    if not effect.before and not effect.after:
+        return "—"
     rates = translate(_("%(before)s a day before, %(after)s after")) % {
         "before": figure(effect.before / effect.days_before),
         "after": figure(effect.after / effect.days_after),

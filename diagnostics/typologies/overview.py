@@ -10,7 +10,7 @@ import numpy as np
 from diagnostics.typologies import matches
 from diagnostics.typologies.daily import Effect, day_of, days_until, effect, per_day
 from diagnostics.typologies.emergence import F64, FIRST_DAY, grows
-from diagnostics.typologies.store import Typology, TypologyEvent, events_of, typologies
+from diagnostics.typologies.store import DELIVERY_ACTOR, Typology, TypologyEvent, events_of, typologies
 from fleet.database import Connection
 
 SHOWN_DAYS: Final = 28
@@ -100,11 +100,7 @@ def _counts(
 def changes_of(conn: Connection, typology: Typology, *, today: date) -> list[Change]:
     """What each answer but the delivered one, and each marked action, changed, newest first. Today is not over: it is left out."""
     first = matches.first_day(conn)
-    acts = [
-        event
-        for event in events_of(conn, typology.id, kinds=("answered", "acted"))
-        if not (event.kind == "answered" and event.detail == "1")
-    ]
+    acts = [event for event in events_of(conn, typology.id, kinds=("answered", "acted")) if event.actor != DELIVERY_ACTOR]
     if first is None or not acts:
         return []
     last = today - timedelta(days=1)

@@ -210,7 +210,7 @@ def _by_hour(moments: "pd.Series[Any]", report: DayReport, name: str) -> str:
 def _counted(values: "pd.Series[Any]", column: str, language: str) -> str:
     counted = values.value_counts()
     rows = [[escape(str(value)), whole(count, language)] for value, count in counted.items()]
-    return _table((column, "*terminals" if column == "trouble" else "*symptoms"), rows, language, most=12)
+    return _table((column, "*symptoms"), rows, language, most=12)
 
 
 def _rows(frame: pd.DataFrame) -> list[Any]:
