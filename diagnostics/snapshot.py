@@ -73,21 +73,29 @@ class Snapshot:
         """Take in samples, in any order; `values` (samples, len(METRICS)), NaN: not measured. Row -1 is passed over."""
         known = rows >= 0
         rows, at_ms, received_ms, values = rows[known], at_ms[known], received_ms[known], values[known]
-        np.maximum.at(self.heard_ms, rows, received_ms)
-        self._update_pace(rows, at_ms)
+        # In an ordinary tick each terminal brings one sample at most, and nothing needs to be sorted.
+        alone = len(rows) == 0 or int(np.bincount(rows).max()) == 1
+        _raise(self.heard_ms, rows, received_ms, alone=alone)
+        self._update_pace(rows, at_ms, alone=alone)
         for moments, counted in ((self.sold_ms, tickets[known]), (self.scanned_ms, scans[known])):
             some = counted > 0
-            np.maximum.at(moments, rows[some], at_ms[some])
-        # Oldest first, so that plain assignment leaves the newest of each terminal.
-        order = np.argsort(at_ms, kind="stable")
-        rows, at_ms, values = rows[order], at_ms[order], values[order]
+            _raise(moments, rows[some], at_ms[some], alone=alone)
+        if not alone:
+            # Oldest first, so that plain assignment leaves the newest of each terminal.
+            order = np.argsort(at_ms, kind="stable")
+            rows, at_ms, values = rows[order], at_ms[order], values[order]
         for column in range(len(METRICS)):
             newer = ~np.isnan(values[:, column]) & (at_ms >= self.value_at_ms[rows, column])
             self.values[rows[newer], column] = values[newer, column]
             self.value_at_ms[rows[newer], column] = at_ms[newer]
 
-    def _update_pace(self, rows: Index, at_ms: I64) -> None:
+    def _update_pace(self, rows: Index, at_ms: I64, *, alone: bool) -> None:
         """Keep the two newest times of measurement of each terminal."""
+        if alone:
+            known = np.stack([at_ms, self.measured_ms[rows], self.before_ms[rows]])
+            self.measured_ms[rows] = known.max(axis=0, initial=0)
+            self.before_ms[rows] = np.where(known < self.measured_ms[rows], known, 0).max(axis=0, initial=0)
+            return
         order = np.lexsort((at_ms, rows))
         row, at = rows[order], at_ms[order]
         distinct = np.ones(len(row), bool)
@@ -131,6 +139,14 @@ _PER_TERMINAL = (
     "heard_ms", "measured_ms", "before_ms", "values", "value_at_ms", "event_ms", "sold_ms", "scanned_ms", "presence", "presence_ms",
     "scheduled", "boundary_ms",
 )  # fmt: skip
+
+
+def _raise(moments: I64, rows: Index, to_ms: I64, *, alone: bool) -> None:
+    """Move moments on, never back; `alone`: no row is given twice."""
+    if alone:
+        moments[rows] = np.maximum(moments[rows], to_ms)
+    else:
+        np.maximum.at(moments, rows, to_ms)
 
 
 def _coded(models: Sequence[str]) -> tuple[tuple[str, ...], I16]:
