@@ -12,6 +12,7 @@ from diagnostics.scan.search import Finding
 from diagnostics.snapshot import I64, Bool, Index
 from diagnostics.tracking.maintenance import in_scope
 from diagnostics.tracking.tracked import Scope, Tracked
+from diagnostics.troubles import TROUBLE_INDEX
 from fleet.registry import DIMENSIONS
 
 # So many standard deviations above its mean a count is no chance: one terminal in a hundred.
@@ -75,6 +76,13 @@ def seen(fleet: Fleet, layer: Layer, finding: Finding, *, left_out: Bool | None)
         # Many show a little each.
         hit = able & (layer.hit > 0) & (layer.expected > 0)
     return Seen(layer, finding, scope_by_name(fleet, finding), inside, hit)
+
+
+def began_ms(found: Seen, since_ms: I64, *, now_ms: int) -> int:
+    """When a finding's first terminals began to show it, as far as they know: `since_ms` (n, troubles), 0 where they do not."""
+    since = since_ms[found.hit, TROUBLE_INDEX[found.layer.trouble]]
+    since = since[since > 0]
+    return int(min(np.percentile(since, 10), now_ms)) if len(since) else now_ms
 
 
 def scope_by_name(fleet: Fleet, finding: Finding) -> Scope:

@@ -135,6 +135,7 @@ class Diagnosis:
         new.detector = self.detector.carried_to(fleet, old_rows)
         new._desk = self._desk.carried_to(fleet.shop, old_rows)
         new._start([moved(one, old_rows) for one in self.tracked])
+        new.looks.carried_from(self.looks, old_rows, now_ms=now_ms)
         return new
 
     def _tracker_at(self, now_ms: int) -> Tracker:

@@ -135,17 +135,16 @@ def is_cause(one: Trouble, other: Trouble) -> bool:
 def one_incident(one: Case, other: Case, *, policy: TrackingPolicy) -> tuple[Case, Case] | None:
     """Of two living cases that are one: (the one that lives on, the one that was part of it); None: they are two."""
     a, b = one.tracked, other.tracked
-    related = a.trouble is b.trouble or is_cause(a.trouble, b.trouble) or is_cause(b.trouble, a.trouble)
-    if not related:
-        return None
-    together = a.scope == b.scope or shared(one.ever, other.ever) >= policy.same_share
-    if not together:
-        return None
     if a.trouble is b.trouble:
-        first = one if (a.worst_hits, -a.key) >= (b.worst_hits, -b.key) else other
-    else:
-        first = one if is_cause(a.trouble, b.trouble) else other
-    return first, other if first is one else one
+        if a.scope != b.scope and shared(one.ever, other.ever) < policy.same_share:
+            return None
+        return (one, other) if (a.worst_hits, -a.key) >= (b.worst_hits, -b.key) else (other, one)
+    for cause, consequence in ((one, other), (other, one)):
+        # A wide trouble does not follow from a narrow one that lies within it.
+        if is_cause(cause.tracked.trouble, consequence.tracked.trouble):
+            together = a.scope == b.scope or part(cause.ever, consequence.ever) >= policy.same_share
+            return (cause, consequence) if together else None
+    return None
 
 
 def storm(cases: Sequence[Case], *, now_ms: int, policy: TrackingPolicy) -> tuple[Case, list[Case]] | None:

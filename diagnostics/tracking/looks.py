@@ -9,7 +9,7 @@ from diagnostics.detector.observed import Fleet, Layer, Signs
 from diagnostics.scan.cells import CellIndex
 from diagnostics.scan.search import Finding, ScanPolicy, scan
 from diagnostics.scan.why import Evidence, why
-from diagnostics.snapshot import F32, I64, Bool
+from diagnostics.snapshot import F32, I64, Bool, Index
 from diagnostics.tracking.case import Case, count
 from diagnostics.troubles import Trouble
 from fleet.registry import DIMENSIONS
@@ -39,6 +39,19 @@ class Looks:
     def see(self, signs: Signs, *, now_ms: int) -> None:
         """Take note of the deviations that evidence is made of."""
         self._z, self._now_ms = signs.z, now_ms
+
+    def carried_from(self, old: "Looks", old_rows: Index, *, now_ms: int) -> None:
+        """Take over when firmware changed from the registry before (row i was `old_rows[i]`, -1 is new), and what changed since."""
+        changed_ms = np.zeros(len(self._fleet), np.int64)
+        kept = np.flatnonzero(old_rows >= 0)
+        if old.firmware_changed_ms is not None:
+            changed_ms[kept] = old.firmware_changed_ms[old_rows[kept]]
+        column = DIMENSIONS.index("firmware")
+        now, before = self._fleet, old._fleet
+        names, names_before = np.array(now.levels[column]), np.array(before.levels[column])
+        other = names[now.codes[kept, column]] != names_before[before.codes[old_rows[kept], column]]
+        changed_ms[kept[other]] = now_ms
+        self.firmware_changed_ms = changed_ms
 
     def scan(self, layer: Layer, left_out: Bool | None) -> Sequence[Finding]:
         """What explains the hits of a layer, best first."""

@@ -103,6 +103,7 @@ class TrackingPolicy:
     storm_within_ms: int = 10 * MINUTE_MS
     # After a start the detector has yet to hear of everybody: until then nothing is well.
     settles_ms: int = 10 * MINUTE_MS
+    counts_settle_ms: int = 40 * MINUTE_MS
     # After announced work the last terminals are still on their way back.
     maintenance_grace_ms: int = 3 * MINUTE_MS
     # During announced work only what is down for so long is worth a record.

@@ -11,12 +11,13 @@ from typing import NamedTuple
 
 import numpy as np
 
+from diagnostics.detector.calibration import COUNTED_TROUBLES
 from diagnostics.detector.observed import Fleet, Layer
 from diagnostics.scan.search import Finding
 from diagnostics.scan.why import Evidence
 from diagnostics.snapshot import I64, Bool
 from diagnostics.tracking import lifecycle
-from diagnostics.tracking.case import Case, Seen, count, part, seen, shown
+from diagnostics.tracking.case import Case, Seen, began_ms, count, part, seen, shown
 from diagnostics.tracking.grouping import better_cause, distinct, explained, is_consequence, one_incident, same, storm, supported
 from diagnostics.tracking.placing import awaits_cause, came_back, told_already
 from diagnostics.tracking.policy import TrackingPolicy
@@ -30,6 +31,8 @@ Explain = Callable[[Case, Layer], Evidence]
 # How long a better cause is looked for, and a scope taken up sooner, after the opening.
 _YOUNG_MS = 15 * 60_000
 _FRESH_MS = 3 * 60_000
+# After these, incidents may have become one.
+_REGROUPS = frozenset({ChangeKind.OPENED, ChangeKind.SCOPE, ChangeKind.REOPENED, ChangeKind.UNMUTED})
 # Of terminals that are worked on, so many are expected to stay down for long.
 _DOWN_AT_WORK = 0.01
 
@@ -57,8 +60,8 @@ class Tracker:
     ) -> None:
         self._fleet, self._scan, self._explain, self._policy = fleet, scan, explain, policy
         self._cases = [Case(fleet, one) for one in tracked]
-        self._settled_ms = started_ms + policy.settles_ms if tracked else 0
-        self._calls_settled_ms = started_ms + policy.calls_aftermath_ms if tracked else 0
+        # Incidents of before the start are not believed well until the detector has heard of everybody.
+        self._started_ms = started_ms if tracked else 0
         self._turns: dict[tuple[Trouble, int], int] = {}  # the last turn in which each window was scanned
         self._rests_ms: dict[int, int] = {}  # keys of what people resolved, and until when it is left alone
         self._serial = 0
@@ -92,11 +95,13 @@ class Tracker:
         if sight.muted.any():
             self._look_at_work(sight)
         for case in self.living:
-            self._changes += lifecycle.mute(case, sight.muted, now_ms=sight.now_ms, policy=self._policy)
+            if case.tracked.muted or sight.muted.any():
+                self._changes += lifecycle.mute(case, sight.muted, now_ms=sight.now_ms, policy=self._policy)
         for trouble in TROUBLES:
             self._look(trouble, sight)
         self._decide(sight)
-        self._gather(sight.now_ms)
+        if any(change.kind in _REGROUPS for change in self._changes) or sight.now_ms % 60_000 < 10_000:
+            self._gather(sight.now_ms)
         self._keep_figures(sight.now_ms)
         self._forget(sight.now_ms)
         return self._changes
@@ -163,15 +168,15 @@ class Tracker:
     def _candidate(self, one: Seen, sight: Sight, *, muted: bool) -> Case:
         self._serial += 1
         rows = np.flatnonzero(one.hit)
-        began_ms = _began_ms(one, sight)
+        began = began_ms(one, sight.since_ms, now_ms=sight.now_ms)
         tracked = Tracked(
             key=new_key(sight.now_ms, self._serial),
             trouble=one.layer.trouble,
             scope=one.scope,
             phase=Phase.CANDIDATE,
-            began_ms=began_ms,
+            began_ms=began,
             rows=rows,
-            hit_ms=np.full(len(rows), began_ms, np.int64),
+            hit_ms=np.full(len(rows), began, np.int64),
             hits=len(rows),
             worst_hits=len(rows),
             score=one.finding.score,
@@ -194,7 +199,10 @@ class Tracker:
             case.add(one.hit, now_ms)
             case.now = one.hit
             case.first_rate = max(case.first_rate, one.finding.observed / max(1, one.finding.judged))
-            case.change(hits=int(np.count_nonzero(one.hit)), began_ms=min(tracked.began_ms, _began_ms(one, sight)))
+            case.change(
+                hits=int(np.count_nonzero(one.hit)),
+                began_ms=min(tracked.began_ms, began_ms(one, sight.since_ms, now_ms=sight.now_ms)),
+            )
         elif one.scope == tracked.scope:
             case.better = None
         elif np.count_nonzero(one.hit) >= 0.7 * tracked.worst_hits:
@@ -253,9 +261,13 @@ class Tracker:
 
     def _proves(self, case: Case, layer: Layer, now_ms: int) -> bool:
         """Whether the health of its terminals would be believed: enough of them are judged, and not just since a start."""
-        settled_ms = self._calls_settled_ms if case.tracked.trouble is Trouble.CALLS else self._settled_ms
+        # What is counted must be counted anew.
+        settles_ms = {Trouble.CALLS: self._policy.calls_aftermath_ms}.get(
+            case.tracked.trouble,
+            self._policy.counts_settle_ms if case.tracked.trouble in COUNTED_TROUBLES else self._policy.settles_ms,
+        )
         judged = np.count_nonzero(case.ever & (layer.expected > 0))
-        return bool(now_ms >= settled_ms and judged >= self._policy.judged_share * np.count_nonzero(case.ever))
+        return bool(now_ms >= self._started_ms + settles_ms and judged >= self._policy.judged_share * np.count_nonzero(case.ever))
 
     def _recast(self, case: Case, now_ms: int) -> None:
         """In its first minutes an incident may turn out to follow from something deeper at the same terminals."""
@@ -383,10 +395,3 @@ class Tracker:
             if (case.tracked.phase is not Phase.CANDIDATE or now_ms - case.found_ms < policy.candidate_lasts_ms)
             and (case.tracked.phase is not Phase.CLOSED or now_ms - (case.tracked.closed_ms or 0) < policy.reopens_within_ms)
         ]
-
-
-def _began_ms(one: Seen, sight: Sight) -> int:
-    """When a finding's first terminals began to show it, as far as they know."""
-    since = sight.since_ms[one.hit, TROUBLE_INDEX[one.layer.trouble]]
-    since = since[since > 0]
-    return int(min(np.percentile(since, 10), sight.now_ms)) if len(since) else sight.now_ms

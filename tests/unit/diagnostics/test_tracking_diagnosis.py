@@ -19,6 +19,7 @@ from diagnostics.tracking.maintenance import Window, in_scope, muted_terminals
 from diagnostics.tracking.tracked import Change, ChangeKind, Point, Tracked
 from diagnostics.troubles import TROUBLE_INDEX, Trouble
 from fleet.contract import SAMPLE_FIELDS
+from fleet.registry import DIMENSIONS
 from tests.unit.diagnostics.tracked_fleet import FLEET, SIZE, told
 
 # A Tuesday, 10:00 in Paris.
@@ -168,6 +169,23 @@ def test_a_changed_registry_keeps_incidents_and_their_terminals(learnt: Learnt) 
     names = set(FLEET.terminals[before.rows].tolist()) & set(smaller.terminals.tolist())
     assert set(smaller.terminals[after.rows].tolist()) == names
     assert len(moved.judgement.state) == len(moved.snapshot) == len(kept)
+
+
+def test_a_changed_firmware_is_evidence(learnt: Learnt) -> None:
+    house = House(learnt=learnt)
+    house.run(1)
+    column = DIMENSIONS.index("firmware")
+    codes = FLEET.codes.copy()
+    updated = in_scope(FLEET, {"firmware": "4.2.1", "model": "B"})
+    codes[updated, column] = FLEET.levels[column].index("4.3.0")
+    changed = Fleet(FLEET.terminals, codes, FLEET.levels, FLEET.shop, FLEET.zone, FLEET.timezones)
+    house.diagnosis = house.diagnosis.carried_to(changed, models=["B"] * SIZE, now_ms=house.now_ms)
+    house.slow = updated
+    house.run(15)
+    (evidence,) = [one.evidence for one in house.diagnosis.tracked if one.lives]
+    assert evidence is not None
+    assert evidence.firmware_changed_share == 1.0
+    assert evidence.firmware_changed_h == pytest.approx(0.1, abs=0.15)
 
 
 def test_a_state_lasts_while_reasons_of_both_kinds_take_turns(learnt: Learnt) -> None:

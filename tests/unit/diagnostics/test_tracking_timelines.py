@@ -169,6 +169,15 @@ def test_two_regions_without_a_line_are_two_incidents() -> None:
     assert sorted(line.run(5)) == ["opened offline department=59", "opened offline department=84 & carrier=alpha"]
 
 
+def test_a_wide_trouble_is_no_part_of_a_narrow_one_within_it() -> None:
+    line = Timeline()
+    line.show(TX_SLOW, 0.8, all="1")
+    assert line.run(5) == ["opened tx_slow all"]
+    line.show(OFFLINE, **CARRIER)
+    assert line.run(30) == [OPENED]
+    assert len(line.living) == 2
+
+
 def test_a_scope_known_better_is_told_once() -> None:
     line = Timeline()
     line.show(OFFLINE, department="59")
