@@ -63,7 +63,7 @@ class Effect:
     @property
     def certain(self) -> bool:
         """Whether the interval leaves out *no change*."""
-        return self.low is not None and self.high is not None and (self.high < 1 or self.low > 1)
+        return (self.low is not None and self.low > 1) or (self.high is not None and self.high < 1)
 
 
 def effect(counts: Mapping[date, int], *, acted: date, first: date, last: date) -> Effect:

@@ -32,7 +32,7 @@ _TELL_NOTHING = """
     pouvez qu quand que qui quoi s sa sans se ses si soit son sont sur ta tes toi ton tout tous toute toutes tres tu un une va
     vais vas venir vers vont vos votre vous y allo cause depuis moment regarder attend attendent monde urgent semaine ralent
     deuxieme borne bornes terminal terminaux machine appareil agent appel explique signale indique demande voudrais voudrait
-    veut veux besoin comment faut jusqu quel quelle
+    affiche affichent veut veux besoin comment faut jusqu quel quelle
 """
 STOP_WORDS: Final = frozenset(_TELL_NOTHING.split())
 # Words of the trade that mean one thing, by how they begin; the thing is added to the note as a word of its own.
@@ -90,13 +90,16 @@ class NoteSpace:
                 self._svd.fit(raw)
 
     def points(self, texts: Sequence[str]) -> F32:
-        """One unit row per text (n, dimensions); a text without a known word is a zero row."""
+        """One row per text (n, dimensions), of length 1, or less by the share of its words that the space does not know."""
         if not texts:
             return np.zeros((0, self._svd.n_components if self._svd else 1), np.float32)
         raw = self._raw(texts, fit=False)
         with _one_core():
             reduced = self._svd.transform(raw) if self._svd else raw.toarray()
-        found: F32 = normalize(reduced).astype(np.float32)
+        vocabulary = self._words.vocabulary_
+        words = [tokens(text) for text in texts]
+        known = [sum(word in vocabulary for word in each) / max(len(each), 1) for each in words]
+        found: F32 = (normalize(reduced) * np.array(known)[:, None]).astype(np.float32)
         return found
 
     def terms(self, texts: Sequence[str], others: Sequence[str], *, most: int = 6) -> list[str]:

@@ -131,6 +131,8 @@ def likeness(things: Table, typologies: Table, *, blocks: Bool | None = None) ->
 
     `blocks` (blocks,) leaves others out, so that things are compared by the same.
     """
+    words = np.zeros((len(things), len(typologies)), np.float32)
+    words[:, : things.words.shape[1]] = things.words[:, : len(typologies)]
     scope_size = np.maximum(things.scope.sum(axis=1, keepdims=True), 1)
     parts = np.stack(
         [
@@ -138,7 +140,7 @@ def likeness(things: Table, typologies: Table, *, blocks: Bool | None = None) ->
             things.scope @ typologies.scope.T / scope_size,
             np.maximum(_unit(things.z) @ _unit(typologies.z).T, 0),
             np.maximum(_unit(things.events) @ _unit(typologies.events).T, 0),
-            np.minimum(things.words[:, : len(typologies)], 1),
+            np.minimum(words, 1),
         ]
     )
     usual, by_calls = (np.array([weights[block] for block in BLOCKS], np.float32) for weights in (_USUAL, _BY_CALLS))
