@@ -51,6 +51,7 @@ class Calibrator:
         self._best = np.zeros(len(TROUBLES))
         self._terminal_days = self._days = 0.0
         self._minute_ms = self._hour_ms = self._at_ms = 0
+        self._scanned = False
 
     def take(self, detector: Detector, signs: Signs, *, now_ms: int, scores: Mapping[Trouble, float] | None = None) -> None:
         """Take in one tick; `scores` are the best scores of the fleet scan, by trouble, where it found anything at all."""
@@ -61,6 +62,7 @@ class Calibrator:
         else:
             self._minute_ms, self._hour_ms = now_ms, now_ms
         self._at_ms = now_ms
+        self._scanned |= scores is not None
         for trouble, score in (scores or {}).items():
             self._best[TROUBLE_INDEX[trouble]] = max(self._best[TROUBLE_INDEX[trouble]], score)
         if now_ms - self._minute_ms >= _MINUTE_MS:
@@ -129,8 +131,10 @@ class Calibrator:
 
     def _scan_threshold(self, trouble: Trouble) -> float:
         scores = np.array(self._scores[TROUBLE_INDEX[trouble]])
-        if not scores.any():
+        if not self._scanned:
             return self._from.scan_threshold[trouble]
+        if not scores.any():
+            return _SCAN_LEAST
         wanted = self._from.false_incidents_per_day / len(TROUBLES) * self._days
         return float(max(_exceeded(scores[scores > 0], wanted, least=_SCAN_LEAST), _SCAN_LEAST))
 

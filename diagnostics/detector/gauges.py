@@ -96,6 +96,8 @@ class Gauges:
         bad = z * DIRECTION
         bad[:, _BOTH_WAYS] = np.abs(z[:, _BOTH_WAYS])
         felt = magnitude(smooth, level, self._floor)
+        # Nothing is felt where nothing is usual yet; a sum that took such a figure in would never be one again.
+        np.nan_to_num(felt, copy=False)
         sign = (felt >= self._trifle) & (bad >= self._sign_z)
         _sum_up(state, middle / noise - common, felt)
         state[unsold, :, TX] = kept[0]
