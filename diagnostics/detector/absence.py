@@ -19,6 +19,8 @@ _UNHURRIED_S: Final = 2 * OPEN_CADENCE_S + 5
 # After a silence longer than this, the first reports speak of the silence.
 _AWAY_S: Final = 75
 _SETTLE_S: Final = 45
+# A fleet is never silent for so long, however few report; s.
+_FEED_STILL_S: Final = 10
 _PACE: Final = np.float32(0.1)
 
 
@@ -89,5 +91,7 @@ class Absence:
     def missing(self, now_ms: int, *, trusted_ms: int, after_s: float, most_s: float) -> Bool:
         """Who owes a report, and has for longer than its own unevenness explains: bool (n,)."""
         wait_s = np.clip(self.gap_s + 5 * self.uneven_s, after_s, most_s)
-        silent_ms = now_ms - np.maximum(self.heard_ms, trusted_ms)
+        # Where nothing comes from anybody, it is our own feed that stands still, and nobody owes more than before.
+        until_ms = min(now_ms, int(self.heard_ms.max(initial=0)) + _FEED_STILL_S * 1000)
+        silent_ms = until_ms - np.maximum(self.heard_ms, trusted_ms)
         return np.asarray(self.hurried & (self.heard_ms > 0) & (silent_ms > wait_s * 1000))

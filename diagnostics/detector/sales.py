@@ -61,7 +61,9 @@ class Sales:
         self._slow_sold, self._slow_exposed = self._slow_sold + sold, self._slow_exposed + exposed
         self._at_ms[rows] = np.maximum(before, at_ms)
         self.idle[rows] = np.where(active, 0, self.idle[rows] + custom * np.float32(self.pace) * over_s)
-        self.sold_ms[rows] = np.where(active, at_ms, self.sold_ms[rows])
+        # Who has just begun is counted from there.
+        sold_ms = self.sold_ms[rows]
+        self.sold_ms[rows] = np.where(active | (sold_ms == 0), at_ms, sold_ms)
         return over_s
 
     def chance(self, rows: Index | slice) -> F32:
@@ -72,4 +74,5 @@ class Sales:
     def rest(self, rows: Index) -> None:
         """Begin anew: closed, away, or just come back."""
         self.idle[rows] = 0
+        self.sold_ms[rows] = 0
         self._at_ms[rows] = 0

@@ -65,8 +65,8 @@ _MOST: Final = np.float32(60)
 _COUNTED_MIN: Final = {TX_FAILURES: 60, PRINT_ERRORS: 60, SCAN_ERRORS: 60, CRASHES: 30}
 # A counted symptom is felt from this multiple of the usual on, and is over below this part of the count that began it.
 _RATE_FELT: Final = 6.0
-# Without a customer for less than this, nobody knows that nothing is sold.
-_IDLE_LEAST: Final = np.float32(1.2)
+# After fewer missed customers, or less time, than this nobody knows that nothing is sold.
+_IDLE_LEAST, _IDLE_LEAST_MIN = np.float32(1.5), np.float32(1.9)
 
 
 class _Look(NamedTuple):
@@ -122,8 +122,8 @@ class Symptoms:
     def _judge_sales(self, rows: Index, evidence: F32, felt: Bool, sales: Sales, *, now_ms: int) -> None:
         """Nothing is sold, and the processor's load is far off its usual: the application hangs."""
         p = np.exp(-np.maximum(evidence, 0)) * sales.chance(rows)
-        idle = sales.idle[rows] >= _IDLE_LEAST
         minutes = ((now_ms - sales.sold_ms[rows]) / 60_000).astype(np.float32)
+        idle = (sales.idle[rows] >= _IDLE_LEAST) & (minutes >= _IDLE_LEAST_MIN)
         self._hold(rows, Trouble.NO_SALES, _Look(idle & felt, idle, p, minutes), now_ms=now_ms)
 
     def take_counts(self, counts: CountWindows, usual: Usual, counted: Bool, *, now_ms: int) -> None:

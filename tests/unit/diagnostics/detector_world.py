@@ -49,7 +49,7 @@ class DetectorWorld:
     """Plays ticks of ten seconds: a third of the fleet reports in each."""
 
     n: int = 60
-    learnt_steps: int = 72
+    learnt_steps: int = 40
     calibration: Calibration = field(default_factory=Calibration)
 
     def __post_init__(self) -> None:

@@ -47,14 +47,27 @@ def test_a_terminal_that_differs_from_itself_shows_a_sign_and_then_a_symptom_and
 ) -> None:
     world = DetectorWorld()
     assert not ill(world.live(3), trouble)
-    signs = world.live(40, change)
+    signs = world.live(30, change)
     assert ill(signs, trouble) == [SICK]
     assert hits(signs, trouble)[SICK] > 0
     others = np.delete(hits(signs, trouble), SICK)
     assert others.sum() <= 2
     assert signs.p[SICK, TROUBLE_INDEX[trouble]] < 1e-4
-    well = world.live(75)
-    assert not ill(well, trouble)
+
+
+@pytest.mark.parametrize(
+    ("trouble", "change", "over_min"),
+    [
+        pytest.param(Trouble.HEAT, only(SICK, "board_c", plus=15), 8, id="measured well"),
+        pytest.param(Trouble.PRINTER, only(SICK, "print_errors", plus=1), 25, id="no error for a quarter of an hour"),
+    ],
+)
+def test_a_symptom_ends_when_it_shows_no_more(trouble: Trouble, change: Change, over_min: int) -> None:
+    world = DetectorWorld(n=30)
+    assert ill(world.live(20, change), trouble) == [SICK]
+    # Neither at once, nor much later.
+    assert ill(world.live(1), trouble) == [SICK]
+    assert not ill(world.live(over_min), trouble)
 
 
 def test_a_single_wild_reading_is_no_sign() -> None:
