@@ -53,6 +53,17 @@ def follows(trouble: Trouble, case: Case, *, window_s: int, now_ms: int, policy:
     return tracked.lives
 
 
+def known_already(cases: Iterable[Case], trouble: Trouble, *, now_ms: int, policy: TrackingPolicy) -> Bool | None:
+    """The terminals (n,) of incidents of this trouble that live and have found their scope; None: nowhere."""
+    found: Bool | None = None
+    for case in cases:
+        tracked = case.tracked
+        if tracked.trouble is trouble and tracked.lives and now_ms - tracked.settled_ms >= policy.fresh_ms and case.better is None:
+            reach = case.ever | case.inside
+            found = reach if found is None else found | reach
+    return found
+
+
 def same(found: Seen, cases: Iterable[Case], *, policy: TrackingPolicy) -> Case | None:
     """The case that a finding is of: the one with which it shares most terminals, or the scope."""
     best: tuple[float, Case] | None = None

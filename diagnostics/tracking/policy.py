@@ -81,6 +81,9 @@ class TrackingPolicy:
     scope_holds_ms: int = 60_000
     # An incident is watched in the shortest window that ever showed it by this score: the sooner its end is seen.
     watch_score: float = 12.0
+    # A scope is taken up sooner so long after the opening; afterwards what is known is scanned anew so often.
+    fresh_ms: int = 3 * MINUTE_MS
+    refine_every_ms: int = 2 * MINUTE_MS
     # In scope it looks well below this score and below this share of the worst rate.
     quiet_score: float = 3.0
     quiet_share: float = 0.25

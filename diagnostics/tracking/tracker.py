@@ -13,24 +13,28 @@ import numpy as np
 
 from diagnostics.detector.calibration import COUNTED_TROUBLES
 from diagnostics.detector.observed import Fleet, Layer
-from diagnostics.scan.search import Finding
 from diagnostics.scan.why import Evidence
 from diagnostics.snapshot import I64, Bool
 from diagnostics.tracking import lifecycle
-from diagnostics.tracking.case import Case, Seen, began_ms, count, part, seen, shown
-from diagnostics.tracking.grouping import better_cause, distinct, explained, is_consequence, one_incident, same, storm, supported
+from diagnostics.tracking.case import Case, Seen, began_ms, count, part, shown
+from diagnostics.tracking.grouping import (
+    better_cause,
+    is_consequence,
+    one_incident,
+    same,
+    storm,
+)
+from diagnostics.tracking.lookout import Lookout, Scan
 from diagnostics.tracking.placing import awaits_cause, came_back, told_already
 from diagnostics.tracking.policy import TrackingPolicy
 from diagnostics.tracking.tracked import Change, ChangeKind, Phase, Said, Tracked, new_key
 from diagnostics.troubles import TROUBLE_INDEX, TROUBLES, Trouble
 
-Scan = Callable[[Layer, Bool | None], Sequence[Finding]]
 # Of a case and its layer: why it is one.
 Explain = Callable[[Case, Layer], Evidence]
 
 # How long a better cause is looked for, and a scope taken up sooner, after the opening.
 _YOUNG_MS = 15 * 60_000
-_FRESH_MS = 3 * 60_000
 # After these, incidents may have become one.
 _REGROUPS = frozenset({ChangeKind.OPENED, ChangeKind.SCOPE, ChangeKind.REOPENED, ChangeKind.UNMUTED})
 # Of terminals that are worked on, so many are expected to stay down for long.
@@ -58,11 +62,11 @@ class Tracker:
     def __init__(
         self, fleet: Fleet, *, scan: Scan, explain: Explain, policy: TrackingPolicy, tracked: Sequence[Tracked], started_ms: int
     ) -> None:
-        self._fleet, self._scan, self._explain, self._policy = fleet, scan, explain, policy
+        self._fleet, self._explain, self._policy = fleet, explain, policy
+        self._lookout = Lookout(fleet, scan=scan, policy=policy)
         self._cases = [Case(fleet, one) for one in tracked]
         # Incidents of before the start are not believed well until the detector has heard of everybody.
         self._started_ms = started_ms if tracked else 0
-        self._turns: dict[tuple[Trouble, int], int] = {}  # the last turn in which each window was scanned
         self._rests_ms: dict[int, int] = {}  # keys of what people resolved, and until when it is left alone
         self._serial = 0
         self._changes: list[Change] = []
@@ -80,7 +84,7 @@ class Tracker:
 
     def calls_explained(self, *, now_ms: int) -> Bool:
         """The terminals (n,) of shops whose calls follow from an incident."""
-        found = self._left_out(Trouble.CALLS, 0, now_ms)
+        found = self._lookout.left_out(self._cases, Trouble.CALLS, window_s=0, now_ms=now_ms)
         return np.zeros(len(self._fleet), bool) if found is None else found
 
     def step(self, sight: Sight, *, said: Sequence[Said] = ()) -> list[Change]:
@@ -108,49 +112,17 @@ class Tracker:
 
     # -- looking
 
-    def _due(self, trouble: Trouble, now_ms: int) -> list[Layer]:
-        """The windows whose turn to be scanned it is, and those in which candidates are; turns are spread over the ticks."""
-        pace = self._policy.paces[trouble]
-        waiting = {
-            case.window_s
-            for case in self._cases
-            if case.tracked.trouble is trouble and case.tracked.phase is Phase.CANDIDATE and now_ms - case.found_ms >= pace.look
-        }
-        due = []
-        for place, layer in enumerate(self._layers.get(trouble, ())):
-            turn = (now_ms - (TROUBLE_INDEX[trouble] + 5 * place) * 10_000) // pace.scan(layer.window_s)
-            if self._turns.get((trouble, layer.window_s)) != turn or layer.window_s in waiting:
-                self._turns[trouble, layer.window_s] = turn
-                due.append(layer)
-        return due
-
     def _look(self, trouble: Trouble, sight: Sight) -> None:
         """Scan what is due for one trouble, and judge its living incidents anew."""
         mine = [case for case in self._cases if case.tracked.trouble is trouble and case.tracked.phase is not Phase.CLOSED]
-        due = self._due(trouble, sight.now_ms)
+        due = self._lookout.due(self._layers.get(trouble, ()), mine, now_ms=sight.now_ms)
         if due:
-            found = self._findings(due, sight.now_ms)
+            found = self._lookout.findings(due, self._cases, now_ms=sight.now_ms)
             self._match(found, mine, sight, muted=False)
         pace = self._policy.paces[trouble]
         for case in mine:
             if case.tracked.lives and trouble in self._layers and sight.now_ms - case.looked_ms >= pace.look:
                 self._follow(case, sight)
-
-    def _left_out(self, trouble: Trouble, window_s: int, now_ms: int) -> Bool | None:
-        """The terminals at which a trouble is explained; calls are explained for whole shops."""
-        found = explained(self._cases, trouble, window_s=window_s, now_ms=now_ms, policy=self._policy)
-        if found is None or trouble is not Trouble.CALLS:
-            return found
-        of = np.zeros(int(self._fleet.shop.max(initial=-1)) + 1, bool)
-        of[self._fleet.shop[found]] = True
-        return of[self._fleet.shop]
-
-    def _findings(self, layers: Sequence[Layer], now_ms: int) -> list[Seen]:
-        found = []
-        for layer in layers:
-            left_out = self._left_out(layer.trouble, layer.window_s, now_ms) if layer.window_s else None
-            found += [seen(self._fleet, layer, finding, left_out=left_out) for finding in self._scan(layer, left_out)]
-        return distinct([one for one in found if supported(one, self._fleet.shop, self._policy)], policy=self._policy)
 
     def _match(self, found: Sequence[Seen], mine: Sequence[Case], sight: Sight, *, muted: bool) -> list[Case]:
         """Give each finding to the case it is of, or make a candidate of it; returns the cases seen."""
@@ -214,7 +186,7 @@ class Tracker:
             case.better = (one.scope, now_ms)
             return
         pace = self._policy.paces[case.tracked.trouble]
-        fresh = now_ms - (case.tracked.opened_ms or 0) < _FRESH_MS
+        fresh = now_ms - (case.tracked.opened_ms or 0) < self._policy.fresh_ms
         holds_ms = pace.look if fresh else max(self._policy.scope_holds_ms, 2 * pace.look)
         if now_ms - case.better[1] >= holds_ms:
             before = case.tracked.scope
@@ -234,7 +206,7 @@ class Tracker:
         case.looked_ms = now_ms
         layer, here = case.note(self._layers[case.tracked.trouble], watch_score=self._policy.watch_score)
         now = case.inside & shown(layer)
-        found = now_ms - case.found_ms < max(pace.scan(case.window_s), 2 * pace.look)
+        found = now_ms - case.found_ms < 2 * max(pace.scan(case.window_s), self._policy.refine_every_ms)
         if found:
             # Twice in a row: what shows itself once is chance.
             case.add(now & case.now, now_ms)
@@ -368,7 +340,7 @@ class Tracker:
         layer = Layer(Trouble.OFFLINE, 0, hit, np.full(len(hit), _DOWN_AT_WORK, np.float32))
         mine = [case for case in self._cases if case.tracked.muted and case.tracked.phase is not Phase.CLOSED]
         self._layers.setdefault(Trouble.OFFLINE, []).append(layer)
-        self._match(self._findings([layer], sight.now_ms), mine, sight, muted=True)
+        self._match(self._lookout.at_work(layer), mine, sight, muted=True)
         self._layers[Trouble.OFFLINE].remove(layer)
 
     def _heed(self, said: Sequence[Said], *, now_ms: int) -> None:
