@@ -25,7 +25,7 @@ class Lookout:
         self._whole_ms: dict[tuple[Trouble, int], int] = {}  # when each was last scanned with nothing known left out
 
     def due(self, layers: Sequence[Layer], mine: Iterable[Case], *, now_ms: int) -> list[Layer]:
-        """Of one trouble's layers those whose turn it is, and those in which its candidates are; turns are spread over the ticks."""
+        """Of one trouble's layers those whose turn it is, and those its candidates are in; turns are spread over the ticks."""
         if not layers:
             return []
         trouble = layers[0].trouble
