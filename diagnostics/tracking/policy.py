@@ -59,7 +59,7 @@ class TrackingPolicy:
     min_terminals: int = 5
     min_shops: int = 3
     # Of the terminals judged in scope at least this share shows it (of what is counted: any), and at least so many times the usual.
-    min_rate: float = 0.05
+    min_rate: float = 0.035
     min_lift: float = 1.7
     # A candidate that is not found again for so long never was one.
     candidate_lasts_ms: int = 2 * MINUTE_MS

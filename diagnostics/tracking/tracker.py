@@ -67,7 +67,12 @@ class Tracker:
         self._cases = [Case(fleet, one) for one in tracked]
         # Incidents of before the start are not believed well until the detector has heard of everybody.
         self._started_ms = started_ms if tracked else 0
-        self._rests_ms: dict[int, int] = {}  # keys of what people resolved, and until when it is left alone
+        # Keys of what people resolved, and until when it is left alone; what clears by itself has a time of clearing.
+        self._rests_ms = {
+            one.key: (one.closed_ms or 0) + policy.resolved_rests_ms
+            for one in tracked
+            if one.phase is Phase.CLOSED and one.clearing_ms is None
+        }
         self._serial = 0
         self._changes: list[Change] = []
         self._layers: dict[Trouble, list[Layer]] = {}

@@ -284,6 +284,17 @@ def test_what_a_person_resolved_rests_and_then_comes_back() -> None:
     assert line.living[0].key == key
 
 
+def test_what_a_person_resolved_rests_over_a_restart() -> None:
+    before = Timeline()
+    before.show(OFFLINE, **CARRIER)
+    before.run(2)
+    before.run(1, said=[Said(ChangeKind.RESOLVED, before.living[0].key, before.now_ms)])
+    after = Timeline(tracked=before.tracker.tracked, at_ms=before.now_ms)
+    after.hits = before.hits
+    assert after.run(13) == []
+    assert after.run(3) == ["reopened offline region=84 & carrier=beta"]
+
+
 def test_an_unchanged_world_changes_nothing() -> None:
     line = Timeline()
     line.show(OFFLINE, **CARRIER)
