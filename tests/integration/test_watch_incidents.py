@@ -192,6 +192,15 @@ def test_a_watch_killed_over_and_over_loses_and_doubles_nothing(played: Played) 
     assert played.conn.execute(doubled + overlap).fetchone() == (0,)
 
 
+def test_a_feed_that_stands_still_is_nobodys_incident(played: Played) -> None:
+    watch = played.watch(0)
+    played.live(0, 0.5, lambda _: watch)
+    for tick in range(1, 7):
+        watch.tick(played.at(0.5 + tick / 6))
+    played.live(1.5, 2, lambda _: watch)
+    assert played.incidents() == []
+
+
 def test_announced_work_is_recorded_and_muted(played: Played) -> None:
     announce(
         played.conn,

@@ -60,12 +60,13 @@ def list_open() -> None:
     from rich.table import Table
 
     from diagnostics.incidents import open_incidents
+    from diagnostics.wording import title as title_of
 
     with transaction("incidents") as (conn, _):
         found = open_incidents(conn)
     table = Table("id", "state", "since (UTC)", "scope", "terminals", "title")
     for one in found:
         scope = " & ".join(f"{dimension}={value}" for dimension, value in one.scope.items()) or "the whole fleet"
-        title = one.title or str(one.trouble)
+        title = one.title or (title_of(one.trouble, one.scope, "en") if one.trouble else "")
         table.add_row(str(one.id), one.state, f"{one.opened_at:%Y-%m-%d %H:%M}", scope, f"{one.terminals:,}", title)
     Console().print(table)
