@@ -8,8 +8,8 @@ answers. Beside it stands the plain expectation-based Poisson scan over the same
 
 Two figures are given for ours. *As shipped* is the code's own parameters on all cases; they were chosen on the 63 public cases,
 so on these it is a fit, and on other cases a test. *Cross-validated* chooses the parameters on the other folds, for each fold;
-nothing is scored on what it was chosen on. Timed is all from a case's coded rows to its answers: the index of its cells, the
-expected counts and the scan, not reading the file.
+nothing is scored on what it was chosen on, but for the form of the method itself, which was found on these cases too. Timed is all from a case's coded rows to its answers: the index of its cells, the
+expected counts and the scan, in processor time; not reading the file.
 """
 
 import argparse
@@ -160,7 +160,7 @@ def ours(policy: CausePolicy) -> Callable[[Case], list[Answer]]:
 def plain_scan(case: Case) -> list[Answer]:
     """The rival: the cells of the highest expectation-based Poisson score."""
     index, hit, expected = prepared(case)
-    sums = cell_sums(index, hit, expected, policy=ScanPolicy(counts=True, threshold=-np.inf, min_observed=1e-6))
+    sums = cell_sums(index, hit, expected, policy=ScanPolicy(counts=True, threshold=-np.inf, min_observed=1e-3))
     score = sums.at(sums.best_rate(counts=True), counts=True)
     return [spelt(case, [index.scope(int(sums.cells[at]))]) for at in np.argsort(-score, kind="stable")[:FIRST]]
 
@@ -171,12 +171,12 @@ def spelt(case: Case, scopes: Iterable[Scope]) -> Answer:
 
 
 def timed(cases: Sequence[Case], answer: Callable[[Case], list[Answer]]) -> tuple[list[list[Answer]], list[float]]:
-    """Each case's answers and the milliseconds they took."""
+    """Each case's answers and the milliseconds of processor time they took; nothing here runs on two cores or waits."""
     answers, took_ms = [], []
     for case in cases:
-        started = time.perf_counter()
+        started = time.process_time()
         answers.append(answer(case))
-        took_ms.append((time.perf_counter() - started) * 1000)
+        took_ms.append((time.process_time() - started) * 1000)
     return answers, took_ms
 
 

@@ -41,7 +41,7 @@ def rank_causes(
     value of one dimension only. The whole fleet is an answer only where there is no other.
     """
     policy = policy or CausePolicy()
-    sums = cell_sums(index, hit, expected, policy=ScanPolicy(counts=True, threshold=-np.inf, min_observed=1e-6))
+    sums = cell_sums(index, hit, expected, policy=ScanPolicy(counts=True, threshold=-np.inf, min_observed=1e-3))
     above = (sums.hits > sums.size) & (sums.cells != WHOLE)
     if not above.any():
         whole: frozenset[Scope] = frozenset([()])

@@ -25,8 +25,8 @@ from diagnostics.snapshot import F32, Bool, Index
 _FEW: Final = 64
 _MANY: Final = 1500
 # A cell's terminals are taken to expect at least this share of the fleet's mean before its sum is looked at: those that would
-# not win even so are passed over unsummed.
-_LEAST_SHARE: Final = 0.25
+# not win even so are passed over unsummed. A cell that expects less than that is seen a few hits later, if it is wide.
+_LEAST_SHARE: Final = 0.5
 # Probabilities are kept off 0 and 1: nothing is certain.
 _SURE: Final = 0.97
 _NEVER: Final = 1e-6
@@ -164,7 +164,7 @@ class _Field:
 
     def _counted(self, hit: F64, hit_weight: F64) -> tuple[Index, F64, F64]:
         """The cells with enough hits, their hits and what these weigh."""
-        index, enough = self.index, self.policy.min_observed - 1e-6
+        index, enough = self.index, self.policy.min_observed - 1e-4
         if len(self.rows) > _MANY:
             full = np.zeros((2, index.n))
             full[:, self.rows] = hit, hit_weight
