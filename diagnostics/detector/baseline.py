@@ -56,10 +56,11 @@ class BaselineError(VigieError):
 
 
 class Usual(NamedTuple):
-    """What is usual now: arrays of (terminals, gauges) and (terminals, counts), NaN where nobody knows."""
+    """What is usual now: arrays of (terminals, gauges) and (terminals, counts)."""
 
-    level: F32
-    spread: F32
+    level: F32  # NaN where nobody knows
+    spread: F32  # 1 there
+    known: Bool
     rate: F32
     shape: F32  # (terminals, counts): how surely the rate is known, as a number of events
     custom: F32  # (terminals,): what it sells against an average terminal
@@ -171,7 +172,8 @@ class Baseline:
         spread = own_spread * np.sqrt(1 + 1 / (self.count + worth))
         rates = self._rates()
         custom = (self.sold + 3) / (self.expected_sold + 3)
-        return Usual(level.astype(np.float32), spread.astype(np.float32), *rates, custom)
+        known = ~np.isnan(level)
+        return Usual(level.astype(np.float32), np.where(known, spread, 1).astype(np.float32), known, *rates, custom)
 
     def _peers(self) -> tuple[F32, F32, F32]:
         """Median figure, spread between members, and median spread of each group of peers: (groups, gauges) each."""

@@ -107,8 +107,7 @@ class Detector:
             use = watched[rows] & (now_ms >= self.absence.settled_ms[rows])
             self._take(rows[use], values[use], at_ms[use], usual=usual, now_ms=now_ms)
         self._take_crashes(seen, usual=usual, watched=watched, now_ms=now_ms)
-        fresh = self.gauges.fresh(now_ms, usual=usual)
-        fresh &= watched[:, None]
+        fresh = self.gauges.fresh(now_ms, usual=usual, watched=watched)
         signs, can = self._signs(judged, watched, fresh, now_ms=now_ms)
         counted_of = watched & (now_ms - self.absence.heard_ms < LATE_S * 1000) & (not judged.late)
         self._hold(judged, usual, watched=watched, counted_of=counted_of, now_ms=now_ms)
@@ -161,12 +160,12 @@ class Detector:
         """Take in at most one sample of each terminal."""
         if not len(rows):
             return
-        x = self.gauges.update(rows, values, at_ms, usual=usual, common=self._peers.common[self._peers.group[rows]])
+        x, felt = self.gauges.update(rows, values, at_ms, usual=usual, common=self._peers.common[self._peers.group[rows]])
         tickets = np.nan_to_num(values[:, FIELD["tickets"]])
         over_s = self.sales.take(rows, at_ms, tickets, activity(values), usual.custom[rows])
         wrong, tried = counted(values, over_s)
         self.counts.add(rows, wrong, tried * usual.rate[rows, : wrong.shape[1]])
-        self.symptoms.take_gauges(rows, self.gauges, self.sales, now_ms=now_ms)
+        self.symptoms.take_gauges(rows, values, felt, self.gauges, self.sales, now_ms=now_ms)
         due = at_ms - self._learnt_ms[rows] >= LEARN_EVERY_S * 1000
         if due.any():
             self._learn_gauges(rows[due], x[due], tickets[due], over_s[due], at_ms[due], now_ms=now_ms)

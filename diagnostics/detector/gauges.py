@@ -15,9 +15,10 @@ from diagnostics.detector.metrics import COLUMN as FIELD
 from diagnostics.detector.metrics import (
     CPU,
     DIRECTION,
-    GAUGE_COLUMNS,
     GAUGES,
+    LOSS,
     PACE,
+    SIGNAL,
     TX,
     explain_heat,
     magnitude,
@@ -30,6 +31,8 @@ from diagnostics.snapshot import F32, I64, Bool, Index
 _STEP: Final = np.float32(4.0)
 # What is just worth a call adds as so many standard deviations at the most.
 _Z_FELT: Final = np.float32(5.0)
+# Beside a weak signal: losses of at least so many standard deviations, and of this part of what is worth a call.
+_LOSS_BESIDE_Z, _LOSS_BESIDE = 1.0, 0.3
 _Z_SHOWN: Final = np.float32(12.0)
 # How long a reading says something about now, ms; a transaction's duration, for which a customer is needed, longer.
 _LASTS_MS: Final = min(gauge.lasts_s for gauge in GAUGES) * 1000
@@ -47,20 +50,17 @@ _DEPTH: Final = _SUMS + len(CUSUM_K)
 class Gauges:
     """The state, float32 or bool (terminals, gauges); `update` changes it in place.
 
-    `z` is the smoothed deviation in standard deviations; `sign` says that it is bad and no trifle, `felt` how much of it can be
-    felt, 1 being worth a call; `raw` holds the last values as measured; `at_ms` and `tx_ms` (n,) are the times of the last sample,
-    and bet.
+    `z` is the smoothed deviation in standard deviations; `sign` says that it is bad and no trifle; `at_ms` and `tx_ms` (n,) are
+    the times of the last sample, and bet.
     """
 
-    TERMINAL_AXIS: ClassVar[Mapping[str, int]] = dict.fromkeys(("_state", "z", "sign", "felt", "raw", "at_ms", "tx_ms"), 0)
+    TERMINAL_AXIS: ClassVar[Mapping[str, int]] = dict.fromkeys(("_state", "z", "sign", "at_ms", "tx_ms"), 0)
 
     def __init__(self, n: int, calibration: Calibration) -> None:
         m = len(GAUGES)
         self._state: F32 = np.zeros((n, _DEPTH, m), np.float32)
         self.z: F32 = np.zeros((n, m), np.float32)
         self.sign: Bool = np.zeros((n, m), bool)
-        self.felt: F32 = np.zeros((n, m), np.float32)
-        self.raw: F32 = np.full((n, m), np.nan, np.float32)
         self.at_ms: I64 = np.zeros(n, np.int64)
         self.tx_ms: I64 = np.zeros(n, np.int64)
         self._sign_z = np.array([calibration.sign_z[gauge.trouble] for gauge in GAUGES], np.float32)
@@ -72,44 +72,46 @@ class Gauges:
         """The smoothed deviation on the gauges' own scales."""
         return self._state[:, _SMOOTH]
 
-    def update(self, rows: Index, values: F32, at_ms: I64, *, usual: Usual, common: F32) -> F32:
-        """Take in one sample of each of `rows`; `common` (rows, gauges) is the z that its group shares. Returns x, transformed."""
+    def update(self, rows: Index, values: F32, at_ms: I64, *, usual: Usual, common: F32) -> tuple[F32, F32]:
+        """Take in one sample of each of `rows`; `common` (rows, gauges) is the z that its group shares.
+
+        Returns x, transformed, and how much of each gauge's smoothed deviation can be felt; (rows, gauges) each.
+        """
         x = transform(values)
-        level = usual.level[rows]
+        level, noise = usual.level[rows], usual.spread[rows]
         deviation = x - level
         explain_heat(deviation)
-        booting = values[:, FIELD["uptime_s"]] < _BOOTING_S
+        (booting,) = np.nonzero(values[:, FIELD["uptime_s"]] < _BOOTING_S)
         x[booting, CPU] = deviation[booting, CPU] = np.nan
-        noise = usual.spread[rows]
         noise[:, TX] *= spread_factor(values[:, FIELD["tickets"]])
-        np.nan_to_num(noise, copy=False, nan=1.0)
-        unsold = np.flatnonzero(np.isnan(deviation[:, TX]))
-        np.nan_to_num(deviation, copy=False)
+        missing = np.isnan(deviation)
+        (unsold,) = np.nonzero(missing[:, TX])
+        deviation[missing] = 0
         state = self._recent(rows, at_ms)
-        kept = state[unsold, :, TX], self.z[rows[unsold], TX], self.sign[rows[unsold], TX], self.felt[rows[unsold], TX]
+        # Before its next customer, a shop's transactions are as they were.
+        kept = state[unsold, :, TX], self.z[rows[unsold], TX]
         middle = self._advance(state, deviation)
-        smooth = state[:, _SMOOTH]
-        z = smooth / noise
+        state[unsold, :, TX] = kept[0]
+        z = state[:, _SMOOTH] / noise
         np.clip(z, -_Z_SHOWN, _Z_SHOWN, out=z)
-        # Before its first customer, a shop's transactions are as they were.
-        smooth[unsold, TX], z[unsold, TX] = kept[0][:, _SMOOTH], kept[1]
-        bad = z * DIRECTION
-        bad[:, _BOTH_WAYS] = np.abs(z[:, _BOTH_WAYS])
-        felt = magnitude(smooth, level, self._floor)
-        # Nothing is felt where nothing is usual yet; a sum that took such a figure in would never be one again.
-        np.nan_to_num(felt, copy=False)
-        sign = (felt >= self._trifle) & (bad >= self._sign_z)
+        z[unsold, TX] = kept[1]
+        felt = magnitude(state[:, _SMOOTH], level, self._floor)
         _sum_up(state, middle / noise - common, felt)
         state[unsold, :, TX] = kept[0]
-        sign[unsold, TX], felt[unsold, TX] = kept[2:]
-        self._state[rows], self.z[rows], self.sign[rows], self.felt[rows] = state, z, sign, felt
-        raw = values[:, GAUGE_COLUMNS]
-        raw[unsold, TX] = self.raw[rows[unsold], TX]
-        self.raw[rows] = raw
+        self._state[rows], self.z[rows], self.sign[rows] = state, z, self._signs(z, felt)
         self.at_ms[rows] = at_ms
-        sold = np.delete(np.arange(len(rows)), unsold)
-        self.tx_ms[rows[sold]] = at_ms[sold]
-        return x
+        self.tx_ms[rows] = np.where(missing[:, TX], self.tx_ms[rows], at_ms)
+        return x, felt
+
+    def _signs(self, z: F32, felt: F32) -> Bool:
+        """What is bad, and no trifle: bool (rows, gauges)."""
+        bad = z * DIRECTION
+        bad[:, _BOTH_WAYS] = np.abs(z[:, _BOTH_WAYS])
+        sign: Bool = felt >= self._trifle
+        sign &= bad >= self._sign_z
+        # A weak signal that loses nothing is felt by nobody.
+        sign[:, SIGNAL] &= (z[:, LOSS] >= _LOSS_BESIDE_Z) & (felt[:, LOSS] >= _LOSS_BESIDE)
+        return sign
 
     def _recent(self, rows: Index, at_ms: I64) -> F32:
         """The state of `rows`, with what is too old to go on from put back to the usual."""
@@ -135,10 +137,9 @@ class Gauges:
         """The CUSUM of each reference value: (rows, references, gauges)."""
         return self._state[rows, _SUMS:]
 
-    def fresh(self, now_ms: int, *, usual: Usual) -> Bool:
-        """Which gauges were measured lately and have something to be held against: bool (n, gauges)."""
-        fresh: Bool = ~np.isnan(usual.level)
-        fresh &= (now_ms - self.at_ms <= _LASTS_MS)[:, None]
+    def fresh(self, now_ms: int, *, usual: Usual, watched: Bool) -> Bool:
+        """Which gauges of the `watched` (n,) were measured lately and have something to be held against: bool (n, gauges)."""
+        fresh: Bool = usual.known & ((now_ms - self.at_ms <= _LASTS_MS) & watched)[:, None]
         fresh[:, TX] &= now_ms - self.tx_ms <= _TX_LASTS_MS
         return fresh
 
@@ -147,7 +148,6 @@ class Gauges:
         self._state[rows] = 0
         self.z[rows] = 0
         self.sign[rows] = False
-        self.felt[rows] = 0
         self.tx_ms[rows] = 0
 
 

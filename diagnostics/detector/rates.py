@@ -12,10 +12,12 @@ from diagnostics.detector.baseline import Baseline
 from diagnostics.detector.metrics import COUNTS
 from diagnostics.snapshot import F32, Bool, Index
 
-WINDOWS_MIN: Final = (2, 5, 15, 30, 60)
+# What the fleet scan looks at, and beside that what single terminals are judged by.
+LAYER_WINDOWS_MIN: Final = (2, 5, 15, 60)
+WINDOWS_MIN: Final = (*LAYER_WINDOWS_MIN, 30)
 _MINUTE_S: Final = 60
 # One terminal counts at most so often in each window: alone, it makes no incident.
-_CAPS: Final = np.array([1, 1, 2, 2, 3], np.float32)[:, None, None]
+_CAPS: Final = np.array([1, 1, 2, 3], np.float32)[:, None, None]
 # Base rates of weak signs: what the replay found is worth so many terminals judged for an hour (half a day of the fleet) ...
 _RATE_PRIOR: Final = 200_000.0
 # ... and a month of learning is as much as is kept.
@@ -40,6 +42,9 @@ class CountWindows:
         self._closed_hits: F32 = np.zeros((len(WINDOWS_MIN), len(COUNTS), n), np.float32)
         self._closed_means: F32 = np.zeros((len(WINDOWS_MIN), len(COUNTS), n), np.float32)
         self._minute = -1
+        # What is handed out is not allocated anew each tick: two turns of it, and room to work.
+        self._turn = 0
+        self._bounded: F32 = np.zeros((3, 2, len(LAYER_WINDOWS_MIN), len(COUNTS), n), np.float32)
 
     def turn(self, now_ms: int) -> bool:
         """Close the minutes that have passed; returns whether one has."""
@@ -89,14 +94,23 @@ class CountWindows:
         hits = self._closed_hits[place, count] + self._hits[now, count]
         return hits, self._closed_means[place, count] + self._means[now, count]
 
-    def bounded(self) -> tuple[F32, F32]:
-        """Every window's counts, each terminal's up to the window's cap, and the means of that: (windows, counts, n) each."""
-        now = self._minute % self._slots
-        hits = self._closed_hits + self._hits[now]
+    def bounded(self, counted: Bool) -> tuple[F32, F32]:
+        """The layers' windows: counts, each terminal's up to the cap, and the means of that, of who is `counted` (n,).
+
+        Both (windows, counts, n); they hold until the call after the next.
+        """
+        self._turn = 1 - self._turn
+        hits, means, spare = self._bounded[0, self._turn], self._bounded[1, self._turn], self._bounded[2, 0]
+        now, layers = self._minute % self._slots, len(LAYER_WINDOWS_MIN)
+        np.add(self._closed_hits[:layers], self._hits[now], out=hits)
         np.minimum(hits, _CAPS, out=hits)
-        means = self._closed_means + self._means[now]
+        hits *= counted
+        np.add(self._closed_means[:layers], self._means[now], out=means)
+        means *= counted
         # The mean of min(Poisson, cap), near enough: cap * (1 - exp(-mean / cap)).
-        means /= 1 + means / (2 * _CAPS)
+        np.multiply(means, 0.5 / _CAPS, out=spare)
+        spare += 1
+        means /= spare
         return hits, means
 
     def last_minute(self) -> tuple[F32, F32]:

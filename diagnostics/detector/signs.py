@@ -7,14 +7,13 @@ import numpy as np
 from diagnostics.detector.gauges import Gauges
 from diagnostics.detector.metrics import BOARD, CLOCK, COUNTS, CPU, DISK, LOSS, MEM, RTT, SIGNAL, TX
 from diagnostics.detector.observed import Layer
-from diagnostics.detector.rates import WINDOWS_MIN, CountWindows
+from diagnostics.detector.rates import LAYER_WINDOWS_MIN, CountWindows
 from diagnostics.snapshot import F32, Bool
 from diagnostics.troubles import TROUBLE_INDEX, TROUBLES, Trouble
 
-# Over which a sign that holds now was gathered, s; what a counted one is looked at over stands in COUNT_WINDOWS_MIN.
+# Over which a sign that holds now was gathered, s; what a counted one is looked at over stands in LAYER_WINDOWS_MIN.
 _SPAN_S: Final = {Trouble.OFFLINE: 60, Trouble.PAPER: 60, Trouble.TX_SLOW: 600, Trouble.NO_SALES: 300, Trouble.MEMORY: 300}
 _COMMON_SPAN_S: Final = 120
-COUNT_WINDOWS_MIN: Final = (2, 5, 15, 60)
 SIGNALLED: Final = tuple(trouble for trouble in TROUBLES if trouble not in {Trouble.CALLS, *(count.trouble for count in COUNTS)})
 # Troubles that one gauge tells by itself.
 _ALONE: Final = (
@@ -26,9 +25,6 @@ _ALONE: Final = (
 )
 # A shop that has had no customer for so many expected ones is idle.
 _IDLE: Final = 0.7
-# A weak signal that loses nothing is felt by nobody: with it, losses of at least so many standard
-# deviations, and of this part of what is felt.
-_LOSS_BESIDE_Z, _LOSS_BESIDE = 1.0, 0.3
 
 
 def gauge_signs(gauges: Gauges, fresh: Bool, idle: F32) -> tuple[Bool, Bool]:
@@ -41,8 +37,7 @@ def gauge_signs(gauges: Gauges, fresh: Bool, idle: F32) -> tuple[Bool, Bool]:
         signs[row], judged[row] = now[:, gauge], fresh[:, gauge]
     network, radio, sales = (TROUBLE_INDEX[t] for t in (Trouble.NETWORK, Trouble.RADIO, Trouble.NO_SALES))
     signs[network], judged[network] = now[:, RTT] | now[:, LOSS], fresh[:, RTT]
-    lossy = (gauges.z[:, LOSS] >= _LOSS_BESIDE_Z) & (gauges.felt[:, LOSS] >= _LOSS_BESIDE)
-    signs[radio], judged[radio] = now[:, SIGNAL] & lossy, fresh[:, SIGNAL]
+    signs[radio], judged[radio] = now[:, SIGNAL], fresh[:, SIGNAL]
     signs[sales], judged[sales] = now[:, CPU] & (idle >= _IDLE), fresh[:, CPU]
     return signs, judged
 
@@ -53,11 +48,8 @@ def layers_of(signs: Bool, judged: Bool, share: F32, counts: CountWindows, count
     for trouble in SIGNALLED:
         row = TROUBLE_INDEX[trouble]
         layers.append(Layer(trouble, _SPAN_S.get(trouble, _COMMON_SPAN_S), signs[row].astype(np.float32), judged[row] * share[row]))
-    hits, means = counts.bounded()
-    hits *= counted
-    means *= counted
+    hits, means = counts.bounded(counted)
     for index, count in enumerate(COUNTS):
-        for minutes in COUNT_WINDOWS_MIN:
-            place = WINDOWS_MIN.index(minutes)
+        for place, minutes in enumerate(LAYER_WINDOWS_MIN):
             layers.append(Layer(count.trouble, 60 * minutes, hits[place, index], means[place, index]))
     return layers

@@ -20,6 +20,7 @@ from diagnostics.detector.metrics import (
     CPU,
     CRASHES,
     DISK,
+    GAUGE_COLUMNS,
     GAUGES,
     LOSS,
     MEM,
@@ -81,11 +82,13 @@ class _Look(NamedTuple):
 class Symptoms:
     """Who is ill with what, held with hysteresis; arrays (n, troubles). `seen_ms` is when it last showed."""
 
-    TERMINAL_AXIS: ClassVar[Mapping[str, int]] = {"on": 0, "since_ms": 0, "seen_ms": 0, "value": 0, "p": 0}
+    TERMINAL_AXIS: ClassVar[Mapping[str, int]] = {"on": 0, "since_ms": 0, "seen_ms": 0, "value": 0, "p": 0, "_ill": 0}
 
     def __init__(self, n: int, calibration: Calibration) -> None:
         shape = (n, len(TROUBLES))
         self.on: Bool = np.zeros(shape, bool)
+        # (n,): anything of what is judged here.
+        self._ill: Bool = np.zeros(n, bool)
         self.since_ms: I64 = np.zeros(shape, np.int64)
         self.seen_ms: I64 = np.zeros(shape, np.int64)
         self.value: F32 = np.full(shape, np.nan, np.float32)
@@ -96,28 +99,30 @@ class Symptoms:
         self._p = np.array([calibration.symptom_p[trouble] for trouble in TROUBLES], np.float32)
         self._over_ms = int(calibration.symptom_over_s * 1000)
 
-    def take_gauges(self, rows: Index, gauges: Gauges, sales: Sales, *, now_ms: int) -> None:
-        """Judge the rows just measured by their gauges."""
+    def take_gauges(self, rows: Index, values: F32, felt: F32, gauges: Gauges, sales: Sales, *, now_ms: int) -> None:
+        """Judge the rows just measured by their gauges: `values` (rows, 18) as measured, `felt` as `Gauges.update` gave it."""
         # Who shows nothing that anybody would feel, and is not ill, has no symptom: that is nearly everybody.
-        rows = rows[(gauges.felt[rows] >= 1).any(axis=1) | self.on[rows].any(axis=1)]
-        if not len(rows):
+        looked = self._ill[rows]
+        looked[np.flatnonzero(felt >= 1) // felt.shape[1]] = True
+        (some,) = np.nonzero(looked)
+        if not len(some):
             return
+        rows, size, told = rows[some], felt[some], values[some][:, GAUGE_COLUMNS]
         tails = np.minimum(gauges.cusum(rows) * self._rate, _MOST)
         # Of the reference values the best one, at the price of having looked with each.
         evidence = tails.max(axis=1) - np.float32(np.log(len(CUSUM_K)))
-        size = gauges.felt[rows]
-        felt, still = size >= 1, size >= _STILL
+        enough_of, still = size >= 1, size >= _STILL
         for trouble, parts in _OF.items():
             p = _combined(evidence[:, parts])
             # A weak signal that loses nothing is no symptom; either of round trip and losses is.
             either = trouble is Trouble.NETWORK
-            enough = felt[:, parts].any(axis=1) if either else felt[:, parts[0]]
+            enough = enough_of[:, parts].any(axis=1) if either else enough_of[:, parts[0]]
             goes_on = still[:, parts].any(axis=1) if either else still[:, parts[0]]
             if trouble is Trouble.RADIO:
                 enough = enough & still[:, LOSS]
-            look = _Look(np.asarray(enough), np.asarray(goes_on), p, gauges.raw[rows, _TOLD[trouble]])
+            look = _Look(np.asarray(enough), np.asarray(goes_on), p, told[:, _TOLD[trouble]])
             self._hold(rows, trouble, look, now_ms=now_ms)
-        self._judge_sales(rows, evidence[:, CPU], felt[:, CPU], sales, now_ms=now_ms)
+        self._judge_sales(rows, evidence[:, CPU], enough_of[:, CPU], sales, now_ms=now_ms)
 
     def _judge_sales(self, rows: Index, evidence: F32, felt: Bool, sales: Sales, *, now_ms: int) -> None:
         """Nothing is sold, and the processor's load is far off its usual: the application hangs."""
@@ -144,20 +149,20 @@ class Symptoms:
 
     def take_judgement(self, judged: Judgement) -> None:
         """Take over what is judged elsewhere: who is offline or silent, and who has no paper."""
-        for trouble, reasons in ((Trouble.OFFLINE, (Reason.OFFLINE, Reason.SILENT)), (Trouble.PAPER, (Reason.PAPER_OUT,))):
-            column = TROUBLE_INDEX[trouble]
-            on = np.zeros(len(self.on), bool)
-            since = np.zeros(len(self.on), np.int64)
-            for reason in reasons:
-                has = judged.has(reason)
-                on |= has
-                since = np.where(has, judged.reason_since_ms[:, REASON_INDEX[reason]], since)
-            self.on[:, column], self.since_ms[:, column] = on, since
-            self.p[:, column] = np.where(on, np.float32(1e-9), 1)
+        for column, reasons in ((_OFFLINE, (Reason.OFFLINE, Reason.SILENT)), (_PAPER, (Reason.PAPER_OUT,))):
+            on = judged.has(reasons[0])
+            for reason in reasons[1:]:
+                on |= judged.has(reason)
+            was = np.flatnonzero(self.on[:, column])
+            rows = np.flatnonzero(on)
+            self.on[was, column], self.p[was, column], self.since_ms[was, column] = False, 1, 0
+            self.on[rows, column], self.p[rows, column] = True, np.float32(1e-9)
+            since = judged.reason_since_ms[rows][:, [REASON_INDEX[reason] for reason in reasons]]
+            self.since_ms[rows, column] = since.max(axis=1, initial=0)
 
     def end(self, gone: Bool, *, now_ms: int) -> None:
         """End what was not seen for a while, and everything of terminals that are not judged any more (`gone`)."""
-        rows, columns = np.nonzero(self.on)
+        rows, columns = np.divmod(np.flatnonzero(self.on), self.on.shape[1])
         over = (now_ms - self.seen_ms[rows, columns] >= self._over_ms) & (columns != _OFFLINE) & (columns != _PAPER)
         over |= gone[rows]
         rows, columns = rows[over], columns[over]
@@ -165,6 +170,7 @@ class Symptoms:
         self.value[rows, columns] = np.nan
         self.p[rows, columns] = 1
         self.since_ms[rows, columns] = 0
+        self._ill[rows] = self.on[rows].any(axis=1)
 
     def keep(self, rows: Bool, *, now_ms: int) -> None:
         """Hold the symptoms of terminals of which nothing is heard: silence is no cure."""
@@ -184,12 +190,15 @@ class Symptoms:
         if starts.any():
             begun = rows[starts]
             self.on[begun, column] = True
+            self._ill[begun] = True
             self.since_ms[begun, column] = now_ms
         shown = starts | held
         if shown.any():
             of = rows[shown]
             self.seen_ms[of, column] = now_ms
-            self.value[of, column] = look.value[shown]
+            # What is not measured each time is told as it last was.
+            value = look.value[shown]
+            self.value[of, column] = np.where(np.isnan(value), self.value[of, column], value)
             self.p[of, column] = look.p[shown]
 
 

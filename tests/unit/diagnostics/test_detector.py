@@ -280,7 +280,8 @@ def test_a_changed_registry_keeps_what_is_known_and_a_new_terminal_begins_as_its
     old_rows = np.concatenate([np.arange(world.n), [-1, -1]])
     carried = world.detector.carried_to(larger, old_rows)
     assert np.array_equal(carried.gauges.z[: world.n], world.detector.gauges.z)
-    assert np.array_equal(carried.counts.bounded()[1][:, :, : world.n], world.detector.counts.bounded()[1])
+    before, after = (one.counts.bounded(np.ones(len(one.fleet), bool))[1] for one in (world.detector, carried))
+    assert np.array_equal(after[:, :, : world.n], before)
     assert np.flatnonzero(carried.symptoms.on[:, TROUBLE_INDEX[Trouble.HEAT]]).tolist() == [SICK]
     usual = carried.baseline.usual(carried.baseline.buckets(world.now_s))
     assert np.isfinite(usual.level[-1]).all()
