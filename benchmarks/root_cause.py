@@ -7,9 +7,10 @@ expected is what was usual in that leaf before. Top-k is the share of cases whos
 answers. Beside it stands the plain expectation-based Poisson scan over the same cells.
 
 Two figures are given for ours. *As shipped* is the code's own parameters on all cases; they were chosen on the 63 public cases,
-so on these it is a fit, and on other cases a test. *Cross-validated* chooses the parameters on the other folds, for each fold;
-nothing is scored on what it was chosen on, but for the form of the method itself, which was found on these cases too. Timed is all from a case's coded rows to its answers: the index of its cells, the
-expected counts and the scan, in processor time; not reading the file.
+so on these it is a fit, and on other cases a test. *Cross-validated* chooses the parameters on the other folds, for each fold:
+nothing is scored on what it was chosen on, but for the form of the method itself, which was found on these cases too. Timed is
+all from a case's coded rows to its answers: the index of its cells, the expected counts and the scan, in processor time; not
+reading the file.
 """
 
 import argparse
