@@ -63,7 +63,7 @@ _TOUCHED: Final = """
 """
 
 _SHOPS: Final = f"""
-    WITH shop AS (
+    WITH shop AS MATERIALIZED (
         SELECT s.code AS point_of_sale, s.name AS shop, s.department, count(*)::integer AS terminals,
             coalesce(min(n.hit_at), min(n.joined_at)) AS since, bool_or({_RANG}) AS rang
         {_TOUCHED} WHERE n.incident_id = %(id)s AND {_HIT} GROUP BY s.code
@@ -86,26 +86,23 @@ def departments_of(conn: Connection, incident: Incident) -> list[DepartmentHit]:
 
 def hit_terminals(
     conn: Connection, incident: Incident, *, department: str | None = None, offset: int = 0, limit: int
-) -> tuple[int, list[HitTerminal]]:
-    """How many terminals the incident hit (in one department, if given), and a page of them.
+) -> list[HitTerminal]:
+    """A page of the terminals that the incident hit (in one department, if given).
 
     Worst state first as last judged, then those hit first.
     """
-    conditions = f"WHERE n.incident_id = %(id)s AND {_HIT} AND (%(department)s::text IS NULL OR s.department = %(department)s)"
-    parameters = {**_parameters(incident), "department": department, "offset": offset, "limit": limit}
-    total = conn.execute(f"SELECT count(*)::integer {_TOUCHED} {conditions}", parameters).fetchone()
     with conn.cursor(row_factory=class_row(HitTerminal)) as cursor:
-        found = cursor.execute(
+        return cursor.execute(
             # The page first: whether a shop rang is asked of its rows alone.
             f"WITH n AS (SELECT n.terminal_id, s.code AS point_of_sale, s.name AS shop, s.department, n.hit_at,"
             " row_number() OVER (ORDER BY array_position(ARRAY['down', 'degraded', 'unknown', 'ok', 'closed'], h.state),"
             " n.hit_at, n.terminal_id) AS place"
-            f" {_TOUCHED} LEFT JOIN diagnostics.health h ON h.terminal_id = n.terminal_id {conditions}"
+            f" {_TOUCHED} LEFT JOIN diagnostics.health h ON h.terminal_id = n.terminal_id"
+            f" WHERE n.incident_id = %(id)s AND {_HIT} AND (%(department)s::text IS NULL OR s.department = %(department)s)"
             " ORDER BY place LIMIT %(limit)s OFFSET %(offset)s)"
             f" SELECT n.terminal_id, n.point_of_sale, n.shop, n.department, n.hit_at, {_RANG} AS rang FROM n ORDER BY n.place",
-            parameters,
+            {**_parameters(incident), "department": department, "offset": offset, "limit": limit},
         ).fetchall()
-    return (total[0] if total else 0), found
 
 
 def terminals_after(
@@ -134,17 +131,15 @@ def silent_after(conn: Connection, incident: Incident, *, code: str = "", limit:
 def victims_of(conn: Connection, incident: Incident, *, limit: int | None = None) -> Victims:
     """The shops hit, and the first `limit` of those that have not rung since it began, those hit first before others."""
     parameters = {**_parameters(incident), "limit": limit}
-    counts = conn.execute(
-        f"{_SHOPS} SELECT count(*)::integer, (count(*) FILTER (WHERE rang))::integer FROM shop", parameters
-    ).fetchone()
-    assert counts is not None  # an aggregate without GROUP BY gives one row
-    with conn.cursor(row_factory=class_row(SilentVictim)) as cursor:
-        silent = cursor.execute(
-            f"{_SHOPS} SELECT point_of_sale, shop, department, terminals, since FROM shop WHERE NOT rang"
-            " ORDER BY since, point_of_sale LIMIT %(limit)s",
-            parameters,
-        ).fetchall()
-    return Victims(shops=counts[0], rang=counts[1], silent=silent)
+    rows = conn.execute(
+        f"{_SHOPS}, told AS (SELECT count(*)::integer AS shops, (count(*) FILTER (WHERE rang))::integer AS rang FROM shop)"
+        " SELECT told.shops, told.rang, s.point_of_sale, s.shop, s.department, s.terminals, s.since FROM told LEFT JOIN"
+        " (SELECT * FROM shop WHERE NOT rang ORDER BY since, point_of_sale LIMIT %(limit)s) s ON true"
+        " ORDER BY s.since, s.point_of_sale",
+        parameters,
+    ).fetchall()
+    silent = [SilentVictim(*row[2:]) for row in rows if row[2] is not None]
+    return Victims(shops=rows[0][0], rang=rows[0][1], silent=silent)
 
 
 def hits_of(conn: Connection, terminals: Sequence[str]) -> set[tuple[int, str]]:

@@ -6,7 +6,7 @@ from html import escape
 from typing import Final, NamedTuple
 
 KINDS: Final = 6  # of dash, mark and colour; a chart of more series repeats them
-CHARACTER: Final = 7.0  # pixels, of a mean character at 13 px
+CHARACTER: Final = 7.6  # pixels, of a mean character at 13 px in a wide face
 
 
 class Box(NamedTuple):

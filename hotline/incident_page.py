@@ -19,6 +19,7 @@ from diagnostics.incidents import (
 )
 from diagnostics.scan.why import Evidence
 from diagnostics.typologies.advice import Advice, advice_for_incident
+from fleet import registry
 from fleet.database import Connection
 from hotline.accounts import agents
 from hotline.calls import calls_of_incident
@@ -57,6 +58,8 @@ class IncidentPage:
     victims: Victims
     calls: Sequence[StoredCall]
     calls_count: int
+    # Names of the shops that rang, by code.
+    shops: dict[str, str]
     answer: Advice | None
 
     @property
@@ -66,8 +69,8 @@ class IncidentPage:
 
     @property
     def worst_departments(self) -> list[DepartmentHit]:
-        """The departments where it hits, the largest share first, then the most terminals."""
-        return sorted((one for one in self.departments if one.hit), key=lambda one: (-one.share, -one.hit, one.department))
+        """The departments where it hits; first where it hits many, and a large share of them: one of one terminal says little."""
+        return sorted((one for one in self.departments if one.hit), key=lambda one: (-one.hit * one.share, one.department))
 
 
 def read_incident_page(
@@ -82,6 +85,7 @@ def read_incident_page(
         until=found.closed_at + RINGS_WITHIN if found.closed_at else None,
         limit=CALLS_SHOWN,
     )
+    departments = departments_of(conn, found)
     return IncidentPage(
         incident=found,
         parent=incident(conn, found.parent_id) if found.parent_id else None,
@@ -90,17 +94,26 @@ def read_incident_page(
         names={agent.login: agent.name for agent in agents(conn)},
         evidence=Evidence.from_json(found.evidence) if found.evidence else None,
         minutes=minutes_of(conn, found.id),
-        departments=departments_of(conn, found),
-        terminals=_terminals(conn, found, department=department, page=page, now=now),
+        departments=departments,
+        terminals=_terminals(conn, found, departments, department=department, page=page, now=now),
         victims=victims_of(conn, found, limit=VICTIMS_SHOWN),
         calls=calls,
         calls_count=count,
+        shops=_names(conn, calls),
         answer=advice_for_incident(conn, incident_id=found.id),
     )
 
 
-def _terminals(conn: Connection, found: Incident, *, department: str | None, page: int, now: datetime) -> TerminalPage:
-    total, rows = hit_terminals(conn, found, department=department, offset=(page - 1) * TERMINALS_SHOWN, limit=TERMINALS_SHOWN)
+def _names(conn: Connection, calls: Sequence[StoredCall]) -> dict[str, str]:
+    codes = sorted({call.point_of_sale for call in calls if call.point_of_sale})
+    return {shop.code: shop.name for shop in registry.points_of_sale(conn, codes)}
+
+
+def _terminals(
+    conn: Connection, found: Incident, departments: Sequence[DepartmentHit], *, department: str | None, page: int, now: datetime
+) -> TerminalPage:
+    total = sum(one.hit for one in departments if department in (None, one.department))
+    rows = hit_terminals(conn, found, department=department, offset=(page - 1) * TERMINALS_SHOWN, limit=TERMINALS_SHOWN)
     health = health_of(conn, [row.terminal_id for row in rows], now=now)
     return TerminalPage(
         department=department,

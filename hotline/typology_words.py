@@ -46,7 +46,6 @@ STEPS: Final[Mapping[str, str]] = {
     "restored": _("taken back into use"),
 }
 
-_METRICS: Final[Mapping[str, str]] = {"tx_failures": _("bets without answer or refused"), "crashes": _("application crashes")}
 _BOUNDS: Final[Mapping[str, str]] = {WHOLE_FLEET: _("the whole fleet"), ONE_TERMINAL: _("one terminal")}
 # A chart's description, for those who do not see it.
 A_DAY: Final = _("%(name)s, a day")
@@ -123,7 +122,7 @@ def p_text(p: float, language: str) -> str:
 
 
 def _metric(name: str, z: float, translate: Translate) -> str:
-    label = translate(_METRICS.get(name) or (FIGURES[name].label if name in FIGURES else name))
+    label = translate(FIGURES[name].label if name in FIGURES else name)
     return f"{label} {'↑' if z > 0 else '↓'}"
 
 

@@ -194,8 +194,28 @@ def test_the_description_names_every_route(web: RunningWeb) -> None:
         "/terminals/{terminal_id}/samples",
         "/incidents",
         "/incidents/{incident_id}",
+        "/incidents/{incident_id}/events",
+        "/incidents/{incident_id}/terminals",
+        "/incidents/{incident_id}/silent-victims",
+        "/incidents/{incident_id}/minutes",
+        "/incidents/{incident_id}/acknowledge",
+        "/incidents/{incident_id}/comments",
+        "/incidents/{incident_id}/resolve",
+        "/incidents/{incident_id}/reopen",
+        "/maintenance-windows",
+        "/maintenance-windows/{maintenance_id}",
+        "/maintenance-windows/{maintenance_id}/cancel",
         "/calls",
         "/calls/{call}",
+        "/calls/{call}/notes",
+        "/calls/{call}/note",
+        "/exchange-calls/{call_id}/note",
+        "/typologies",
+        "/typologies/days",
+        "/typologies/{typology}",
+        "/typologies/{typology}/answer",
+        "/typology-candidates",
+        "/typology-candidates/{candidate}/name",
         "/cti/{token}",
     }
 
@@ -265,6 +285,8 @@ def test_pages_have_nothing_inline_and_load_only_from_here(web: RunningWeb) -> N
             "/console",
             "/console/calls/1",
             "/console/incidents",
+            "/console/incidents/1",
+            "/console/maintenance",
             f"/console/points-of-sale/{PORT_BAR}",
             "/console/terminals/T00012",
         ):
@@ -293,10 +315,11 @@ def test_people_declare_and_resolve_incidents_on_their_page(web: RunningWeb) -> 
         assert wrong.status_code == 422
         assert "omega" in wrong.text
         made = browser.post("/console/incidents", data={"csrf": csrf, "title": "Lots usés", "lot": "L22"})
-        assert made.headers["Location"] == "/console/incidents"
+        assert made.headers["Location"] == "/console/incidents/2"
         assert "Lots usés" in browser.get("/console/terminals/T00021").text
         browser.post("/console/incidents/2/resolve", data={"csrf": csrf, "detail": "pièces changées"})
-        assert "Lots usés" not in browser.get("/console/incidents").text
+        assert "Lots usés" not in browser.get("/console/terminals/T00021").text
+        assert "pièces changées" in browser.get("/console/incidents/2").text
 
 
 def test_cut_connections_heal_by_themselves(web: RunningWeb) -> None:

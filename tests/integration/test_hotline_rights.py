@@ -1,5 +1,6 @@
 """Every route of the web program, against every role: nobody may more than the table in `hotline.roles` says."""
 
+from collections import defaultdict
 from collections.abc import Iterator
 from typing import Any
 
@@ -23,12 +24,17 @@ PUBLIC = {
     "GET /healthz": "says nothing of anybody",
     "GET /metrics": "guards itself: this machine, or a token",
 }
-PARAMETERS = {"call": "1", "code": PORT_BAR, "terminal_id": "T00012", "incident": "1", "incident_id": "1", "token": "x"}
+# What a path names; where nothing is said, the number 1 will do.
+PARAMETERS = defaultdict(lambda: "1", {"code": PORT_BAR, "terminal_id": "T00012", "token": "x"})
 # Forms and bodies that the guarded routes would take.
 BODIES: dict[str, dict[str, Any]] = {
     "POST /language": {"data": {"language": "fr"}},
     "POST /console/calls/{call}/point-of-sale": {"data": {"code": PORT_BAR}},
     "POST /console/incidents": {"data": {"title": "x", "lot": "L22"}},
+    "POST /console/incidents/{incident_id}/comments": {"data": {"text": "x"}},
+    "POST /api/v1/incidents/{incident_id}/comments": {"json": {"text": "x"}},
+    "POST /api/v1/incidents/{incident_id}/resolve": {"json": {}},
+    "POST /api/v1/incidents/{incident_id}/reopen": {"json": {}},
     "POST /api/v1/incidents": {"json": {"title": "x", "scope": {"lot": "L22"}}},
 }
 
@@ -125,4 +131,4 @@ def test_each_right_is_somebodys_and_none_but_reading_is_everybodys() -> None:
 
 
 def ask(client: httpx.Client, name: str, route: APIRoute, headers: dict[str, str]) -> httpx.Response:
-    return client.request(name.split(maxsplit=1)[0], route.path.format(**PARAMETERS), headers=headers, **BODIES.get(name, {}))
+    return client.request(name.split(maxsplit=1)[0], route.path.format_map(PARAMETERS), headers=headers, **BODIES.get(name, {}))
