@@ -112,6 +112,14 @@ class Case:
         self.explained_ms = 0  # when its evidence was made
         self.was: set[str] = {tracked.trouble}  # the troubles it was taken for
 
+    def carried_to(self, fleet: Fleet, old_rows: Index) -> "Case":
+        """The same on a changed registry: row i was `old_rows[i]`, -1 is new."""
+        new = Case(fleet, moved(self.tracked, old_rows))
+        for name in _REMEMBERED:
+            setattr(new, name, getattr(self, name))
+        new.now = (old_rows >= 0) & self.now[np.maximum(old_rows, 0)]
+        return new
+
     @property
     def peak_rate(self) -> float:
         """The part of its scope that showed it at the worst, as far as is known."""
@@ -151,6 +159,24 @@ class Case:
         self.ever = self.ever.copy()
         self.ever[new] = True
         self.change(rows=of[order], hit_ms=np.concatenate([self.tracked.hit_ms, hit_ms])[order])
+
+
+# What a case remembers beside terminals.
+_REMEMBERED: Final = (
+    "window_s", "peaks", "first_rate", "found_ms", "looked_ms", "first_ms", "better", "quiet_ms", "growing", "stored",
+    "explained_ms", "was",
+)  # fmt: skip
+
+
+def moved(tracked: Tracked, old_rows: Index) -> Tracked:
+    """An incident on a changed registry: row i was `old_rows[i]`, -1 is new; who left the registry leaves the incident."""
+    new_row = np.full(max(int(old_rows.max(initial=-1)), int(tracked.rows.max(initial=-1))) + 1, -1, np.intp)
+    kept = np.flatnonzero(old_rows >= 0)
+    new_row[old_rows[kept]] = kept
+    rows = new_row[tracked.rows]
+    known = rows >= 0
+    order = np.argsort(rows[known], kind="stable")
+    return replace(tracked, rows=rows[known][order], hit_ms=tracked.hit_ms[known][order])
 
 
 def shared(one: Bool, other: Bool) -> float:

@@ -4,7 +4,6 @@ Arrays and `now` in, a `Step` out; no database, no clock. The caller brings the 
 """
 
 from collections.abc import Sequence
-from dataclasses import replace
 from typing import Final
 
 import numpy as np
@@ -20,6 +19,7 @@ from diagnostics.limits import Policy
 from diagnostics.reasons import REASON_INDEX, REASON_OF_TROUBLE, Reason
 from diagnostics.snapshot import F32, I64, Bool, Index, Snapshot
 from diagnostics.tracking.calls import CallDesk
+from diagnostics.tracking.case import moved
 from diagnostics.tracking.learnt import Learnt
 from diagnostics.tracking.looks import Looks
 from diagnostics.tracking.maintenance import Window, muted_terminals
@@ -135,6 +135,10 @@ class Diagnosis:
         new.detector = self.detector.carried_to(fleet, old_rows)
         new._desk = self._desk.carried_to(fleet.shop, old_rows)
         new._start([moved(one, old_rows) for one in self.tracked])
+        new._series.carry(self._series, old_rows)
+        new._rang, new._rung_ms = self._rang, self._rung_ms
+        if self._tracker:
+            new._tracker = self._tracker.carried_to(fleet, old_rows, scan=new.looks.scan, explain=new.looks.explain)
         new.looks.carried_from(self.looks, old_rows, now_ms=now_ms)
         return new
 
@@ -194,14 +198,3 @@ def symptom_reasons(signs: Signs) -> dict[Reason, Held]:
         for trouble, reason in REASON_OF_TROUBLE.items()
         if signs.symptom[:, (column := TROUBLE_INDEX[trouble])].any()
     }
-
-
-def moved(tracked: Tracked, old_rows: Index) -> Tracked:
-    """An incident on a changed registry: row i was `old_rows[i]`, -1 is new; who left the registry leaves the incident."""
-    new_row = np.full(max(int(old_rows.max(initial=-1)), int(tracked.rows.max(initial=-1))) + 1, -1, np.intp)
-    kept = np.flatnonzero(old_rows >= 0)
-    new_row[old_rows[kept]] = kept
-    rows = new_row[tracked.rows]
-    known = rows >= 0
-    order = np.argsort(rows[known], kind="stable")
-    return replace(tracked, rows=rows[known][order], hit_ms=tracked.hit_ms[known][order])

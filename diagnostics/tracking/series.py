@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from diagnostics.detector.observed import Layer, Signs
-from diagnostics.snapshot import F32, Bool
+from diagnostics.snapshot import F32, Bool, Index
 from diagnostics.tracking.case import Case
 from diagnostics.tracking.case import shown as shows
 from diagnostics.tracking.tracked import Point
@@ -81,6 +81,17 @@ class Series:
         """After a restart the stored minutes of these incidents are not given again."""
         for case in cases:
             self._given[case.tracked.key] = now_ms
+
+    def carry(self, old: "Series", old_rows: Index) -> None:
+        """Take over the minutes of another registry: row i was `old_rows[i]`, -1 is new."""
+        known = old_rows >= 0
+        rows = old_rows[known]
+        self._at_ms, self._next, self._given = old._at_ms, old._next, old._given
+        self._shown[:, known], self._judged[:, known], self._z[:, known] = (
+            old._shown[:, rows],
+            old._judged[:, rows],
+            old._z[:, rows],
+        )
 
     def _point(self, case: Case, place: int) -> Point:
         bit = np.uint16(1 << TROUBLE_INDEX[case.tracked.trouble])

@@ -14,7 +14,7 @@ import numpy as np
 from diagnostics.detector.calibration import COUNTED_TROUBLES
 from diagnostics.detector.observed import Fleet, Layer
 from diagnostics.scan.why import Evidence
-from diagnostics.snapshot import I64, Bool
+from diagnostics.snapshot import I64, Bool, Index
 from diagnostics.tracking import lifecycle
 from diagnostics.tracking.case import Case, Seen, began_ms, count, part, shown
 from diagnostics.tracking.grouping import (
@@ -76,6 +76,13 @@ class Tracker:
         self._serial = 0
         self._changes: list[Change] = []
         self._layers: dict[Trouble, list[Layer]] = {}
+
+    def carried_to(self, fleet: Fleet, old_rows: Index, *, scan: Scan, explain: Explain) -> "Tracker":
+        """The same on a changed registry: row i was `old_rows[i]`, -1 is new."""
+        new = Tracker(fleet, scan=scan, explain=explain, policy=self._policy, tracked=(), started_ms=0)
+        new._cases = [case.carried_to(fleet, old_rows) for case in self._cases]
+        new._started_ms, new._rests_ms, new._serial = self._started_ms, self._rests_ms, self._serial
+        return new
 
     @property
     def tracked(self) -> list[Tracked]:

@@ -171,6 +171,20 @@ def test_a_changed_registry_keeps_incidents_and_their_terminals(learnt: Learnt) 
     assert len(moved.judgement.state) == len(moved.snapshot) == len(kept)
 
 
+def test_a_registry_that_changes_each_minute_delays_nothing(learnt: Learnt) -> None:
+    house = House(learnt=learnt)
+    house.run(5)
+    house.slow = in_scope(FLEET, {"lot": "L02"})
+    words: list[str] = []
+    for _ in range(12):
+        words += house.run(1)
+        house.diagnosis = house.diagnosis.carried_to(FLEET, models=["B"] * SIZE, now_ms=house.now_ms)
+    assert words[0] == "opened tx_slow lot=L02"
+    # The half hour before it is not lost either, as far as there was one.
+    first = min(point.at_ms for point in house.series)
+    assert first <= TEN_MS + 120_000
+
+
 def test_a_changed_firmware_is_evidence(learnt: Learnt) -> None:
     house = House(learnt=learnt)
     house.run(1)
