@@ -17,10 +17,11 @@ from rich.table import Table
 BENCHMARKS: dict[str, tuple[tuple[str, ...], str]] = {
     "ingest": ((), "MQTT to committed, against mosquitto_sub and Node-RED in the same run"),
     "latency": ((), "publish to commit at the fleet's rate"),
-    "watch": ((), "one tick of the watch at 1,000, 16,000 and 64,000 terminals"),
+    "watch": ((), "the watch at 1,000, 16,000 and 64,000 terminals: its tick, its answers, catching up"),
     "lookup": (("--terminals", "1600"), "one terminal's last 24 hours"),
     "swarm": ((), "what 16,000 simulated connections cost"),
     "whole": ((), "what the whole house costs with 16,000 live terminals"),
+    "live_incident": ((), "from a fault to the incident and its notice, with 16,000 live terminals"),
     "rivals": ((), "incidents found on the public scenarios, beside four simpler detectors"),
     "pop": ((), "call hook to visible pop in the browser, under the fleet's load"),
     "kills": ((), "kill -9 of ingest, broker and database under load: nothing missing, nothing twice"),

@@ -41,6 +41,10 @@ class Demonstration:
             time.sleep(0.2)
         raise SystemExit("the fleet did not come online:\n" + "".join(self.words[-20:]))
 
+    def alive(self) -> bool:
+        """Whether it still runs."""
+        return self._process.poll() is None
+
     def parts(self) -> dict[str, list[int]]:
         """The process ids of each part of the house, the first (and for PostgreSQL the parent) first."""
         found: dict[str, list[int]] = {}
