@@ -83,7 +83,10 @@ def test_a_test_without_a_running_watch_says_that_nothing_was_sent(db: Conn) -> 
         pytest.param(("test", "--channel", "pigeon"), "no channel pigeon", id="no such channel"),
     ],
 )
-def test_what_cannot_be_done_is_one_clear_line(db: Conn, arguments: tuple[str, ...], said: str) -> None:
+def test_what_cannot_be_done_is_one_clear_line(
+    shared_database_url: str, monkeypatch: pytest.MonkeyPatch, arguments: tuple[str, ...], said: str
+) -> None:
+    monkeypatch.setenv("VIGIE_DATABASE_URL", shared_database_url)
     status, told = vigie(*arguments)
     assert status == 1
     assert said in told
