@@ -63,25 +63,22 @@ SCOPES: Final[Mapping[Kind, Sequence[Mapping[str, str]]]] = {
 STRENGTHS: Final = (1.0, 1.6, 0.8)
 
 
-def scenario(variant: int, *, terminals: int, seed: int) -> Scenario:
-    """Every kind in turn, an hour each, from eight in the morning on two days."""
+def scenario(variant: int, kinds: Sequence[Kind], *, terminals: int, seed: int) -> Scenario:
+    """These kinds in turn, an hour each, from eight in the morning."""
     faults: list[dict[str, Any]] = []
     minute = 10
-    for kind, scopes in SCOPES.items():
+    for kind in kinds:
         lasts = LEAK_LASTS_MIN if kind is Kind.MEMORY_LEAK else LASTS_MIN
-        fault = {"kind": kind.value, "at_min": minute, "minutes": lasts, "scope": dict(scopes[variant]), "fraction": 0.8}
+        fault = {"kind": kind.value, "at_min": minute, "minutes": lasts, "scope": dict(SCOPES[kind][variant])}
         faults.append({**fault, "strength": STRENGTHS[variant], "expect": "incident"})
         minute += lasts + EVERY_MIN - LASTS_MIN
-        # Shops close in the evening: go on the next morning.
-        if minute % 1440 > 600:
-            minute = (minute // 1440 + 1) * 1440
     return Scenario.model_validate(
         {
             "name": f"typologies {variant}",
             "seed": seed,
             "terminals": terminals,
             "start": "2026-11-24T08:00:00+01:00",
-            "minutes": minute + 60,
+            "minutes": minute,
             "warmup_days": 2,
             "fault": faults,
         }
@@ -141,16 +138,18 @@ class Watcher:
 def found_incidents(*, terminals: int, variants: Sequence[int], console: Console) -> list[tuple[str, Signature]]:
     """Incidents as the diagnosis finds them, by the kind of the fault behind each."""
     found = []
+    kinds = list(SCOPES)
     for variant in variants:
-        player = Player(scenario(variant, terminals=terminals, seed=71 + variant))
-        console.print(f"scenario {variant}: two days of history for {terminals:,} terminals")
-        player.warm_up()
-        player.settle()
-        watcher = Watcher(player)
-        for tick in player.play():
-            watcher.note(tick)
-        found += watcher.judged
-        console.print(f"scenario {variant}: {len(watcher.judged)} incidents")
+        # Each in one working day, while shops are open.
+        for part, some in enumerate((kinds[::2], kinds[1::2])):
+            player = Player(scenario(variant, some, terminals=terminals, seed=71 + 2 * variant + part))
+            player.warm_up()
+            player.settle()
+            watcher = Watcher(player)
+            for tick in player.play():
+                watcher.note(tick)
+            found += watcher.judged
+            console.print(f"scenario {variant}.{part}: {len(some)} faults, {len(watcher.judged)} incidents")
     return found
 
 
@@ -260,7 +259,7 @@ def judge_groups(left: Sequence[tuple[int, str]], console: Console) -> dict[str,
 def main() -> int:
     """Run; exit code 1 where a bound was missed."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--terminals", type=int, default=4000)
+    parser.add_argument("--terminals", type=int, default=3000)
     parser.add_argument("--variants", type=int, nargs="*", default=[0, 1, 2], choices=[0, 1, 2], help="which scenarios")
     arguments = parser.parse_args()
     console = Console(stderr=True)

@@ -22,8 +22,8 @@ Bool = NDArray[np.bool_]
 # Beside the registry's dimensions: bounded by nothing, and a single terminal.
 WHOLE_FLEET, ONE_TERMINAL = "all", "one"
 BOUNDS: Final = (*DIMENSIONS, WHOLE_FLEET, ONE_TERMINAL)
-# What may deviate: what a sample carries, and what the detector counts beside it.
-METRICS: Final = (*SAMPLE_FIELDS, "tx_failures", "crashes")
+# What may deviate.
+METRICS: Final = SAMPLE_FIELDS
 # Shops opening and closing tell of no fault.
 CODES: Final = tuple(code for code in EventCode if code not in (EventCode.OPEN, EventCode.CLOSE))
 # A mean deviation beyond this says no more.
