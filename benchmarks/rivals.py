@@ -185,7 +185,7 @@ def best(played: Sequence[Mapping[tuple[str, int, float], Outcome]], name: str) 
         if key[0] == name:
             chosen = {"alarm_rate": _RATES[key[1]], "surprise": key[2]} if name != OURS else {}
             tried.append(figures([one[key] for one in played]) | chosen)
-    return max(tried, key=lambda one: (one["f1"], -one["false_incidents"]))
+    return max(tried, key=lambda one: (one["f1"], -one["false_incidents"], -(one["latency_p50_s"] or 0)))
 
 
 def _table(rows: Mapping[str, Mapping[str, Any]]) -> Table:
