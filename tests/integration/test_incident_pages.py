@@ -74,7 +74,7 @@ def test_the_list_shows_open_incidents_first_with_their_parts_under_them_and_mut
     html = dsi.get("/console/incidents").text
     assert titles(html) == [
         "Terminaux hors ligne\u00a0: opérateur beta",
-        "partie : Afflux d’appels\u00a0: département des Bouches-du-Rhône (13)",
+        "partie\u00a0: Afflux d’appels\u00a0: département des Bouches-du-Rhône (13)",
         "Opérateur beta : coupures du réseau 4G",
         "Terminaux hors ligne\u00a0: département de La Réunion (974)",
         "Pannes d’imprimante\u00a0: modèle B",
@@ -103,13 +103,13 @@ def test_an_incident_says_what_where_since_when_why_and_whom_it_hits(dsi: httpx.
     assert "Terminaux hors ligne\u00a0: opérateur beta" in html
     assert "Panne du réseau de l’opérateur beta." in html
     assert "2 terminaux touchés sur 2 dans le périmètre" in html
-    assert "détecté : 0 terminaux touchés sur 2 dans son périmètre" in html
+    assert "détecté\u00a0: 0 terminaux touchés sur 2 dans son périmètre" in html
     assert "Afflux d’appels" in html
     for terminal in ("T00011", "T00012"):
         assert f"/console/terminals/{terminal}" in html
     assert "/console/terminals/T00013" not in html
-    assert "Bouches-du-Rhône (13) : 2 terminaux touchés sur 3" not in html
-    assert "Bouches-du-Rhône (13) : 2 terminaux touchés sur 2 dans le périmètre (100" in html
+    assert "Bouches-du-Rhône (13)\u00a0: 2 terminaux touchés sur 3" not in html
+    assert "Bouches-du-Rhône (13)\u00a0: 2 terminaux touchés sur 2 dans le périmètre (100" in html
 
 
 def test_plots_and_map_are_drawings_that_a_reader_of_screens_can_tell(dsi: httpx.Client) -> None:
@@ -204,7 +204,7 @@ def test_maintenance_is_announced_cancelled_and_refused_in_words(dsi: httpx.Clie
         ({**later, "ends": "2030-01-01T09:00"}, "La fin doit être après le début"),
         ({**later, "starts": "demain"}, "Il faut une date et une heure de début"),
         ({**later, "note": " "}, "Dites en quelques mots ce qui est fait"),
-        ({**later, "department": "75"}, "Aucun terminal n&#39;a cette valeur : département."),
+        ({**later, "department": "75"}, "Aucun terminal n&#39;a cette valeur\u00a0: département."),
     ):
         refused = dsi.post("/console/maintenance", data=wrong)
         assert refused.status_code == 422
@@ -235,7 +235,7 @@ def test_a_call_names_the_incident_that_explains_it_and_what_to_say(web: Running
     strip = html.split('class="incident"')[1].split("</article>")[0]
     assert "Terminaux hors ligne\u00a0: opérateur beta" in strip
     assert "la DSI est prévenue" in strip
-    assert re.search(r"ici : T0001[12], T0001[12]", strip)
+    assert re.search(r"ici\s: T0001[12], T0001[12]", strip)
     assert "Panne du réseau de l’opérateur beta." in strip
     assert "Votre terminal n’est plus relié à nous" in strip
     # A part of it is not said again.
