@@ -18,6 +18,7 @@ BENCHMARKS: dict[str, tuple[tuple[str, ...], str]] = {
     "ingest": ((), "MQTT to committed, against mosquitto_sub and Node-RED in the same run"),
     "latency": ((), "publish to commit at the fleet's rate"),
     "watch": ((), "the watch at 1,000, 16,000 and 64,000 terminals: its tick, its answers, catching up"),
+    "scan": ((), "the fleet scan alone at 1,000, 16,000 and 64,000 terminals, and how often it is exact"),
     "lookup": (("--terminals", "1600"), "one terminal's last 24 hours"),
     "swarm": ((), "what 16,000 simulated connections cost"),
     "whole": ((), "what the whole house costs with 16,000 live terminals"),

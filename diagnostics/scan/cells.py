@@ -92,6 +92,12 @@ class CellIndex:
         ones = np.ones(len(self.members), np.float32)
         self._matrix = sparse.csr_array((ones, self.members, pointers), shape=(self.count, self.n))
 
+    @property
+    def nbytes(self) -> int:
+        """Bytes that the index keeps."""
+        matrix = self._matrix
+        return sum(int(array.nbytes) for array in (self.ids, self.members, matrix.data, matrix.indices, matrix.indptr))
+
     def scope(self, cell: int) -> Scope:
         """The conjunction that a cell stands for."""
         head = self._first[cell]
