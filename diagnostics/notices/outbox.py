@@ -220,8 +220,9 @@ def _subject(row: Mapping[str, Any]) -> Subject:
 def _told(conn: Connection, incident: int) -> dict[str, Told]:
     """What each channel was told last about an incident, sent or on its way."""
     rows = conn.execute(
-        "SELECT DISTINCT ON (channel) channel, kind, event_id, body -> 'incident' FROM diagnostics.notice"
-        " WHERE incident_id = %(id)s AND state <> 'dropped' ORDER BY channel, id DESC",
+        "SELECT n.channel, n.kind, n.event_id, n.body -> 'incident' FROM diagnostics.notice_channel c CROSS JOIN LATERAL"
+        " (SELECT * FROM diagnostics.notice WHERE incident_id = %(id)s AND channel = c.name AND state <> 'dropped'"
+        " ORDER BY id DESC LIMIT 1) n",
         {"id": incident},
     ).fetchall()
     return {
