@@ -104,8 +104,10 @@ class Detector:
         self._begin_anew(watched)
         for rows, values, at_ms in _in_time(seen):
             self.absence.measure(rows, at_ms)
-            use = watched[rows] & (now_ms >= self.absence.settled_ms[rows])
-            self._take(rows[use], values[use], at_ms[use], usual=usual, now_ms=now_ms)
+            use = np.flatnonzero(watched[rows] & (now_ms >= self.absence.settled_ms[rows]))
+            whole = len(use) == len(rows)
+            present = (rows, values, at_ms) if whole else (rows[use], values[use], at_ms[use])
+            self._take(*present, usual=usual, now_ms=now_ms)
         self._take_crashes(seen, usual=usual, watched=watched, now_ms=now_ms)
         fresh = self.gauges.fresh(now_ms, usual=usual, watched=watched)
         signs, can = self._signs(judged, watched, fresh, now_ms=now_ms)
@@ -160,9 +162,12 @@ class Detector:
         """Take in at most one sample of each terminal."""
         if not len(rows):
             return
-        x, felt = self.gauges.update(rows, values, at_ms, usual=usual, common=self._peers.common[self._peers.group[rows]])
+        custom = usual.custom[rows]
+        common = self._peers.common.take(self._peers.group[rows], axis=0)
+        bets_per_s = custom * np.float32(self.sales.pace)
+        x, felt = self.gauges.update(rows, values, at_ms, usual=usual, common=common, bets_per_s=bets_per_s)
         tickets = np.nan_to_num(values[:, FIELD["tickets"]])
-        over_s = self.sales.take(rows, at_ms, tickets, activity(values), usual.custom[rows])
+        over_s = self.sales.take(rows, at_ms, tickets, activity(values), custom)
         wrong, tried = counted(values, over_s)
         self.counts.add(rows, wrong, tried * usual.rate[rows, : wrong.shape[1]])
         self.symptoms.take_gauges(rows, values, felt, self.gauges, self.sales, now_ms=now_ms)
@@ -203,7 +208,7 @@ class Detector:
             most_s=self.calibration.missing_most_s,
         )
         away |= judged.has(Reason.OFFLINE) | judged.has(Reason.SILENT)
-        signs, can = gauge_signs(self.gauges, fresh & ~away[:, None], self.sales.idle)
+        signs, can = gauge_signs(self.gauges, fresh & ~away[:, None], self.sales.hangs(now_ms))
         alive = watched & (self.absence.heard_ms > 0) & ~judged.has(Reason.NEVER_SEEN)
         offline, paper = TROUBLE_INDEX[Trouble.OFFLINE], TROUBLE_INDEX[Trouble.PAPER]
         can[offline] = alive & (self.absence.hurried | away)

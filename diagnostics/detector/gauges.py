@@ -18,9 +18,11 @@ from diagnostics.detector.metrics import (
     GAUGES,
     LOSS,
     PACE,
+    RTT,
     SIGNAL,
     TX,
     explain_heat,
+    explain_load,
     magnitude,
     spread_factor,
     transform,
@@ -32,7 +34,11 @@ _STEP: Final = np.float32(4.0)
 # What is just worth a call adds as so many standard deviations at the most.
 _Z_FELT: Final = np.float32(5.0)
 # Beside a weak signal: losses of at least so many standard deviations, and of this part of what is worth a call.
-_LOSS_BESIDE_Z, _LOSS_BESIDE = 1.0, 0.3
+_LOSS_BESIDE_Z, _LOSS_BESIDE = 1.5, 0.5
+# Beside losses on radio: a round trip longer by this (log).
+_RTT_BESIDE: Final = np.float32(0.18)
+# ... or losses of so many times what is worth a call.
+_LOSS_ALONE: Final = np.float32(2.0)
 _Z_SHOWN: Final = np.float32(12.0)
 # How long a reading says something about now, ms; a transaction's duration, for which a customer is needed, longer.
 _LASTS_MS: Final = min(gauge.lasts_s for gauge in GAUGES) * 1000
@@ -72,66 +78,64 @@ class Gauges:
         """The smoothed deviation on the gauges' own scales."""
         return self._state[:, _SMOOTH]
 
-    def update(self, rows: Index, values: F32, at_ms: I64, *, usual: Usual, common: F32) -> tuple[F32, F32]:
+    def update(self, rows: Index, values: F32, at_ms: I64, *, usual: Usual, common: F32, bets_per_s: F32) -> tuple[F32, F32]:
         """Take in one sample of each of `rows`; `common` (rows, gauges) is the z that its group shares.
 
-        Returns x, transformed, and how much of each gauge's smoothed deviation can be felt; (rows, gauges) each.
+        `bets_per_s` (rows,) is what each would sell now. Returns x, transformed, and how much of each gauge's smoothed deviation
+        can be felt; (rows, gauges) each.
         """
         x = transform(values)
-        level, noise = usual.level[rows], usual.spread[rows]
+        level, noise = usual.level.take(rows, axis=0), usual.spread.take(rows, axis=0)
         deviation = x - level
         explain_heat(deviation)
+        explain_load(deviation, bets_per_s)
         (booting,) = np.nonzero(values[:, FIELD["uptime_s"]] < _BOOTING_S)
         x[booting, CPU] = deviation[booting, CPU] = np.nan
         noise[:, TX] *= spread_factor(values[:, FIELD["tickets"]])
         missing = np.isnan(deviation)
-        (unsold,) = np.nonzero(missing[:, TX])
         deviation[missing] = 0
+        (unsold,) = np.nonzero(missing[:, TX])
         state = self._recent(rows, at_ms)
         # Before its next customer, a shop's transactions are as they were.
         kept = state[unsold, :, TX], self.z[rows[unsold], TX]
-        middle = self._advance(state, deviation)
-        state[unsold, :, TX] = kept[0]
-        z = state[:, _SMOOTH] / noise
+        middle, smooth = _advance(state, deviation)
+        smooth[unsold, TX] = kept[0][:, _SMOOTH]
+        z = smooth / noise
         np.clip(z, -_Z_SHOWN, _Z_SHOWN, out=z)
         z[unsold, TX] = kept[1]
-        felt = magnitude(state[:, _SMOOTH], level, self._floor)
-        _sum_up(state, middle / noise - common, felt)
+        felt = magnitude(smooth, level, self._floor)
+        middle /= noise
+        middle -= common
+        _sum_up(state, middle, felt)
         state[unsold, :, TX] = kept[0]
-        self._state[rows], self.z[rows], self.sign[rows] = state, z, self._signs(z, felt)
+        self._state[rows], self.z[rows], self.sign[rows] = state, z, self._signs(z, felt, smooth, known=usual.known[rows, SIGNAL])
         self.at_ms[rows] = at_ms
-        self.tx_ms[rows] = np.where(missing[:, TX], self.tx_ms[rows], at_ms)
+        sold = ~missing[:, TX]
+        self.tx_ms[rows[sold]] = at_ms[sold]
         return x, felt
 
-    def _signs(self, z: F32, felt: F32) -> Bool:
-        """What is bad, and no trifle: bool (rows, gauges)."""
+    def _signs(self, z: F32, felt: F32, smooth: F32, *, known: Bool) -> Bool:
+        """What is bad, and no trifle: bool (rows, gauges); `known` (rows,): who is on radio."""
         bad = z * DIRECTION
-        bad[:, _BOTH_WAYS] = np.abs(z[:, _BOTH_WAYS])
+        for both in _BOTH_WAYS:
+            bad[:, both] = np.abs(z[:, both])
         sign: Bool = felt >= self._trifle
         sign &= bad >= self._sign_z
         # A weak signal that loses nothing is felt by nobody.
         sign[:, SIGNAL] &= (z[:, LOSS] >= _LOSS_BESIDE_Z) & (felt[:, LOSS] >= _LOSS_BESIDE)
+        # On radio, weather loses packets over a whole region: it is the network's trouble where the way is longer as well.
+        sign[:, LOSS] &= ~known | (smooth[:, RTT] >= _RTT_BESIDE) | (felt[:, LOSS] >= _LOSS_ALONE)
         return sign
 
     def _recent(self, rows: Index, at_ms: I64) -> F32:
         """The state of `rows`, with what is too old to go on from put back to the usual."""
-        state = self._state[rows]
-        state[at_ms - self.at_ms[rows] > _LASTS_MS, :, :TX] = 0
-        state[at_ms - self.at_ms[rows] > _LASTS_MS, :, TX + 1 :] = 0
-        state[at_ms - self.tx_ms[rows] > _TX_LASTS_MS, :, TX] = 0
+        state = self._state.take(rows, axis=0)
+        stale = np.flatnonzero(at_ms - self.at_ms[rows] > _LASTS_MS)
+        if len(stale):
+            state[stale, :, :TX] = 0
+            state[stale, :, TX + 1 :] = 0
+        state[np.flatnonzero(at_ms - self.tx_ms[rows] > _TX_LASTS_MS), :, TX] = 0
         return state
-
-    @staticmethod
-    def _advance(state: F32, deviation: F32) -> F32:
-        """Move the deviations of state (rows, depth, gauges) on by one, in place; returns the median of the last three."""
-        one, two = state[:, _ONE], state[:, _TWO]
-        low, high = np.minimum(deviation, one), np.maximum(deviation, one)
-        middle = np.maximum(low, np.minimum(high, two, out=high), out=low)
-        two[:] = one
-        one[:] = deviation
-        smooth = state[:, _SMOOTH]
-        smooth += PACE * (middle - smooth)
-        return middle
 
     def cusum(self, rows: Index) -> F32:
         """The CUSUM of each reference value: (rows, references, gauges)."""
@@ -151,13 +155,23 @@ class Gauges:
         self.tx_ms[rows] = 0
 
 
+def _advance(state: F32, deviation: F32) -> tuple[F32, F32]:
+    """Move the deviations of state (rows, depth, gauges) on by one, in place; returns the median of three, and smoothed."""
+    one, two, smooth = state[:, _ONE].copy(), state[:, _TWO].copy(), state[:, _SMOOTH].copy()
+    low, high = np.minimum(deviation, one), np.maximum(deviation, one)
+    np.minimum(high, two, out=high)
+    middle = np.maximum(low, high, out=low)
+    smooth += PACE * (middle - smooth)
+    state[:, _TWO], state[:, _ONE], state[:, _SMOOTH] = one, deviation, smooth
+    return middle, smooth
+
+
 def _sum_up(state: F32, z: F32, felt: F32) -> None:
     """Move the CUSUM of state (rows, depth, gauges) on, in place; what nobody feels is not much, however regular a terminal is."""
-    both = np.abs(z[:, _BOTH_WAYS])
-    z *= DIRECTION
-    z[:, _BOTH_WAYS] = both
+    z *= np.where(DIRECTION == 0, np.sign(z), DIRECTION)
     np.minimum(z, _Z_FELT * felt, out=z)
     for place, reference in enumerate(CUSUM_K):
-        total = state[:, _SUMS + place]
-        total += np.clip(z - np.float32(reference), -_STEP, _STEP)
-        np.clip(total, 0, _HIGHEST, out=total)
+        total = state[:, _SUMS + place].copy()
+        step = z - np.float32(reference)
+        total += np.clip(step, -_STEP, _STEP, out=step)
+        state[:, _SUMS + place] = np.clip(total, 0, _HIGHEST, out=total)

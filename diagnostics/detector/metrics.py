@@ -39,7 +39,7 @@ GAUGES: Final = (
     Gauge("rtt_ms", Trouble.NETWORK, "log", +1, 0.13, 0.30, 0.42, 0.6, _FRESH_S),
     # Losses are felt by what they add, on whichever line: one percent is a bet in a hundred that is tried again.
     Gauge("loss_pct", Trouble.NETWORK, "log", +1, 0.6, 1.2, 2.0, 0.35, _FRESH_S),
-    Gauge("signal_dbm", Trouble.RADIO, "plain", -1, 2.6, 5.5, 8.0, 0.5, _FRESH_S),
+    Gauge("signal_dbm", Trouble.RADIO, "plain", -1, 2.6, 6.5, 8.0, 0.5, _FRESH_S),
     Gauge("tx_ms", Trouble.TX_SLOW, "log", +1, 0.25, 0.30, 0.45, 0.5, _TX_FRESH_S),
     Gauge("mem_mb", Trouble.MEMORY, "log", -1, 0.017, 0.025, 0.10, 0.4, _FRESH_S),
     Gauge("disk_mb", Trouble.DISK, "log", -1, 0.005, 0.03, 0.10, 0.6, _FRESH_S),
@@ -68,6 +68,8 @@ _TX_COMMON: Final = np.float32(0.2)
 # A board warms by this much for each percent of load, °C: a busy hour is no failing fan. At most so much is explained.
 _BOARD_C_PER_PCT: Final = np.float32(0.12)
 _BOARD_C_EXPLAINED: Final = np.float32(6.0)
+# ... and a machine labours for its customers: by so many percent for a bet a second. A rush is no spinning program.
+_CPU_PCT_PER_BET_S, _CPU_PCT_EXPLAINED = 300.0, 30.0
 # Customers take memory as well: a rush that adds 30 % of load takes some 15 MB of 400. At most so much of it (log) is explained.
 _MEM_PER_PCT: Final = np.float32(0.0013)
 _MEM_EXPLAINED: Final = np.float32(0.035)
@@ -91,7 +93,7 @@ COUNTS: Final = (
 COUNT_INDEX: Final = {count.name: index for index, count in enumerate(COUNTS)}
 TX_FAILURES, PRINT_ERRORS, SCAN_ERRORS, CRASHES = range(len(COUNTS))
 # A device may fail its own test with no customer about: time is a small exposure of its own, in tickets or slips.
-_IDLE_PER_S: Final = np.float32(1 / 600)
+_IDLE_PER_S: Final = np.float32(1 / 6000)
 
 
 def transform(values: F32) -> F32:
@@ -114,6 +116,13 @@ def explain_heat(deviation: F32) -> None:
     load = np.nan_to_num(deviation[:, CPU])
     deviation[:, BOARD] -= np.clip(load * _BOARD_C_PER_PCT, -_BOARD_C_EXPLAINED, _BOARD_C_EXPLAINED)
     deviation[:, MEM] += np.clip(load * _MEM_PER_PCT, 0, _MEM_EXPLAINED)
+
+
+def explain_load(deviation: F32, bets_per_s: F32) -> None:
+    """Take out of a load above the usual, in place, what as many customers as are expected now (rows,) may cause."""
+    load = deviation[:, CPU]
+    custom = np.minimum(bets_per_s * np.float32(_CPU_PCT_PER_BET_S), np.float32(_CPU_PCT_EXPLAINED))
+    deviation[:, CPU] = np.where(load > 0, np.maximum(load - custom, 0), load)
 
 
 def magnitude(smooth: F32, level: F32, floor: F32) -> F32:

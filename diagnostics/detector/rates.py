@@ -18,6 +18,10 @@ WINDOWS_MIN: Final = (*LAYER_WINDOWS_MIN, 30)
 _MINUTE_S: Final = 60
 # One terminal counts at most so often in each window: alone, it makes no incident.
 _CAPS: Final = np.array([1, 1, 2, 3], np.float32)[:, None, None]
+_RARE: Final = 0.03
+_LAYERS: Final = len(LAYER_WINDOWS_MIN)
+# In ticks.
+_MEANS_EVERY: Final = 3
 # Base rates of weak signs: what the replay found is worth so many terminals judged for an hour (half a day of the fleet) ...
 _RATE_PRIOR: Final = 200_000.0
 # ... and a month of learning is as much as is kept.
@@ -32,7 +36,7 @@ class CountWindows:
     `hits` and `means` hold (minutes, counts, n); minute `self._minute % 60` is the current one.
     """
 
-    TERMINAL_AXIS: ClassVar[Mapping[str, int]] = {"_hits": 2, "_means": 2, "_closed_hits": 2, "_closed_means": 2}
+    TERMINAL_AXIS: ClassVar[Mapping[str, int]] = {"_hits": 2, "_means": 2, "_closed_hits": 2, "_closed_means": 2, "_capped": 2}
 
     def __init__(self, n: int) -> None:
         self._slots = max(WINDOWS_MIN)
@@ -42,9 +46,11 @@ class CountWindows:
         self._closed_hits: F32 = np.zeros((len(WINDOWS_MIN), len(COUNTS), n), np.float32)
         self._closed_means: F32 = np.zeros((len(WINDOWS_MIN), len(COUNTS), n), np.float32)
         self._minute = -1
-        # What is handed out is not allocated anew each tick: two turns of it, and room to work.
+        # What is handed out is not allocated anew each tick: two turns of it.
         self._turn = 0
-        self._bounded: F32 = np.zeros((3, 2, len(LAYER_WINDOWS_MIN), len(COUNTS), n), np.float32)
+        self._bounded: F32 = np.zeros((2, 2, _LAYERS, len(COUNTS), n), np.float32)
+        self._capped: F32 = np.zeros((_LAYERS, len(COUNTS), n), np.float32)
+        self._age = 0
 
     def turn(self, now_ms: int) -> bool:
         """Close the minutes that have passed; returns whether one has."""
@@ -100,18 +106,25 @@ class CountWindows:
         Both (windows, counts, n); they hold until the call after the next.
         """
         self._turn = 1 - self._turn
-        hits, means, spare = self._bounded[0, self._turn], self._bounded[1, self._turn], self._bounded[2, 0]
-        now, layers = self._minute % self._slots, len(LAYER_WINDOWS_MIN)
-        np.add(self._closed_hits[:layers], self._hits[now], out=hits)
+        hits, means = self._bounded[0, self._turn], self._bounded[1, self._turn]
+        np.add(self._closed_hits[:_LAYERS], self._hits[self._minute % self._slots], out=hits)
         np.minimum(hits, _CAPS, out=hits)
         hits *= counted
-        np.add(self._closed_means[:layers], self._means[now], out=means)
-        means *= counted
-        # The mean of min(Poisson, cap), near enough: cap * (1 - exp(-mean / cap)).
-        np.multiply(means, 0.5 / _CAPS, out=spare)
-        spare += 1
-        means /= spare
+        # Means move slowly: they are taken anew once in each round of reports.
+        if self._age % _MEANS_EVERY == 0:
+            self._take_means()
+        self._age += 1
+        np.multiply(self._capped, counted, out=means)
         return hits, means
+
+    def _take_means(self) -> None:
+        """The mean of min(Poisson, cap); where hardly anything is expected, it is the mean itself."""
+        means = np.add(self._closed_means[:_LAYERS], self._means[self._minute % self._slots], out=self._capped)
+        for place, cap in enumerate(_CAPS[:, 0, 0].tolist()):
+            m = means[place]
+            e = np.exp(-m)
+            capped = 1 - e if cap == 1 else 2 - e * (2 + m) if cap == 2 else 3 - e * (3 + m * (2 + m / 2))
+            np.copyto(m, capped, where=m > _RARE)
 
     def last_minute(self) -> tuple[F32, F32]:
         """Counts and means of the minute that closed last: (counts, n) each."""

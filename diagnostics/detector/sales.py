@@ -8,7 +8,7 @@ from typing import ClassVar, Final
 
 import numpy as np
 
-from diagnostics.snapshot import F32, I64, Index
+from diagnostics.snapshot import F32, I64, Bool, Index
 
 # The fleet's pace is taken over about so long, s ...
 _PACE_S: Final = 120.0
@@ -19,6 +19,8 @@ _PRIOR_TERMINAL_S: Final = 600.0
 _BURST: Final = np.float32(5.0)
 # An average terminal's bets in a second, before anything is known: 26 an hour.
 _USUAL_PACE: Final = 26 / 3600
+# A shop that has had no customer for so many expected ones, and for so long, may hang.
+_MISSED, _PAUSE_MS = np.float32(0.8), 85_000
 _LONGEST_S: Final = np.float32(120)
 
 
@@ -50,7 +52,7 @@ class Sales:
         self._slow_sold = max(self._slow_sold * slow, 1e-3 * _USUAL_PACE)
         self._slow_exposed = max(self._slow_exposed * slow, 1e-3)
 
-    def take(self, rows: Index, at_ms: I64, tickets: F32, active: np.ndarray, custom: F32) -> F32:
+    def take(self, rows: Index, at_ms: I64, tickets: F32, active: Bool, custom: F32) -> F32:
         """Take in samples of open shops (each row once); returns the seconds that each covers, float32 (rows,)."""
         before = self._at_ms[rows]
         over_s = np.where(before > 0, (at_ms - before) / 1000, 30).astype(np.float32)
@@ -70,6 +72,10 @@ class Sales:
         """How often a well terminal goes without a customer for so long: float32 (rows,)."""
         chance: F32 = ((1 + self.idle[rows] / _BURST) ** -_BURST).astype(np.float32)
         return chance
+
+    def hangs(self, now_ms: int) -> Bool:
+        """Who has missed a customer for a while: one that sells in a rush pauses no shorter for it."""
+        return np.asarray((self.idle >= _MISSED) & (now_ms - self.sold_ms >= _PAUSE_MS))
 
     def rest(self, rows: Index) -> None:
         """Begin anew: closed, away, or just come back."""

@@ -23,12 +23,10 @@ _ALONE: Final = (
     (BOARD, Trouble.HEAT),
     (CLOCK, Trouble.CLOCK),
 )
-# A shop that has had no customer for so many expected ones is idle.
-_IDLE: Final = 0.7
 
 
-def gauge_signs(gauges: Gauges, fresh: Bool, idle: F32) -> tuple[Bool, Bool]:
-    """Signs of the troubles that gauges tell, and who is judged: bool (troubles, n) each."""
+def gauge_signs(gauges: Gauges, fresh: Bool, idle: Bool) -> tuple[Bool, Bool]:
+    """Signs of the troubles that gauges tell, and who is judged: bool (troubles, n) each; `idle` (n,): who sells nothing."""
     n = len(fresh)
     signs, judged = np.zeros((len(TROUBLES), n), bool), np.zeros((len(TROUBLES), n), bool)
     now = gauges.sign & fresh
@@ -38,7 +36,7 @@ def gauge_signs(gauges: Gauges, fresh: Bool, idle: F32) -> tuple[Bool, Bool]:
     network, radio, sales = (TROUBLE_INDEX[t] for t in (Trouble.NETWORK, Trouble.RADIO, Trouble.NO_SALES))
     signs[network], judged[network] = now[:, RTT] | now[:, LOSS], fresh[:, RTT]
     signs[radio], judged[radio] = now[:, SIGNAL], fresh[:, SIGNAL]
-    signs[sales], judged[sales] = now[:, CPU] & (idle >= _IDLE), fresh[:, CPU]
+    signs[sales], judged[sales] = now[:, CPU] & idle, fresh[:, CPU]
     return signs, judged
 
 
