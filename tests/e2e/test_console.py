@@ -153,7 +153,7 @@ def test_shops_terminals_and_incidents_have_their_pages(web: RunningWeb, open_co
     watcher.page.get_by_label("Titre").fill("Lots usés")
     watcher.page.get_by_label("lot", exact=True).fill("L22")
     watcher.page.get_by_role("button", name="Déclarer").click()
-    expect(watcher.page.locator(".incident h3").first).to_have_text("Lots usés")
+    expect(watcher.page.get_by_role("heading", name="Lots usés", level=1)).to_be_visible()
 
 
 def test_everything_is_reached_by_keyboard(web: RunningWeb, open_console: OpenConsole) -> None:
