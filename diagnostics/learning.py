@@ -54,13 +54,10 @@ def learn_history(
     hours = FleetHours([terminal.opening_hours for terminal in fleet], [terminal.timezone for terminal in fleet])
     rung = CallReader().read(conn, diagnosis.fleet, diagnosis.snapshot, since=since, until=until)
     begun = told = time.monotonic()
-    buckets, last_ms = 0, 0
+    buckets = 0
     for bucket_ms, rows in _in_buckets(_blocks(conn, since=since, until=until - BUCKET)):
         if stopped():
             break
-        # What was rolled up again later lies further on: the past is not learnt twice.
-        if bucket_ms <= last_ms:
-            continue
         end_ms = bucket_ms + _BUCKET_MS
         first, last = np.searchsorted(rung.at_ms, (bucket_ms, end_ms))
         places = diagnosis.snapshot.rows_of(rows["terminal"])
@@ -71,7 +68,7 @@ def learn_history(
             is_open=hours.open_at(from_ms(bucket_ms)),
             calls=Calls(rung.shop[first:last], rung.at_ms[first:last]),
         )
-        buckets, last_ms = buckets + 1, bucket_ms
+        buckets += 1
         if time.monotonic() - told >= _PROGRESS_EVERY_S:
             told = time.monotonic()
             log.info("learning: %s so far", from_ms(bucket_ms), extra={"action": "learn"})
@@ -84,21 +81,17 @@ def learn_history(
 
 
 def _blocks(conn: Connection, *, since: datetime, until: datetime) -> Iterator[NDArray[np.void]]:
-    """The roll-up's rows in the order in which they lie, nearly that of time: chunk by chunk, a few thousand rows at once."""
-    chunks = conn.execute(
-        "SELECT greatest(range_start, %(since)s), least(range_end, %(until)s) FROM timescaledb_information.chunks"
-        " WHERE (hypertable_schema, hypertable_name) = ('fleet', 'sample_5min')"
-        " AND range_end > %(since)s AND range_start < %(until)s ORDER BY range_start",
-        {"since": since, "until": until},
-    ).fetchall()
+    """The roll-up's rows in order of time, a few thousand at once; sorted day by day, so that a sort needs little room."""
     columns = ", ".join(f"coalesce({name}, 'NaN')" for name in SAMPLE_FIELDS)
-    query = f"SELECT bucket, terminal_id, {columns} FROM fleet.sample_5min WHERE bucket >= %(start)s AND bucket < %(end)s"
-    for start, end in chunks:
-        # Workers would read side by side, and out of order.
-        with conn.transaction(), conn.cursor() as cursor:
-            cursor.execute("SET LOCAL max_parallel_workers_per_gather = 0")
-            with cursor.copy(f"COPY ({query}) TO STDOUT (FORMAT binary)", {"start": start, "end": end}) as copy:
-                yield from _taken_apart(copy)
+    query = (
+        f"COPY (SELECT bucket, terminal_id, {columns} FROM fleet.sample_5min"
+        " WHERE bucket >= %(start)s AND bucket < %(end)s ORDER BY bucket) TO STDOUT (FORMAT binary)"
+    )
+    for day in range(LEARNT_DAYS):
+        start = since + timedelta(days=day)
+        end = min(start + timedelta(days=1), until)
+        with conn.cursor() as cursor, cursor.copy(query, {"start": start, "end": end}) as copy:
+            yield from _taken_apart(copy)
 
 
 def _taken_apart(copy: Any) -> Iterator[NDArray[np.void]]:

@@ -26,7 +26,7 @@ from diagnostics.starting import MAINTENANCE_BEFORE, find_mark, start, usual_hou
 from diagnostics.symptom_store import end_symptoms_of_the_gone, load_lasting, save_symptoms
 from diagnostics.tracking.diagnosis import Diagnosis
 from diagnostics.tracking.maintenance import Window
-from diagnostics.tracking.tracked import Said, Step
+from diagnostics.tracking.tracked import ChangeKind, Said, Step
 from diagnostics.watch_metrics import Metrics
 from fleet.clock import to_ms
 from fleet.database import Connection
@@ -50,6 +50,10 @@ Stopped = Callable[[], bool]
 
 class LostLeadError(VigieError):
     """Another watch has moved the watermark: this one stops judging and stands by."""
+
+
+class ForgottenIncidentError(VigieError):
+    """Somebody reopened an incident that this watch follows no more: a new one loads it."""
 
 
 class Watch:
@@ -189,6 +193,9 @@ class Watch:
         """Hear what people did to incidents, and keep them from doing more until the transaction ends."""
         lock(self._conn, now=self.at)
         said, self._heard = said_since(self._conn, event_id=self._heard)
+        followed = {one.key for one in self.diagnosis.tracked} if said else set()
+        if any(one.kind is ChangeKind.REOPENED and one.key not in followed for one in said):
+            raise ForgottenIncidentError("an incident that was over for long is open again: beginning anew with it")
         self._later += said
         yield
 
