@@ -9,7 +9,7 @@ import threading
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Final
 
 import numpy as np
@@ -19,6 +19,7 @@ from diagnostics.typologies.matching import LEAST_LIKENESS, MATCHED_BELOW, Match
 from diagnostics.typologies.notes import NoteSpace, similarities, without_itself
 from diagnostics.typologies.store import Typology, deliver, typologies
 from diagnostics.typologies.things import (
+    LOOKED_BACK,
     Thing,
     forget_explained,
     incidents_to_match,
@@ -41,6 +42,8 @@ REGROUP_EVERY_S: Final = 900.0
 _SPACE_LASTS_S: Final = 1800.0
 _CORPUS: Final = 2000
 _STOP_WITHIN_S: Final = 30.0
+# After the first step only what is younger can be new: what incidents explain would be looked through over and over.
+_FRESH_SYMPTOMS, _FRESH_NOTES = timedelta(hours=2), timedelta(days=2)
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,6 +91,7 @@ class Sorter:
         self._notes: NoteMatcher | None = None
         self._notes_of: object = None
         self._built_s = 0.0
+        self._caught_up = False
 
     def step(self, conn: Connection, *, now: datetime, regroup: bool) -> Sorted:
         """Match what is new; with `regroup`, also look for groups among what matches nothing. The caller commits."""
@@ -95,7 +99,7 @@ class Sorter:
         notes = self._match_notes(conn, known, now=now)
         forget_explained(conn, now=now)
         incidents = self._titled(conn, known, incidents_to_match(conn, now=now), now=now)
-        symptoms = symptoms_to_match(conn, now=now)
+        symptoms = symptoms_to_match(conn, now=now, back=_FRESH_SYMPTOMS if self._caught_up else LOOKED_BACK)
         if incidents or symptoms:
             # A thing must not be its own stranger.
             ours = {thing.ref for thing in incidents}
@@ -104,11 +108,12 @@ class Sorter:
             self._save(conn, "incident", incidents, matcher.match([thing.signature for thing in incidents]), now=now)
             lone = matcher.match([thing.signature for thing in symptoms])
             self._save(conn, "symptom", symptoms, [_by_likeness(match) for match in lone], now=now)
+        self._caught_up = True
         offered = candidates.regroup(conn, now=now) if regroup else None
         return Sorted(len(incidents), len(symptoms), notes, offered)
 
     def _match_notes(self, conn: Connection, known: Sequence[Typology], *, now: datetime) -> int:
-        found = notes_to_match(conn, now=now)
+        found = notes_to_match(conn, now=now, back=_FRESH_NOTES if self._caught_up else LOOKED_BACK)
         if not found:
             return 0
         matched = self._matcher(conn, known, now=now).match([note.text for note in found])

@@ -126,14 +126,14 @@ def signature_of(
     )
 
 
-def symptoms_to_match(conn: Connection, *, now: datetime) -> list[Thing]:
-    """Symptoms of single terminals that no incident explains and that are not matched yet."""
+def symptoms_to_match(conn: Connection, *, now: datetime, back: timedelta = LOOKED_BACK) -> list[Thing]:
+    """Symptoms of single terminals, not older than `back`, that no incident explains and that are not matched yet."""
     rows = conn.execute(
         "SELECT s.id, s.terminal_id, s.began_at, s.trouble FROM diagnostics.symptom s"
         " LEFT JOIN diagnostics.typology_match m ON m.kind = 'symptom' AND m.ref = s.id"
         f" WHERE m.ref IS NULL AND s.found_at > %(since)s AND s.found_at < %(settled)s AND NOT {_EXPLAINED}"
         " ORDER BY s.id DESC LIMIT %(most)s",
-        {"since": now - LOOKED_BACK, "settled": now - _SETTLED, "most": _MOST},
+        {"since": now - back, "settled": now - _SETTLED, "most": _MOST},
     ).fetchall()
     events: dict[int, dict[str, float]] = {}
     if rows:
@@ -160,14 +160,14 @@ def forget_explained(conn: Connection, *, now: datetime) -> int:
     ).rowcount
 
 
-def notes_to_match(conn: Connection, *, now: datetime) -> list[Note]:
-    """Notes that are not matched yet, or that were written anew since."""
+def notes_to_match(conn: Connection, *, now: datetime, back: timedelta = LOOKED_BACK) -> list[Note]:
+    """Notes of calls not older than `back` that are not matched yet, or that were written anew since."""
     return _notes(
         conn,
         "LEFT JOIN diagnostics.typology_match m ON m.kind = 'note' AND m.ref = g.ref::bigint"
         " WHERE g.kind = 'note' AND g.at > %(since)s AND g.detail <> ''"
         " AND (m.ref IS NULL OR (m.decided_by IS NULL AND m.signature->>'digest' IS DISTINCT FROM md5(g.detail)))",
-        {"since": now - LOOKED_BACK, "most": 4 * _MOST},
+        {"since": now - back, "most": 4 * _MOST},
     )
 
 
