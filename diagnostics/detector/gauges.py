@@ -36,7 +36,7 @@ _Z_FELT: Final = np.float32(5.0)
 # Beside a weak signal: losses of at least so many standard deviations, and of this part of what is worth a call.
 _LOSS_BESIDE_Z, _LOSS_BESIDE = 1.5, 0.5
 # Beside losses on radio: a round trip longer by this (log).
-_RTT_BESIDE: Final = np.float32(0.18)
+_RTT_BESIDE: Final = np.float32(0.28)
 # ... or losses of so many times what is worth a call.
 _LOSS_ALONE: Final = np.float32(2.0)
 _Z_SHOWN: Final = np.float32(12.0)

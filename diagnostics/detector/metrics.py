@@ -64,7 +64,7 @@ SPREAD: Final = np.array([gauge.spread for gauge in GAUGES], np.float32)
 DIRECTION: Final = np.array([gauge.direction for gauge in GAUGES], np.float32)
 PACE: Final = np.array([gauge.pace for gauge in GAUGES], np.float32)
 # A median of k transactions varies less than a single one: this share of the variance stays however many there are.
-_TX_COMMON: Final = np.float32(0.2)
+_TX_COMMON: Final = np.float32(0.3)
 # A board warms by this much for each percent of load, °C: a busy hour is no failing fan. At most so much is explained.
 _BOARD_C_PER_PCT: Final = np.float32(0.12)
 _BOARD_C_EXPLAINED: Final = np.float32(6.0)

@@ -13,6 +13,7 @@ from diagnostics.snapshot import F32, I64, Bool, Index
 # The fleet's pace is taken over about so long, s ...
 _PACE_S: Final = 120.0
 # ... and where few report, the last hour's counts as so many seconds of one terminal.
+_LABOUR_S: Final = 400.0
 _SLOW_S: Final = 3600.0
 _PRIOR_TERMINAL_S: Final = 600.0
 # Custom comes in bursts: as if each terminal's rate were gamma with this shape.
@@ -36,6 +37,7 @@ class Sales:
         self._sold = self._exposed = 0.0
         self._slow_sold, self._slow_exposed = _USUAL_PACE * _PRIOR_TERMINAL_S, _PRIOR_TERMINAL_S
         self._paced_ms = 0
+        self._busy = 0.0
 
     @property
     def pace(self) -> float:
@@ -43,10 +45,16 @@ class Sales:
         slow = self._slow_sold / self._slow_exposed
         return (self._sold + slow * _PRIOR_TERMINAL_S) / (self._exposed + _PRIOR_TERMINAL_S)
 
+    @property
+    def busy(self) -> float:
+        """The pace of the last minutes' busiest: a machine labours on for a while when a race has begun and custom stops."""
+        return max(self.pace, self._busy)
+
     def fade(self, now_ms: int) -> None:
         """Let what was sold before count less by now."""
         over_s = min(max((now_ms - self._paced_ms) / 1000, 0.0), 3 * _SLOW_S) if self._paced_ms else 0.0
         self._paced_ms = now_ms
+        self._busy = max(self._busy * float(np.exp(-over_s / _LABOUR_S)), self.pace)
         quick, slow = float(np.exp(-over_s / _PACE_S)), float(np.exp(-over_s / _SLOW_S))
         self._sold, self._exposed = self._sold * quick, self._exposed * quick
         self._slow_sold = max(self._slow_sold * slow, 1e-3 * _USUAL_PACE)
