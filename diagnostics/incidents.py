@@ -7,7 +7,7 @@ An incident that the watch found has a trouble and no title: `diagnostics.wordin
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Any, Final, Literal
 
 from psycopg.rows import class_row, kwargs_row
@@ -77,22 +77,6 @@ class IncidentEvent:
     detail: str
     data: dict[str, Any]
     replayed: bool
-
-
-@dataclass(frozen=True, slots=True)
-class TouchedTerminal:
-    """A terminal that an incident touches: `hit_at` when it first showed it, None where it is only in scope.
-
-    `rang`: its shop has rung the hotline since the incident began.
-    """
-
-    terminal_id: str
-    point_of_sale: str
-    shop: str
-    department: str
-    joined_at: datetime
-    hit_at: datetime | None
-    rang: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -317,26 +301,6 @@ def events_of(conn: Connection, incident_id: int) -> list[IncidentEvent]:
         ).fetchall()
 
 
-def terminals_of(conn: Connection, incident_id: int) -> list[TouchedTerminal]:
-    """The terminals that an incident touches: those it hit by when it did, then those only in scope, by id."""
-    with conn.cursor(row_factory=class_row(TouchedTerminal)) as cursor:
-        return cursor.execute(
-            f"SELECT n.terminal_id, s.code AS point_of_sale, s.name AS shop, s.department, n.joined_at, n.hit_at, {_RANG} AS rang"
-            f" {_TOUCHED} ORDER BY n.hit_at NULLS LAST, n.terminal_id",
-            _touched(conn, incident_id),
-        ).fetchall()
-
-
-def silent_victims(conn: Connection, incident_id: int) -> list[SilentVictim]:
-    """The shops that an incident hit and that have not rung since it began, those hit first before the others."""
-    with conn.cursor(row_factory=class_row(SilentVictim)) as cursor:
-        return cursor.execute(
-            "SELECT s.code AS point_of_sale, s.name AS shop, s.department, count(*)::integer AS terminals, min(n.hit_at) AS since"
-            f" {_TOUCHED} AND n.hit_at IS NOT NULL AND NOT {_RANG} GROUP BY s.code ORDER BY since, s.code",
-            _touched(conn, incident_id),
-        ).fetchall()
-
-
 def minutes_of(conn: Connection, incident_id: int) -> list[Minute]:
     """What an incident's plots show, oldest first; a declared one has none."""
     with conn.cursor(row_factory=class_row(Minute)) as cursor:
@@ -381,27 +345,6 @@ def record(
     if tell:
         enqueue(conn, incident=incident_id, event_kind=kind, event_id=row[0], at=now, now=now, replayed=replayed)
     return int(row[0])
-
-
-_TOUCHED = """
-    FROM diagnostics.incident_terminal n
-    JOIN fleet.terminal t ON t.id = n.terminal_id
-    JOIN fleet.point_of_sale s ON s.code = t.point_of_sale
-    WHERE n.incident_id = %(id)s
-"""
-# Each call of a shop is a signal of each of its terminals.
-_RANG = (
-    "(n.terminal_id IN (SELECT g.terminal_id FROM fleet.signal g"
-    " WHERE g.kind = 'call' AND g.at >= %(began)s AND g.at <= %(until)s))"
-)
-
-
-def _touched(conn: Connection, incident_id: int) -> dict[str, object]:
-    """The parameters of `_TOUCHED` and `_RANG`."""
-    found = incident(conn, incident_id)
-    # Constants, so that the planner opens only the chunks of that time.
-    until = found.closed_at + RINGS_WITHIN if found.closed_at else datetime.max.replace(tzinfo=UTC)
-    return {"id": incident_id, "began": found.began_at, "until": until}
 
 
 def _made(**row: Any) -> Incident:

@@ -5,6 +5,7 @@ from datetime import UTC, datetime, timedelta
 import psycopg
 import pytest
 
+from diagnostics.incident_views import HitTerminal, terminals_after, victims_of
 from diagnostics.incidents import (
     CHANNEL,
     IncidentError,
@@ -12,12 +13,11 @@ from diagnostics.incidents import (
     comment,
     declare,
     events_of,
+    incident,
     minutes_of,
     open_incidents,
     reopen,
     resolve,
-    silent_victims,
-    terminals_of,
 )
 from tests.integration.small_fleet import Conn, add_shops
 
@@ -26,6 +26,8 @@ MINUTE = timedelta(minutes=1)
 
 
 def hit(conn: Conn, incident: int, terminals: list[str], at: datetime) -> None:
+    """As the watch has found it: of a declared incident, all in scope count as hit."""
+    conn.execute("UPDATE diagnostics.incident SET trouble = 'offline' WHERE id = %s", (incident,))
     conn.execute(
         "UPDATE diagnostics.incident_terminal SET hit_at = %s WHERE incident_id = %s AND terminal_id = ANY(%s)",
         (at, incident, terminals),
@@ -37,6 +39,12 @@ def ring(conn: Conn, terminals: list[str], at: datetime) -> None:
         cursor.executemany(
             "INSERT INTO fleet.signal (at, terminal_id, kind, ref) VALUES (%s, %s, 'call', '1')", [(at, one) for one in terminals]
         )
+
+
+def touched(conn: Conn, incident_id: int) -> list[HitTerminal]:
+    """Those hit first, then those only in scope."""
+    found = terminals_after(conn, incident(conn, incident_id), limit=100)
+    return sorted(found, key=lambda one: (one.hit_at is None, one.terminal_id))
 
 
 def test_a_comment_is_kept_and_an_empty_one_refused(conn: Conn) -> None:
@@ -88,14 +96,14 @@ def test_shops_that_are_hit_and_have_not_rung_are_silent_victims(conn: Conn) -> 
     hit(conn, made.id, ids[:1], NOW)
     ring(conn, ids[4:], NOW + MINUTE)
     ring(conn, ids[2:4], NOW - MINUTE)
-    assert [(one.point_of_sale, one.terminals, one.since) for one in silent_victims(conn, made.id)] == [
+    silent = victims_of(conn, incident(conn, made.id)).silent
+    assert [(one.point_of_sale, one.terminals, one.since) for one in silent] == [
         ("P00001", 1, NOW),
         ("P00002", 2, NOW + MINUTE),
     ]
     ring(conn, ids[2:4], NOW + 2 * MINUTE)
-    assert [one.point_of_sale for one in silent_victims(conn, made.id)] == ["P00001"]
-    touched = terminals_of(conn, made.id)
-    assert [(one.terminal_id, one.hit_at, one.rang) for one in touched] == [
+    assert [one.point_of_sale for one in victims_of(conn, incident(conn, made.id)).silent] == ["P00001"]
+    assert [(one.terminal_id, one.hit_at, one.rang) for one in touched(conn, made.id)] == [
         ("T00001", NOW, False),
         ("T00003", NOW + MINUTE, True),
         ("T00004", NOW + MINUTE, True),
@@ -111,9 +119,9 @@ def test_calls_long_after_the_end_are_about_something_else(conn: Conn) -> None:
     hit(conn, made.id, ids, NOW)
     resolve(conn, made.id, actor="dsi", detail="", now=NOW + MINUTE)
     ring(conn, ids, NOW + timedelta(hours=2))
-    assert [one.rang for one in terminals_of(conn, made.id)] == [False, False]
+    assert [one.rang for one in touched(conn, made.id)] == [False, False]
     ring(conn, ids[:1], NOW + timedelta(minutes=30))
-    assert [one.rang for one in terminals_of(conn, made.id)] == [True, False]
+    assert [one.rang for one in touched(conn, made.id)] == [True, False]
 
 
 def test_the_minutes_of_an_incident_are_read_in_order(conn: Conn) -> None:

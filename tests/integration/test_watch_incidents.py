@@ -11,7 +11,8 @@ from prometheus_client import CollectorRegistry
 
 from benchmarks.stored_feed import StoredFeed, register
 from diagnostics.baseline_store import load_baseline, save_baseline
-from diagnostics.incidents import Incident, acknowledge, events_of, list_incidents, minutes_of, resolve, terminals_of
+from diagnostics.incident_views import terminals_after
+from diagnostics.incidents import Incident, acknowledge, events_of, list_incidents, minutes_of, resolve
 from diagnostics.limits import Policy
 from diagnostics.maintenance_store import announce
 from diagnostics.troubles import Trouble
@@ -128,7 +129,7 @@ def check_outage(played: Played) -> None:
     assert (found.trouble, found.scope, found.state) == (Trouble.OFFLINE, SCOPE, "closed")
     assert played.at(FAULT_MIN) <= found.began_at <= found.opened_at <= played.at(FAULT_MIN + 2)
     assert played.kinds(found) == ["opened", "clearing", "closed"]
-    hit = [one for one in terminals_of(played.conn, found.id) if one.hit_at]
+    hit = [one for one in terminals_after(played.conn, found, limit=TERMINALS) if one.hit_at]
     truth = played.feed.world.in_scope(SCOPE)
     assert 0.9 * len(truth) <= len(hit) <= len(truth)
 
@@ -184,7 +185,7 @@ def test_a_watch_killed_over_and_over_loses_and_doubles_nothing(played: Played) 
     assert played.kinds(found)[:1] == ["opened"]
     assert not {"reopened", "opened", "flapping"} & set(played.kinds(found)[1:])
     truth = played.feed.world.in_scope(SCOPE)
-    assert len([one for one in terminals_of(played.conn, found.id) if one.hit_at]) >= 0.9 * len(truth)
+    assert len([one for one in terminals_after(played.conn, found, limit=TERMINALS) if one.hit_at]) >= 0.9 * len(truth)
     doubled = "SELECT count(*) FROM diagnostics.symptom a JOIN diagnostics.symptom b USING (terminal_id, trouble)"
     overlap = (
         " WHERE a.id < b.id AND a.found_at < coalesce(b.ended_at, 'infinity') AND b.found_at < coalesce(a.ended_at, 'infinity')"
