@@ -20,6 +20,8 @@ from diagnostics.typologies.notes import NoteSpace, similarities, without_itself
 from diagnostics.typologies.store import Typology, deliver, typologies
 from diagnostics.typologies.things import (
     LOOKED_BACK,
+    MOST_NOTES,
+    MOST_THINGS,
     Thing,
     forget_explained,
     incidents_to_match,
@@ -37,12 +39,13 @@ log = logging.getLogger(__name__)
 LOCK = 0x7661_6769_0007
 # An incident is recognised at most so long after it opened.
 EVERY_S: Final = 15.0
-REGROUP_EVERY_S: Final = 900.0
+# Grouping takes a second of the watch's processor.
+REGROUP_EVERY_S: Final = 1800.0
 # The words in use drift slowly: the space of notes is built anew so often, of so many notes.
 _SPACE_LASTS_S: Final = 1800.0
 _CORPUS: Final = 2000
 _STOP_WITHIN_S: Final = 30.0
-# After the first step only what is younger can be new: what incidents explain would be looked through over and over.
+# Once all that waited is matched only what is younger can be new: what incidents explain would be looked through over and over.
 _FRESH_SYMPTOMS, _FRESH_NOTES = timedelta(hours=2), timedelta(days=2)
 
 
@@ -108,7 +111,7 @@ class Sorter:
             self._save(conn, "incident", incidents, matcher.match([thing.signature for thing in incidents]), now=now)
             lone = matcher.match([thing.signature for thing in symptoms])
             self._save(conn, "symptom", symptoms, [_by_likeness(match) for match in lone], now=now)
-        self._caught_up = True
+        self._caught_up |= notes < MOST_NOTES and len(symptoms) < MOST_THINGS
         offered = candidates.regroup(conn, now=now) if regroup else None
         return Sorted(len(incidents), len(symptoms), notes, offered)
 

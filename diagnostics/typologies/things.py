@@ -20,7 +20,8 @@ _BEFORE, _AFTER = timedelta(minutes=5), timedelta(hours=1)
 _SETTLED: Final = timedelta(minutes=2)
 # Of a large incident so many terminals tell how many events one sends.
 _TERMINALS_ASKED: Final = 300
-_MOST: Final = 500
+# In one step so many of each kind are taken, and so many notes are looked through for groups.
+MOST_THINGS, MOST_NOTES, MOST_GROUPED = 500, 2000, 1000
 _FEWEST_NOTES: Final = 3
 
 
@@ -87,7 +88,7 @@ _EXPLAINED = """
 def incidents_to_match(conn: Connection, *, now: datetime) -> list[Thing]:
     """Incidents that are not matched yet, or that may have changed since; what a person decided stays."""
     times = {"now": now, "since": now - LOOKED_BACK, "before": _BEFORE, "after": _AFTER}
-    rows = conn.execute(_INCIDENTS, {**times, "most": _MOST}).fetchall()
+    rows = conn.execute(_INCIDENTS, {**times, "most": MOST_THINGS}).fetchall()
     ids = [row[0] for row in rows]
     events = _shares(conn.execute(_EVENTS, {**times, "ids": ids, "asked": _TERMINALS_ASKED}).fetchall()) if ids else {}
     words = _shares(conn.execute(_WORDS, {**times, "ids": ids}).fetchall()) if ids else {}
@@ -133,7 +134,7 @@ def symptoms_to_match(conn: Connection, *, now: datetime, back: timedelta = LOOK
         " LEFT JOIN diagnostics.typology_match m ON m.kind = 'symptom' AND m.ref = s.id"
         f" WHERE m.ref IS NULL AND s.found_at > %(since)s AND s.found_at < %(settled)s AND NOT {_EXPLAINED}"
         " ORDER BY s.id DESC LIMIT %(most)s",
-        {"since": now - back, "settled": now - _SETTLED, "most": _MOST},
+        {"since": now - back, "settled": now - _SETTLED, "most": MOST_THINGS},
     ).fetchall()
     events: dict[int, dict[str, float]] = {}
     if rows:
@@ -167,7 +168,7 @@ def notes_to_match(conn: Connection, *, now: datetime, back: timedelta = LOOKED_
         "LEFT JOIN diagnostics.typology_match m ON m.kind = 'note' AND m.ref = g.ref::bigint"
         " WHERE g.kind = 'note' AND g.at > %(since)s AND g.detail <> ''"
         " AND (m.ref IS NULL OR (m.decided_by IS NULL AND m.signature->>'digest' IS DISTINCT FROM md5(g.detail)))",
-        {"since": now - back, "most": 4 * _MOST},
+        {"since": now - back, "most": MOST_NOTES},
     )
 
 
@@ -177,13 +178,15 @@ def notes_without_typology(conn: Connection, *, now: datetime) -> list[Note]:
         conn,
         "JOIN diagnostics.typology_match m ON m.kind = 'note' AND m.ref = g.ref::bigint AND m.typology_id IS NULL"
         " AND m.decided_by IS NULL WHERE g.kind = 'note' AND g.at > %(since)s AND g.detail <> ''",
-        {"since": now - LOOKED_BACK, "most": 4 * _MOST},
+        {"since": now - LOOKED_BACK, "most": MOST_GROUPED},
     )
 
 
 def notes_of(conn: Connection, refs: Sequence[int]) -> list[Note]:
     """The notes of these calls, newest first; those whose time to be kept is over are not there."""
-    return _notes(conn, "WHERE g.kind = 'note' AND g.ref = ANY(%(refs)s)", {"refs": [str(ref) for ref in refs], "most": _MOST})
+    return _notes(
+        conn, "WHERE g.kind = 'note' AND g.ref = ANY(%(refs)s)", {"refs": [str(ref) for ref in refs], "most": MOST_THINGS}
+    )
 
 
 def recent_notes(conn: Connection, *, now: datetime, most: int) -> list[str]:
