@@ -143,9 +143,11 @@ class Case:
         return self.tracked
 
     def rescope(self, fleet: Fleet, scope: Scope, *, now_ms: int) -> None:
-        """Give it another scope."""
-        self.change(scope=scope, settled_ms=now_ms)
+        """Give it another scope; who showed it outside of that did so for another reason."""
         self.inside = in_scope(fleet, dict(scope))
+        kept = self.inside[self.tracked.rows]
+        self.change(scope=scope, settled_ms=now_ms, rows=self.tracked.rows[kept], hit_ms=self.tracked.hit_ms[kept])
+        self.ever = self.ever & self.inside
         self.better, self.peaks = None, {}
 
     def add(self, rows: Bool, since_ms: I64 | int) -> None:

@@ -40,7 +40,9 @@ CALLED: Final = Pace(look=60_000, confirm=MINUTE_MS, clear=10 * MINUTE_MS, close
 
 
 def _open_scores() -> dict[Trouble, float]:
-    return {trouble: 16.0 if trouble in COUNTED_TROUBLES else 25.0 for trouble in Trouble} | {Trouble.CALLS: 14.0}
+    scores = {trouble: 16.0 if trouble in COUNTED_TROUBLES else 25.0 for trouble in Trouble}
+    # Bad weather is felt by a region's radio links together, and is no incident.
+    return scores | {Trouble.NETWORK: 50.0, Trouble.RADIO: 50.0, Trouble.CALLS: 14.0}
 
 
 def _paces() -> dict[Trouble, Pace]:

@@ -186,6 +186,17 @@ def test_a_scope_known_better_is_told_once() -> None:
     assert line.run(5) == ["scope offline region=32", "grew offline region=32"]
 
 
+def test_terminals_outside_of_a_better_scope_are_none_of_its() -> None:
+    line = Timeline()
+    line.show(OFFLINE, region="32")
+    line.run(1)
+    line.show(OFFLINE)
+    line.show(OFFLINE, department="59")
+    assert line.run(2) == ["scope offline department=59"]
+    (incident,) = line.living
+    assert set(incident.rows.tolist()) == set(np.flatnonzero(in_scope(FLEET, {"department": "59"})).tolist())
+
+
 def test_growth_is_told_when_it_has_come_to_rest() -> None:
     line = Timeline()
     line.show(OFFLINE, 0.3, department="59")
