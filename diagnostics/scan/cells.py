@@ -45,6 +45,7 @@ class CellIndex:
         self.n, dimensions = codes.shape
         self.present = [len(np.unique(column[column >= 0])) for column in codes.T]
         self.combinations = _combinations(codes, max_conditions) if self.n else [()]
+        named = _without_second_names(codes)
         self.ids: I32 = np.full((self.n, len(self.combinations)), NOWHERE, np.int32)
         self.ids[:, 0] = WHOLE
         first, size, combination = [np.zeros(2, np.int64)], [np.array([self.n, 0])], [np.array([0, 0])]
@@ -53,7 +54,7 @@ class CellIndex:
         made = 2
         sizes_so_far = size[0]
         for column, dims in enumerate(self.combinations[1:], start=1):
-            known = np.flatnonzero((codes[:, dims] >= 0).all(axis=1))
+            known = np.flatnonzero((named[:, dims] >= 0).all(axis=1))
             _, head, cell, count = np.unique(
                 _key(codes[known][:, dims], [len(levels[dim]) for dim in dims]),
                 return_index=True, return_inverse=True, return_counts=True,
@@ -148,6 +149,18 @@ def _combinations(codes: I16, most: int) -> list[tuple[int, ...]]:
         for dims in combinations(useful, length)
         if not any(pair in implied or pair[::-1] in implied for pair in combinations(dims, 2))
     ]
+
+
+def _without_second_names(codes: I16) -> I16:
+    """Codes in which a value that names the very terminals of an earlier dimension's value is unknown: 974, not its region."""
+    named = codes.copy()
+    positive = codes.astype(np.int64) + 1
+    of_value = [np.bincount(column)[column] if len(column) else column for column in positive.T]
+    for one, other in combinations(range(codes.shape[1]), 2):
+        pair = positive[:, one] * (positive[:, other].max(initial=0) + 1) + positive[:, other]
+        together = np.bincount(pair)[pair] if len(pair) else pair
+        named[(together == of_value[one]) & (together == of_value[other]) & (codes[:, one] >= 0), other] = -1
+    return named
 
 
 def _implies(one: NDArray[np.int16], other: NDArray[np.int16]) -> bool:

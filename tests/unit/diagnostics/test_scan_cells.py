@@ -5,7 +5,7 @@ import pytest
 
 from diagnostics.scan.cells import NOWHERE, WHOLE, CellIndex
 from fleet.registry import DIMENSIONS
-from tests.unit.diagnostics.scanned_fleet import TERMINALS, fleet_index
+from tests.unit.diagnostics.scanned_fleet import TERMINALS, fleet_index, rows_where
 
 
 def small(codes: list[list[int]], **options: int) -> CellIndex:
@@ -47,6 +47,21 @@ def test_a_conjunction_that_holds_the_terminals_of_a_shorter_one_is_left_out() -
 
 def test_a_dimension_with_one_value_names_nothing() -> None:
     assert scopes(small([[0, 0]] * 4 + [[0, 1]] * 4)) == {(), ((1, 0),), ((1, 1),)}
+
+
+def test_of_two_values_that_name_the_same_terminals_the_earlier_dimension_speaks() -> None:
+    """Value 0 of the first dimension is value 2 of the second, as the department 974 is the region 04."""
+    index = small([[0, 2, 0]] * 4 + [[0, 2, 1]] * 4 + [[1, 0, 0]] * 4 + [[1, 1, 1]] * 4 + [[2, 1, 0]] * 4)
+    assert ((0, 0),) in scopes(index)
+    assert ((0, 0), (2, 1)) in scopes(index)
+    assert not any((1, 2) in scope for scope in scopes(index))
+    assert {((1, 0),), ((1, 1),)} <= scopes(index)
+
+
+def test_an_overseas_department_is_not_told_by_its_region_or_agency() -> None:
+    index, reunion = fleet_index(), rows_where(department="974")
+    same = [cell for cell in np.flatnonzero(index.size == len(reunion)).tolist() if np.array_equal(index.rows(cell), reunion)]
+    assert [index.words(index.scope(cell), DIMENSIONS) for cell in same] == [{"department": "974"}]
 
 
 def test_an_unknown_value_is_in_no_cell_of_its_dimension() -> None:
