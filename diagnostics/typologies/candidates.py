@@ -19,7 +19,7 @@ from diagnostics.typologies.grouping import (
 from diagnostics.typologies.notes import NoteSpace
 from diagnostics.typologies.signature import Signature, mean_of
 from diagnostics.typologies.store import EXAMPLES_KEPT, Texts, TypologyError, add_examples, create, record, typologies, typology
-from diagnostics.typologies.things import LOOKED_BACK, notes_of, notes_without_typology
+from diagnostics.typologies.things import LOOKED_BACK, MOST_THINGS, notes_of, notes_without_typology
 from fleet.database import Connection
 from fleet.registry import DIMENSIONS, all_terminals
 
@@ -63,8 +63,8 @@ def regroup(conn: Connection, *, now: datetime) -> int:
 def _by_signature(conn: Connection, kind: str, *, now: datetime) -> list[Group]:
     rows = conn.execute(
         "SELECT ref, signature FROM diagnostics.typology_match WHERE kind = %(kind)s AND typology_id IS NULL AND decided_by IS NULL"
-        " AND at > %(since)s ORDER BY ref LIMIT 2000",
-        {"kind": kind, "since": now - LOOKED_BACK},
+        " AND at > %(since)s ORDER BY ref DESC LIMIT %(most)s",
+        {"kind": kind, "since": now - LOOKED_BACK, "most": MOST_THINGS},
     ).fetchall()
     signatures = [Signature.from_json(signature) for _, signature in rows]
     if not signatures:
