@@ -54,6 +54,8 @@ class TrackingPolicy:
     """Everything that tracking may choose; durations in milliseconds."""
 
     paces: Mapping[Trouble, Pace] = field(default_factory=_paces)
+    # After its first minutes an incident's scope is known, unless it grew by so much.
+    rescope_grown: float = 1.3
     # What the scan finds beyond its threshold keeps an incident alive; to open one it takes this score (nats). Fifteen terminals
     # of fifty that show a sign of which well ones show three in a thousand make 65.
     open_score: Mapping[Trouble, float] = field(default_factory=_open_scores)

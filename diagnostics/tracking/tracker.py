@@ -189,8 +189,13 @@ class Tracker:
             )
         elif one.scope == tracked.scope:
             case.better = None
-        elif np.count_nonzero(one.hit) >= 0.7 * tracked.worst_hits:
+        elif np.count_nonzero(one.hit) >= self._telling(case, now_ms) * tracked.worst_hits:
             self._refine(case, one, now_ms)
+
+    def _telling(self, case: Case, now_ms: int) -> float:
+        """How many hits, as a part of its worst, a finding needs to say more of a scope than is known: more and more of them."""
+        young = now_ms - (case.tracked.opened_ms or 0) < _YOUNG_MS
+        return 0.7 if young else self._policy.rescope_grown
 
     def _refine(self, case: Case, one: Seen, now_ms: int) -> None:
         """Take up another scope when it was found for a while, and evidence does not fade."""

@@ -189,12 +189,22 @@ def test_a_scope_known_better_is_told_once() -> None:
 def test_terminals_outside_of_a_better_scope_are_none_of_its() -> None:
     line = Timeline()
     line.show(OFFLINE, region="32")
-    line.run(1)
+    line.run(1 / 6)
     line.show(OFFLINE)
     line.show(OFFLINE, department="59")
-    assert line.run(2) == ["scope offline department=59"]
+    assert line.run(2) == ["opened offline department=59"]
     (incident,) = line.living
-    assert set(incident.rows.tolist()) == set(np.flatnonzero(in_scope(FLEET, {"department": "59"})).tolist())
+    assert incident.rows.tolist() == np.flatnonzero(in_scope(FLEET, {"department": "59"})).tolist()
+
+
+def test_a_scope_known_for_long_does_not_drift_with_another_fault() -> None:
+    line = Timeline()
+    line.show(OFFLINE, 0.4, firmware="4.2.1", access="4g")
+    assert line.run(20) == ["opened offline firmware=4.2.1 & access=4g"]
+    line.show(OFFLINE, 0.4, firmware="4.3.0", access="4g", carrier="beta")
+    line.run(30)
+    first = min(line.living, key=lambda one: one.key)
+    assert dict(first.scope) == {"firmware": "4.2.1", "access": "4g"}
 
 
 def test_growth_is_told_when_it_has_come_to_rest() -> None:
