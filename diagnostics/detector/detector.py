@@ -164,8 +164,7 @@ class Detector:
             return
         custom = usual.custom[rows]
         common = self._peers.common.take(self._peers.group[rows], axis=0)
-        bets_per_s = custom * np.float32(self.sales.busy)
-        x, felt = self.gauges.update(rows, values, at_ms, usual=usual, common=common, bets_per_s=bets_per_s)
+        x, felt = self.gauges.update(rows, values, at_ms, usual=usual, common=common, sales=self.sales)
         tickets = np.nan_to_num(values[:, FIELD["tickets"]])
         over_s = self.sales.take(rows, at_ms, tickets, activity(values), custom)
         wrong, tried = counted(values, over_s)

@@ -27,6 +27,7 @@ from diagnostics.detector.metrics import (
     spread_factor,
     transform,
 )
+from diagnostics.detector.sales import Sales
 from diagnostics.snapshot import F32, I64, Bool, Index
 
 # One reading adds at most so much to a CUSUM, in standard deviations beyond its reference.
@@ -78,17 +79,17 @@ class Gauges:
         """The smoothed deviation on the gauges' own scales."""
         return self._state[:, _SMOOTH]
 
-    def update(self, rows: Index, values: F32, at_ms: I64, *, usual: Usual, common: F32, bets_per_s: F32) -> tuple[F32, F32]:
+    def update(self, rows: Index, values: F32, at_ms: I64, *, usual: Usual, common: F32, sales: Sales) -> tuple[F32, F32]:
         """Take in one sample of each of `rows`; `common` (rows, gauges) is the z that its group shares.
 
-        `bets_per_s` (rows,) is what each would sell now. Returns x, transformed, and how much of each gauge's smoothed deviation
-        can be felt; (rows, gauges) each.
+        `sales` says how busy everybody is. Returns x, transformed, and how much of each gauge's smoothed deviation can be felt;
+        (rows, gauges) each.
         """
         x = transform(values)
         level, noise = usual.level.take(rows, axis=0), usual.spread.take(rows, axis=0)
         deviation = x - level
         explain_heat(deviation)
-        explain_load(deviation, bets_per_s)
+        explain_load(deviation, usual.custom[rows], now=sales.busy, before=sales.before)
         (booting,) = np.nonzero(values[:, FIELD["uptime_s"]] < _BOOTING_S)
         x[booting, CPU] = deviation[booting, CPU] = np.nan
         noise[:, TX] *= spread_factor(values[:, FIELD["tickets"]])

@@ -59,7 +59,7 @@ _LEAST: Final = np.float32(0.1)
 # Losses are told to a tenth of a percent, and are mostly less.
 _LOSS_STEP: Final = np.float32(0.1)
 # A load this far below the usual, as a share of it, and at least so much, is a program that waits for ever.
-_CPU_FALL, _CPU_FALL_LEAST = np.float32(0.45), np.float32(4.0)
+_CPU_FALL, _CPU_FALL_LEAST = np.float32(0.35), np.float32(4.0)
 SPREAD: Final = np.array([gauge.spread for gauge in GAUGES], np.float32)
 DIRECTION: Final = np.array([gauge.direction for gauge in GAUGES], np.float32)
 PACE: Final = np.array([gauge.pace for gauge in GAUGES], np.float32)
@@ -118,11 +118,16 @@ def explain_heat(deviation: F32) -> None:
     deviation[:, MEM] += np.clip(load * _MEM_PER_PCT, 0, _MEM_EXPLAINED)
 
 
-def explain_load(deviation: F32, bets_per_s: F32) -> None:
-    """Take out of a load above the usual, in place, what as many customers as are expected now (rows,) may cause."""
+def explain_load(deviation: F32, custom: F32, *, now: float, before: float) -> None:
+    """Take out of a load off the usual, in place, what customers may cause.
+
+    Above it, as many as are expected now; below it, the lack of as many as there were before. `custom` (rows,) is what each
+    terminal sells against an average one, `now` and `before` an average one's bets a second.
+    """
     load = deviation[:, CPU]
-    custom = np.minimum(bets_per_s * np.float32(_CPU_PCT_PER_BET_S), np.float32(_CPU_PCT_EXPLAINED))
-    deviation[:, CPU] = np.where(load > 0, np.maximum(load - custom, 0), load)
+    more = np.minimum(custom * np.float32(now * _CPU_PCT_PER_BET_S), np.float32(_CPU_PCT_EXPLAINED))
+    less = np.minimum(custom * np.float32(before * _CPU_PCT_PER_BET_S), np.float32(_CPU_PCT_EXPLAINED))
+    deviation[:, CPU] = np.where(load > 0, np.maximum(load - more, 0), np.minimum(load + less, 0))
 
 
 def magnitude(smooth: F32, level: F32, floor: F32) -> F32:
@@ -148,7 +153,9 @@ def counted(values: F32, over_s: F32 | float) -> tuple[F32, F32]:
     failures = rejects + timeouts
     idle = _IDLE_PER_S * np.asarray(over_s, np.float32)
     wrong = np.stack([failures, print_errors, scan_errors], axis=1)
-    tried = np.stack([tickets + failures, tickets + idle, scans + scan_errors + idle], axis=1)
+    # A bet that failed on its way was handled as well: while the centre is gone printers are not worse than ever.
+    handled = tickets + failures
+    tried = np.stack([handled, handled + idle, scans + scan_errors + idle], axis=1)
     return np.maximum(wrong, 0), np.maximum(tried, 0)
 
 

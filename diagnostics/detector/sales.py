@@ -50,6 +50,11 @@ class Sales:
         """The pace of the last minutes' busiest: a machine labours on for a while when a race has begun and custom stops."""
         return max(self.pace, self._busy)
 
+    @property
+    def before(self) -> float:
+        """The pace of the last hour, and half as much again: what a usual day may have had at this time."""
+        return 1.5 * self._slow_sold / self._slow_exposed
+
     def fade(self, now_ms: int) -> None:
         """Let what was sold before count less by now."""
         over_s = min(max((now_ms - self._paced_ms) / 1000, 0.0), 3 * _SLOW_S) if self._paced_ms else 0.0

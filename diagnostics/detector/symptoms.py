@@ -172,6 +172,15 @@ class Symptoms:
         self.since_ms[rows, columns] = 0
         self._ill[rows] = self.on[rows].any(axis=1)
 
+    def resume(self, on: Bool, *, since_ms: I64, value: F32, p: F32, now_ms: int) -> None:
+        """After a restart: hold these symptoms and no others, all (n, troubles); they end as any does."""
+        self.on[:] = on
+        self._ill[:] = on.any(axis=1)
+        self.since_ms[:] = np.where(on, since_ms, 0)
+        self.seen_ms[:] = np.where(on, now_ms, self.seen_ms)
+        self.value[:] = np.where(on, value, np.nan)
+        self.p[:] = np.where(on, p, 1)
+
     def keep(self, rows: Bool, *, now_ms: int) -> None:
         """Hold the symptoms of terminals of which nothing is heard: silence is no cure."""
         self.seen_ms[rows] = now_ms
