@@ -13,8 +13,6 @@ from datetime import datetime, timedelta
 from math import ceil
 from typing import Final
 
-import numpy as np
-
 from diagnostics.baseline_store import load_baseline
 from diagnostics.calibration_store import load_calibration
 from diagnostics.fleet_arrays import fleet_arrays
@@ -29,7 +27,7 @@ from diagnostics.observing import CallReader, Moment, advance
 from diagnostics.opening import UsualHours
 from diagnostics.replay import TICK, batches_between, moments
 from diagnostics.snapshot import Bool
-from diagnostics.symptom_store import Lasting, load_lasting
+from diagnostics.symptom_store import load_lasting
 from diagnostics.tracking.diagnosis import Diagnosis
 from fleet.clock import from_ms, to_ms
 from fleet.database import Connection
@@ -117,7 +115,9 @@ def start(
         stopped=stopped,
     )
     lasting = load_lasting(conn, snapshot)
-    go_on_with(diagnosis, lasting, now_ms=to_ms(mark.at))
+    diagnosis.detector.symptoms.resume(
+        lasting.on, since_ms=lasting.since_ms, value=lasting.value, p=lasting.p, now_ms=to_ms(mark.at)
+    )
     stored = load_judgement(conn, snapshot, policy=policy, now=mark.at)
     # What was judged is stored; how it was about to change is not.
     warm = diagnosis.judgement
@@ -125,16 +125,6 @@ def start(
     diagnosis.resume(tracked=tracked, judgement=judgement)
     version = baseline.version if baseline else 0
     return Started(mark, diagnosis, hours, calls, lasting.on, heard_event, version, learnt_history=steps > 0)
-
-
-def go_on_with(diagnosis: Diagnosis, lasting: Lasting, *, now_ms: int) -> None:
-    """Let the detector hold the symptoms that are stored as lasting, and no other: they end as any symptom does."""
-    held = diagnosis.detector.symptoms
-    held.on[:] = lasting.on
-    held.since_ms[:] = np.where(lasting.on, lasting.since_ms, held.since_ms)
-    held.seen_ms[:] = np.where(lasting.on, now_ms, held.seen_ms)
-    held.value[:] = np.where(lasting.on, lasting.value, held.value)
-    held.p[:] = np.where(lasting.on, lasting.p, held.p)
 
 
 def usual_hours(fleet: list[Terminal]) -> UsualHours:

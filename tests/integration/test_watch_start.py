@@ -175,3 +175,15 @@ def test_an_incident_reopened_after_days_is_followed_by_a_new_watch(database_url
         again.tick(NOW + TICK)
         assert [one.key for one in again.diagnosis.tracked] == [7]
         assert [found.state for found in open_incidents(conn)] == ["open"]
+
+
+def test_a_restart_keeps_symptoms_that_last_with_their_beginning(database_url: str) -> None:
+    with psycopg.connect(database_url, autocommit=True, options="-c timezone=UTC") as conn:
+        fleet, _ = fleet_of(conn)
+        nothing = np.zeros((len(fleet), len(TROUBLES)), bool)
+        save_symptoms(conn, fleet.terminals, signs(len(fleet), (0, Trouble.HEAT), value=71.5), lasting=nothing, now=NOW)
+        watch = Watch(conn, now=NOW + TICK, policy=Policy(), metrics=Metrics(CollectorRegistry()))
+        held = watch.diagnosis.detector.symptoms
+        at = 0, TROUBLE_INDEX[Trouble.HEAT]
+        assert (held.on[at], held.since_ms[at], held.value[at]) == (True, to_ms(NOW - MINUTE), 71.5)
+        assert held.on.sum() == 1
