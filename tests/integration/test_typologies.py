@@ -1,12 +1,14 @@
 """Typologies in a real database: delivered, matched, grouped, edited, and what agents are told of them."""
 
+import time
 from datetime import UTC, date, datetime, timedelta
 
+import psycopg
 import pytest
 
 from diagnostics.typologies import candidates, matches, store
 from diagnostics.typologies.advice import advice_for, advice_for_incident
-from diagnostics.typologies.sorting import Sorter
+from diagnostics.typologies.sorting import Sorter, SortingThread
 from tests.integration.small_fleet import Conn, add_shops
 from tests.integration.typology_cases import add_events, add_incident, add_note, add_symptom
 
@@ -210,3 +212,21 @@ def test_days_are_days_of_paris(conn: Conn, terminals: list[str]) -> None:
     ids = {one.code: one.id for one in store.typologies(conn)}
     touched = matches.daily_terminals(conn, ids["disk_full"], first=date(2026, 11, 23), last=date(2026, 11, 24))
     assert [(day.day, count) for day, count in touched] == [(23, 9), (24, 9)]
+
+
+def test_beside_a_watch_typologies_are_delivered_and_incidents_recognised_by_one_of_two(database_url: str) -> None:
+    with psycopg.connect(database_url) as conn:
+        hit = add_shops(conn, 5)
+        incident = add_incident(conn, trouble="clock", scope={"lot": "L01"}, terminals=hit, at=NOW, z={"clock_ms": 6.0})
+
+    def clock() -> datetime:
+        return NOW + timedelta(seconds=20)
+
+    with SortingThread(database_url, clock=clock), SortingThread(database_url, clock=clock), psycopg.connect(database_url) as conn:
+        deadline = time.monotonic() + 30
+        while not (found := matches.of_refs(conn, kind="incident", refs=[incident])):
+            conn.rollback()
+            assert time.monotonic() < deadline
+            time.sleep(0.05)
+        assert store.typology(conn, found[incident].typology_id or 0).code == "clock_drift"
+        assert len(store.typologies(conn)) == 17
