@@ -141,6 +141,9 @@ def magnitude(smooth: F32, level: F32, floor: F32) -> F32:
         fall = np.maximum(level[:, CPU] * _CPU_FALL, _CPU_FALL_LEAST)
         load = smooth[:, CPU]
         size[:, CPU] = np.where(load > 0, load / floor[CPU], -load / fall)
+    # Nothing is felt where nothing is usual yet; a sum that took such a figure in would never be one again.
+    for gauge in (LOSS, CPU):
+        size[np.isnan(level[:, gauge]), gauge] = 0
     return size
 
 

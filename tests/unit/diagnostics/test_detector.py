@@ -291,6 +291,17 @@ def test_a_changed_registry_keeps_what_is_known_and_a_new_terminal_begins_as_its
     assert (usual.spread[-1] > usual.spread[0]).all()
 
 
+def test_a_fleet_without_history_is_not_judged_and_then_is() -> None:
+    world = DetectorWorld(learnt_steps=0)
+    signs = world.live(4, only(SICK, "board_c", plus=15))
+    assert not signs.judged[:, TROUBLE_INDEX[Trouble.HEAT]].any()
+    world.live(60)
+    assert np.isfinite(world.detector.gauges.cusum(np.arange(world.n))).all()
+    signs = world.live(40, only(SICK, "board_c", plus=30))
+    assert signs.judged[:, TROUBLE_INDEX[Trouble.HEAT]].all()
+    assert ill(signs, Trouble.HEAT) == [SICK]
+
+
 def test_an_empty_fleet_is_judged_without_a_word() -> None:
     world = DetectorWorld(n=0, learnt_steps=0)
     signs = world.tick()
