@@ -40,6 +40,8 @@ CHANNEL: Final = "vigie_health"
 CATCH_UP_FROM: Final = timedelta(seconds=35)
 # So many ticks are caught up in one transaction.
 CATCH_UP_TICKS: Final = 30
+# So long after the clock was read, another time is the present.
+STALE_S: Final = 20.0
 # How often progress is logged meanwhile.
 _PROGRESS_EVERY_S: Final = 10.0
 # What was missed for longer than this is not caught up.
@@ -91,9 +93,13 @@ class Watch:
 
     def tick(self, now: datetime) -> int:
         """Judge the fleet at `now` and store what changed, after what was missed; returns how many terminals flipped."""
+        begun = time.monotonic()
         if now - self.at >= CATCH_UP_FROM:
             self.catch_up(now)
-        begun = time.monotonic()
+            # After long work it is not now any more: the caller asks again, and what came meanwhile is caught up first.
+            if self._stopped() or time.monotonic() - begun > STALE_S:
+                return 0
+            begun = time.monotonic()
         conn, snapshot = self._conn, self.diagnosis.snapshot
         with conn.transaction():
             fed = read_feed(conn, batch_id=self._batch_id)

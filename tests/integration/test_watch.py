@@ -206,6 +206,22 @@ def test_a_tick_that_failed_is_done_again_by_a_new_watch_from_the_same_place(db:
     assert set(states(db, NOW + 2 * TICK).values()) == {State.DEGRADED}
 
 
+def test_a_watch_that_is_stopped_while_it_catches_up_goes_on_from_there_later(db: Conn) -> None:
+    new_watch(db).tick(NOW)
+    for minute in range(0, 20, 2):
+        ingest_all(db, ids_of(db), NOW + timedelta(minutes=minute, seconds=5))
+    now = NOW + timedelta(minutes=20)
+
+    def moved() -> bool:
+        return ticked_at(db) != NOW
+
+    stopped = Watch(db, now=now, policy=Policy(), metrics=Metrics(CollectorRegistry()), stopped=moved)
+    stopped.tick(now)
+    assert NOW < (ticked_at(db) or NOW) < now - timedelta(minutes=5)
+    new_watch(db, now).tick(now)
+    assert ticked_at(db) == now
+
+
 def test_a_second_watch_that_judged_meanwhile_stops_the_first(db: Conn) -> None:
     first = new_watch(db)
     first.tick(NOW)
