@@ -17,10 +17,9 @@ from fleet.database import Connection
 
 @dataclass(frozen=True, slots=True)
 class DepartmentHit:
-    """One department: its terminals, those in the incident's scope, and those hit."""
+    """One department: its terminals in the incident's scope, and those hit."""
 
     department: str
-    terminals: int
     touched: int
     hit: int
 
@@ -62,24 +61,27 @@ _TOUCHED: Final = """
     JOIN fleet.point_of_sale s ON s.code = t.point_of_sale
 """
 
+_IN_DEPARTMENT: Final = (
+    "AND n.terminal_id IN (SELECT t.id FROM fleet.terminal t JOIN fleet.point_of_sale s ON s.code = t.point_of_sale"
+    " WHERE s.department = %(department)s)"
+)
 _SHOPS: Final = f"""
     WITH shop AS MATERIALIZED (
-        SELECT s.code AS point_of_sale, s.name AS shop, s.department, count(*)::integer AS terminals,
-            coalesce(min(n.hit_at), min(n.joined_at)) AS since, bool_or({_RANG}) AS rang
-        {_TOUCHED} WHERE n.incident_id = %(id)s AND {_HIT} GROUP BY s.code
+        SELECT t.point_of_sale, count(*)::integer AS terminals, coalesce(min(n.hit_at), min(n.joined_at)) AS since,
+            bool_or({_RANG}) AS rang
+        FROM diagnostics.incident_terminal n JOIN fleet.terminal t ON t.id = n.terminal_id
+        WHERE n.incident_id = %(id)s AND {_HIT} GROUP BY t.point_of_sale
     )
 """
+_SILENT: Final = "shop.point_of_sale, s.name AS shop, s.department, shop.terminals, shop.since"
 
 
 def departments_of(conn: Connection, incident: Incident) -> list[DepartmentHit]:
-    """Every department of the registry with what the incident does there, by code."""
+    """Every department that the incident touches, by code."""
     with conn.cursor(row_factory=class_row(DepartmentHit)) as cursor:
         return cursor.execute(
-            "SELECT s.department, count(*)::integer AS terminals, count(n.terminal_id)::integer AS touched,"
-            f" count(n.terminal_id) FILTER (WHERE {_HIT})::integer AS hit"
-            " FROM fleet.terminal t JOIN fleet.point_of_sale s ON s.code = t.point_of_sale"
-            " LEFT JOIN diagnostics.incident_terminal n ON n.terminal_id = t.id AND n.incident_id = %(id)s"
-            " GROUP BY s.department ORDER BY s.department",
+            f"SELECT s.department, count(*)::integer AS touched, (count(*) FILTER (WHERE {_HIT}))::integer AS hit {_TOUCHED}"
+            " WHERE n.incident_id = %(id)s GROUP BY s.department ORDER BY s.department",
             _parameters(incident),
         ).fetchall()
 
@@ -91,16 +93,18 @@ def hit_terminals(
 
     Worst state first as last judged, then those hit first.
     """
+    # The page first: names, and whether a shop rang, are asked of its rows alone.
+    within = "" if department is None else _IN_DEPARTMENT
     with conn.cursor(row_factory=class_row(HitTerminal)) as cursor:
         return cursor.execute(
-            # The page first: whether a shop rang is asked of its rows alone.
-            f"WITH n AS (SELECT n.terminal_id, s.code AS point_of_sale, s.name AS shop, s.department, n.hit_at,"
-            " row_number() OVER (ORDER BY array_position(ARRAY['down', 'degraded', 'unknown', 'ok', 'closed'], h.state),"
-            " n.hit_at, n.terminal_id) AS place"
-            f" {_TOUCHED} LEFT JOIN diagnostics.health h ON h.terminal_id = n.terminal_id"
-            f" WHERE n.incident_id = %(id)s AND {_HIT} AND (%(department)s::text IS NULL OR s.department = %(department)s)"
-            " ORDER BY place LIMIT %(limit)s OFFSET %(offset)s)"
-            f" SELECT n.terminal_id, n.point_of_sale, n.shop, n.department, n.hit_at, {_RANG} AS rang FROM n ORDER BY n.place",
+            "WITH n AS (SELECT n.terminal_id, n.hit_at, CASE h.state WHEN 'down' THEN 0 WHEN 'degraded' THEN 1 WHEN 'ok' THEN 3"
+            " WHEN 'closed' THEN 4 ELSE 2 END AS worst FROM diagnostics.incident_terminal n"
+            " LEFT JOIN diagnostics.health h ON h.terminal_id = n.terminal_id"
+            f" WHERE n.incident_id = %(id)s AND {_HIT} {within}"
+            " ORDER BY worst, n.hit_at, n.terminal_id LIMIT %(limit)s OFFSET %(offset)s)"
+            f" SELECT n.terminal_id, s.code AS point_of_sale, s.name AS shop, s.department, n.hit_at, {_RANG} AS rang FROM n"
+            " JOIN fleet.terminal t ON t.id = n.terminal_id JOIN fleet.point_of_sale s ON s.code = t.point_of_sale"
+            " ORDER BY n.worst, n.hit_at, n.terminal_id",
             {**_parameters(incident), "department": department, "offset": offset, "limit": limit},
         ).fetchall()
 
@@ -122,8 +126,8 @@ def silent_after(conn: Connection, incident: Incident, *, code: str = "", limit:
     """The shops hit that have not rung since it began, by code, after this one."""
     with conn.cursor(row_factory=class_row(SilentVictim)) as cursor:
         return cursor.execute(
-            f"{_SHOPS} SELECT point_of_sale, shop, department, terminals, since FROM shop"
-            " WHERE NOT rang AND point_of_sale > %(after)s ORDER BY point_of_sale LIMIT %(limit)s",
+            f"{_SHOPS} SELECT {_SILENT} FROM shop JOIN fleet.point_of_sale s ON s.code = shop.point_of_sale"
+            " WHERE NOT shop.rang AND shop.point_of_sale > %(after)s ORDER BY shop.point_of_sale LIMIT %(limit)s",
             {**_parameters(incident), "after": code, "limit": limit},
         ).fetchall()
 
@@ -132,10 +136,11 @@ def victims_of(conn: Connection, incident: Incident, *, limit: int | None = None
     """The shops hit, and the first `limit` of those that have not rung since it began, those hit first before others."""
     parameters = {**_parameters(incident), "limit": limit}
     rows = conn.execute(
-        f"{_SHOPS}, told AS (SELECT count(*)::integer AS shops, (count(*) FILTER (WHERE rang))::integer AS rang FROM shop)"
-        " SELECT told.shops, told.rang, s.point_of_sale, s.shop, s.department, s.terminals, s.since FROM told LEFT JOIN"
-        " (SELECT * FROM shop WHERE NOT rang ORDER BY since, point_of_sale LIMIT %(limit)s) s ON true"
-        " ORDER BY s.since, s.point_of_sale",
+        f"{_SHOPS}, told AS (SELECT count(*)::integer AS shops, (count(*) FILTER (WHERE rang))::integer AS rang FROM shop),"
+        " first AS (SELECT * FROM shop WHERE NOT rang ORDER BY since, point_of_sale LIMIT %(limit)s)"
+        " SELECT told.shops, told.rang, first.point_of_sale, s.name, s.department, first.terminals, first.since FROM told"
+        " LEFT JOIN first ON true LEFT JOIN fleet.point_of_sale s ON s.code = first.point_of_sale"
+        " ORDER BY first.since, first.point_of_sale",
         parameters,
     ).fetchall()
     silent = [SilentVictim(*row[2:]) for row in rows if row[2] is not None]

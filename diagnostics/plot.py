@@ -168,7 +168,7 @@ def row_chart(
     if not values:
         return _empty(title, description, look, empty)
     head, top = _legend(names, look, lines=False)
-    labels = min(max(len(row.label) for row in rows) * CHARACTER + 18, look.width * 0.45)
+    labels = min(max(len(row.label) for row in rows) * CHARACTER * 1.1 + 20, look.width * 0.48)
     figures = max(len(_told(value, unit, look)) for value in values) * CHARACTER + 12
     low = min(*values, 0.0)
     along = Scale(low, max(*values, 0.0) or 1.0, labels + (figures if low < 0 else 0), look.width - figures)

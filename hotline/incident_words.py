@@ -24,7 +24,7 @@ STATES: Final[Mapping[str, str]] = {
 # What happened, by kind of event; figures and names come from the event's data.
 EVENTS: Final[Mapping[str, str]] = {
     "declared": _("declared: %(terminals)s terminals in its scope"),
-    "opened": _("found: %(hits)s terminals hit, of %(terminals)s in its scope"),
+    "opened": _("found: %(hits)s terminals hit"),
     "grew": _("it grows: %(hits)s terminals hit"),
     "scope": _("its scope is known better: %(to)s; before, %(from)s"),
     "acknowledged": _("taken on"),

@@ -14,7 +14,7 @@ from diagnostics.incidents import IncidentError, acknowledge, comment, incident,
 from diagnostics.notices.outbox import list_notices
 from diagnostics.typography import percent
 from fleet import registry
-from fleet.departments import department_name
+from fleet.departments import NAMES, department_name
 from hotline import incident_words
 from hotline.incident_page import IncidentPage, read_incident_page
 from hotline.incident_plots import IncidentPlots
@@ -177,11 +177,10 @@ def _read(request: Request, session: Session, program: Web, incident_id: int, *,
 
 
 def _draw_map(view: IncidentPage, *, translate: Any, language: str) -> Any:
-    titles = {}
+    titles = {code: translate(_MAP_NONE) % {"department": department_name(code)} for code in NAMES}
     for one in view.departments:
         known = {"department": department_name(one.department), "hit": one.hit, "touched": one.touched}
-        template = _MAP_TITLE if one.touched else _MAP_NONE
-        titles[one.department] = translate(template) % {**known, "share": percent(one.share, language)}
+        titles[one.department] = translate(_MAP_TITLE) % {**known, "share": percent(one.share, language)}
     return france_map.draw(view.departments, view.worst_departments, titles=titles, label=translate(_MAP_LABEL))
 
 

@@ -103,7 +103,7 @@ def test_an_incident_says_what_where_since_when_why_and_whom_it_hits(dsi: httpx.
     assert "Terminaux hors ligne\u00a0: opérateur beta" in html
     assert "Panne du réseau de l’opérateur beta." in html
     assert "2 terminaux touchés sur 2 dans le périmètre" in html
-    assert "détecté\u00a0: 0 terminaux touchés sur 2 dans son périmètre" in html
+    assert "il s&#39;étend\u00a0: 2 terminaux touchés" in html
     assert "Afflux d’appels" in html
     for terminal in ("T00011", "T00012"):
         assert f"/console/terminals/{terminal}" in html
