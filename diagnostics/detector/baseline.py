@@ -100,30 +100,27 @@ class Baseline:
 
     def learn(self, rows: Index, x: F32, *, buckets: I16) -> None:
         """Move the figures of `rows` (each once) towards `x` (rows, gauges), NaN: not measured."""
-        known = ~np.isnan(x)
-        center, spread, count = self.center[rows], self.spread[rows], self.count[rows]
+        missing = np.isnan(x)
+        center, spread, count = (one.take(rows, axis=0) for one in (self.center, self.spread, self.count))
         flat = buckets[rows].astype(np.intp) * len(self) + rows
         seasons, counts = self.season.reshape(-1, x.shape[1]), self.season_count.reshape(-1, x.shape[1])
-        season, seen = seasons[flat], counts[flat].astype(np.float32)
+        season, seen = seasons.take(flat, axis=0), counts.take(flat, axis=0)
         # A bucket begins where the terminal is overall; both begin where the first reading is.
-        center = np.where(count > 0, center, x)
-        season = np.where(seen > 0, season, center)
-        off = (x - center) / spread
-        off_season = (x - season) / spread
-        # At first it is a plain mean: had the very first reading been a wild one, bounded steps would take days to forget it.
-        reach, reach_season = _CLIP + _EARLY / (count + 1) ** 2, _CLIP + _EARLY / (seen + 2) ** 2
-        center += np.maximum(1 / (count + 1), _SLOWEST) * spread * np.clip(off, -reach, reach)
-        season += np.maximum(1 / (seen + 2), _SLOWEST_SEASON) * spread * np.clip(off_season, -reach_season, reach_season)
+        np.copyto(center, x, where=(count == 0) & ~missing)
+        np.copyto(season, center, where=seen == 0)
+        off, off_season = (x - center) / spread, (x - season) / spread
+        off[missing] = off_season[missing] = 0
+        self.center[rows] = center + spread * _step(off, count + 1, _SLOWEST)
+        seasons[flat] = season + spread * _step(off_season, seen + np.float32(2), _SLOWEST_SEASON)
         # The spread is where half of the readings lie within: up by those outside, down by those inside.
         step = np.maximum(np.float32(0.5) / (count + 5), _SLOWEST_SPREAD)
-        grown = spread * (1 + step * np.sign(np.abs(off_season) - _MEDIAN_OF_NORMAL))
+        step[missing | (count <= 2)] = 0
+        np.negative(step, out=step, where=np.abs(off_season) < _MEDIAN_OF_NORMAL)
         # A line that always tells the same rounded figure is not infinitely regular.
-        np.maximum(grown, SPREAD * _LEAST_SPREAD, out=grown)
-        self.center[rows] = np.where(known, center, self.center[rows])
-        self.spread[rows] = np.where(known & (count > 2), grown, spread)
+        self.spread[rows] = np.maximum(spread * (1 + step), SPREAD * _LEAST_SPREAD)
+        known = ~missing
         self.count[rows] = count + known
-        seasons[flat] = np.where(known, season, seasons[flat])
-        counts[flat] = np.minimum(seen + known, 255).astype(np.uint8)
+        counts[flat] = seen + (known & (seen < 255))
 
     def learn_counts(self, rows: Index, wrong: F32, tried: F32, *, over_s: F32 | float) -> None:
         """Add what went wrong out of how many (rows, counts), over so many seconds; a burst counts as a few."""
@@ -254,6 +251,20 @@ class Baseline:
 _WHOLE: Final = ("terminals", "center", "spread", "wrong", "tried", "sold", "expected_sold", "sign_hits", "sign_judged")
 _PER_TERMINAL: Final = ("center", "spread", "count", "wrong", "tried", "sold", "expected_sold")
 _PER_BUCKET: Final = ("season", "season_count")
+
+
+def _step(off: F32, count: F32, slowest: np.float32) -> F32:
+    """How far a figure moves towards a reading that is `off` by so many spreads, after so many readings, in spreads.
+
+    At first it is a plain mean: had the very first reading been a wild one, bounded steps would take days to forget it.
+    """
+    pace = 1 / count
+    reach = _EARLY * pace
+    reach *= pace
+    reach += _CLIP
+    step = np.minimum(np.abs(off), reach, out=reach)
+    step *= np.maximum(pace, slowest, out=pace)
+    return np.copysign(step, off, out=step)
 
 
 def peer_groups(fleet: Fleet, dimensions: tuple[str, ...]) -> NDArray[np.intp]:

@@ -92,6 +92,7 @@ COUNTS: Final = (
 )
 COUNT_INDEX: Final = {count.name: index for index, count in enumerate(COUNTS)}
 TX_FAILURES, PRINT_ERRORS, SCAN_ERRORS, CRASHES = range(len(COUNTS))
+_COUNTED_COLUMNS: Final = [COLUMN[name] for name in ("tickets", "rejects", "tx_timeouts", "print_errors", "scans", "scan_errors")]
 # A device may fail its own test with no customer about: time is a small exposure of its own, in tickets or slips.
 _IDLE_PER_S: Final = np.float32(1 / 6000)
 
@@ -149,17 +150,15 @@ def magnitude(smooth: F32, level: F32, floor: F32) -> F32:
 
 def counted(values: F32, over_s: F32 | float) -> tuple[F32, F32]:
     """What went wrong in samples that cover `over_s` seconds, out of how many: two float32 (samples, 3), all but crashes."""
-    filled = np.nan_to_num(values)
-    tickets, rejects = filled[:, COLUMN["tickets"]], filled[:, COLUMN["rejects"]]
-    timeouts, print_errors = filled[:, COLUMN["tx_timeouts"]], filled[:, COLUMN["print_errors"]]
-    scans, scan_errors = filled[:, COLUMN["scans"]], filled[:, COLUMN["scan_errors"]]
+    filled = np.nan_to_num(values[:, _COUNTED_COLUMNS].T)
+    tickets, rejects, timeouts, print_errors, scans, scan_errors = np.maximum(filled, 0, out=filled)
     failures = rejects + timeouts
     idle = _IDLE_PER_S * np.asarray(over_s, np.float32)
     wrong = np.stack([failures, print_errors, scan_errors], axis=1)
     # A bet that failed on its way was handled as well: while the centre is gone printers are not worse than ever.
     handled = tickets + failures
     tried = np.stack([handled, handled + idle, scans + scan_errors + idle], axis=1)
-    return np.maximum(wrong, 0), np.maximum(tried, 0)
+    return wrong, tried
 
 
 def activity(values: F32) -> Bool:
