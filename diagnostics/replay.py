@@ -25,7 +25,7 @@ from fleet.feed import SAMPLE_COLUMNS, SAMPLE_DTYPE, EventRow, copy_samples
 TICK: Final = timedelta(seconds=10)
 # So much of the terminals' time is read at once: at 16,000 terminals some 300,000 rows.
 WINDOW: Final = timedelta(minutes=10)
-LATE: Final = timedelta(minutes=10)
+LATE: Final = timedelta(minutes=30)
 _AHEAD: Final = timedelta(seconds=NEWEST_SAMPLE_S)
 _OLDEST: Final = timedelta(seconds=OLDEST_SAMPLE_S)
 
