@@ -43,45 +43,37 @@ class CellIndex:
         """
         self.codes, self.levels = codes, levels
         self.n, dimensions = codes.shape
-        self.present = [len(np.unique(column[column >= 0])) for column in codes.T]
-        self.combinations = _combinations(codes, max_conditions) if self.n else [()]
-        named = _without_second_names(codes)
+        self.combinations: list[tuple[int, ...]] = _combinations(codes, max_conditions) if self.n else [()]
         self.ids: I32 = np.full((self.n, len(self.combinations)), NOWHERE, np.int32)
         self.ids[:, 0] = WHOLE
-        first, size, combination = [np.zeros(2, np.int64)], [np.array([self.n, 0])], [np.array([0, 0])]
-        self.names_per_condition = [np.log(dimensions) + np.log(max(1, levels_seen)) for levels_seen in self.present]
-        position = {combination: column for column, combination in enumerate(self.combinations)}
-        made = 2
-        sizes_so_far = size[0]
-        for column, dims in enumerate(self.combinations[1:], start=1):
-            known = np.flatnonzero((named[:, dims] >= 0).all(axis=1))
-            _, head, cell, count = np.unique(
-                _key(codes[known][:, dims], [len(levels[dim]) for dim in dims]),
-                return_index=True, return_inverse=True, return_counts=True,
-            )  # fmt: skip
-            head = known[head]
-            # A cell that holds all of a shorter one's terminals is that one.
-            shorter = [position[part] for part in combinations(dims, len(dims) - 1) if part in position]
-            parents = self.ids[head][:, shorter]
-            kept = (count >= min_terminals) & (
-                count[:, None] < np.where(parents == NOWHERE, self.n + 1, sizes_so_far[parents])
-            ).all(axis=1)
-            # A child of a cell that was left out as another's double is left out with it: the other has the same child.
-            kept &= (parents != NOWHERE).all(axis=1)
-            number = np.where(kept, made + np.cumsum(kept) - 1, NOWHERE)
-            self.ids[known, column] = number[cell]
-            first.append(head[kept])
-            size.append(count[kept])
-            combination.append(np.full(int(kept.sum()), column))
-            sizes_so_far = np.concatenate([sizes_so_far, count[kept]])
-            made += int(kept.sum())
-        self.size: Index = np.concatenate(size).astype(np.intp)
-        self.column: Index = np.concatenate(combination).astype(np.intp)
-        self._first = np.concatenate(first)
-        self.count = made
+        # Of the whole fleet and of nowhere; those of each combination follow.
+        self._first, self.size, self.column = np.zeros((3, 2), np.intp)
+        self.size[WHOLE] = self.n
+        named = _without_second_names(codes)
+        for column in range(1, len(self.combinations)):
+            self._file(column, named, min_terminals)
+        self.count = len(self.size)
+        seen = [len(np.unique(values[values >= 0])) for values in codes.T]
+        prices = [np.log(dimensions) + np.log(max(1, count)) for count in seen]
         self.conditions: Index = np.array([len(dims) for dims in self.combinations], np.intp)[self.column]
-        self.price: F64 = np.array([sum(self.names_per_condition[dim] for dim in dims) for dims in self.combinations])[self.column]
+        self.price: F64 = np.array([sum(prices[dim] for dim in dims) for dims in self.combinations], np.float64)[self.column]
         self._sort()
+
+    def _file(self, column: int, named: I16, least: int) -> None:
+        """File the terminals under the cells of one combination, and number these."""
+        dims = self.combinations[column]
+        known = np.flatnonzero((named[:, dims] >= 0).all(axis=1))
+        key = _key(self.codes[known][:, dims], [len(self.levels[dim]) for dim in dims])
+        _, head, cell, count = np.unique(key, return_index=True, return_inverse=True, return_counts=True)
+        head = known[head]
+        shorter = [self.combinations.index(part) for part in combinations(dims, len(dims) - 1)]
+        parents = self.ids[head][:, shorter]
+        # A child of a cell that was left out as another's double is left out with it: the other has the same child.
+        kept = (count >= least) & (parents != NOWHERE).all(axis=1) & (count[:, None] < self.size[parents]).all(axis=1)
+        self.ids[known, column] = np.where(kept, len(self.size) + np.cumsum(kept) - 1, NOWHERE)[cell]
+        self._first = np.concatenate([self._first, head[kept]])
+        self.size = np.concatenate([self.size, count[kept]])
+        self.column = np.concatenate([self.column, np.full(int(kept.sum()), column)])
 
     def _sort(self) -> None:
         order = np.argsort(self.ids, axis=0, kind="stable").astype(np.int32)
