@@ -35,7 +35,7 @@ def _read(entry: Mapping[str, Any]) -> Delivered:
     def by_language(name: str) -> dict[str, str]:
         return {language: entry[f"{name}_{language}"] for language in ("fr", "en")}
 
-    signature = Signature(entry["troubles"], frozenset(entry["scope"]), entry["z"], entry["events"])
+    signature = Signature(entry["troubles"], entry["scope"], entry["z"], entry["events"])
     return Delivered(
         entry["code"], by_language("name"), by_language("description"), by_language("answer"), signature, tuple(entry["notes"])
     )
@@ -63,7 +63,7 @@ def _variant(signature: Signature, typology: int, rng: np.random.Generator) -> S
     own = float(rng.uniform(0.6, 1.0)) if rng.random() < 0.35 or signature.told_by_calls else None
     return Signature(
         troubles={trouble: 1.0} if trouble else {},
-        scope=_bounds(signature.scope or frozenset(), rng),
+        scope=_bounds(frozenset(signature.scope or ()), rng),
         z=None if trouble == "offline" and rng.random() < 0.5 else z,
         events=events if rng.random() < 0.5 else {},
         words=None if own is None else {typology: own},

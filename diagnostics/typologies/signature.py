@@ -42,13 +42,14 @@ _BY_CALLS: Final = {"trouble": 0.15, "scope": 0.05, "z": 0.0, "events": 0.0, "wo
 
 @dataclass(frozen=True, slots=True)
 class Signature:
-    """`troubles`: weight of each, the usual one 1. `scope`: of `BOUNDS`. `z`: mean clipped deviation of hit terminals by metric.
+    """`troubles`: weight of each, the usual one 1. `scope`: of `BOUNDS`; a typology weighs them.
 
-    `events`: of each code, how many per hit terminal. `words`: share of the calls' notes by the typology they match.
+    `z`: mean clipped deviation of hit terminals by metric. `events`: of each code, how many per hit terminal. `words`: share of
+    the calls' notes by the typology they match.
     """
 
     troubles: Mapping[str, float] = field(default_factory=dict)
-    scope: frozenset[str] | None = None
+    scope: frozenset[str] | Mapping[str, float] | None = None
     z: Mapping[str, float] | None = None
     events: Mapping[str, float] | None = None
     words: Mapping[int, float] | None = None
@@ -62,7 +63,7 @@ class Signature:
         """As the database keeps it."""
         return {
             "troubles": {name: round(weight, 3) for name, weight in self.troubles.items()},
-            "scope": None if self.scope is None else sorted(self.scope),
+            "scope": dict(self.scope) if isinstance(self.scope, Mapping) else None if self.scope is None else sorted(self.scope),
             "z": None if self.z is None else {name: round(value, 2) for name, value in self.z.items()},
             "events": None if self.events is None else {code: round(rate, 3) for code, rate in self.events.items()},
             "words": None if self.words is None else {str(typology): round(share, 3) for typology, share in self.words.items()},
@@ -74,7 +75,7 @@ class Signature:
         scope, words = stored.get("scope"), stored.get("words")
         return cls(
             troubles=dict(stored.get("troubles") or {}),
-            scope=None if scope is None else frozenset(scope),
+            scope=scope if scope is None or isinstance(scope, Mapping) else frozenset(scope),
             z=stored.get("z"),
             events=stored.get("events"),
             words=None if words is None else {int(typology): share for typology, share in words.items()},
@@ -109,7 +110,7 @@ def table(signatures: Sequence[Signature], typologies: Sequence[int]) -> Table:
     z[:, -1], events[:, -1] = _QUIET_Z, _QUIET_EVENTS
     for row, one in enumerate(signatures):
         _fill(trouble[row], TROUBLES, one.troubles)
-        _fill(scope[row], BOUNDS, dict.fromkeys(one.scope or (), 1.0))
+        _fill(scope[row], BOUNDS, _weights(one.scope))
         _fill(z[row], METRICS, {name: _clipped(value) for name, value in (one.z or {}).items()})
         # A rate counts less and less the higher it is: the first crash tells the most.
         _fill(events[row], CODES, {code: rate**0.5 for code, rate in (one.events or {}).items() if rate >= FEWEST_EVENTS})
@@ -161,12 +162,12 @@ def mean_of(signatures: Sequence[Signature], *, prior: Signature | None = None, 
         return Signature()
     troubles = _mean([(one.troubles, weight) for one, weight in weighted])
     most = max(troubles.values(), default=1.0)
-    scoped = [(dict.fromkeys(one.scope, 1.0), weight) for one, weight in weighted if one.scope is not None]
+    scoped = [(_weights(one.scope), weight) for one, weight in weighted if one.scope is not None]
     deviating = [(one.z, weight) for one, weight in weighted if one.z is not None]
     telling = [(one.events, weight) for one, weight in weighted if one.events is not None]
     return Signature(
         troubles={name: value / most for name, value in troubles.items()},
-        scope=frozenset(name for name, share in _mean(scoped).items() if share >= 0.15) if scoped else None,
+        scope=_mean(scoped) if scoped else None,
         z=_mean(deviating) if deviating else None,
         events=_mean(telling) if telling else None,
     )
@@ -182,6 +183,10 @@ def _fill(row: F32, names: Sequence[Any], values: Mapping[Any, float]) -> None:
     """Set the named columns; a name of an older or newer release is passed over."""
     for column, name in enumerate(names):
         row[column] = values.get(name, 0.0)
+
+
+def _weights(scope: frozenset[str] | Mapping[str, float] | None) -> Mapping[str, float]:
+    return scope if isinstance(scope, Mapping) else dict.fromkeys(sorted(scope or ()), 1.0)
 
 
 def _clipped(value: float) -> float:

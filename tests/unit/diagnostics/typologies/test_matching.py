@@ -110,4 +110,4 @@ def test_the_mean_of_members_keeps_what_they_share() -> None:
     mean = mean_of([one, other])
     assert mean.troubles == {"heat": 1.0}
     assert mean.z == {"board_c": 5.0, "cpu_pct": 1.0}
-    assert mean.scope == frozenset({"model", "lot"})
+    assert mean.scope == {"lot": 0.5, "model": 1.0}
