@@ -108,7 +108,7 @@ class Case:
         self.quiet_ms: int | None = None  # since when it looks well
         self.first_rate = tracked.worst_hits / max(1, int(np.count_nonzero(self.inside)))
         self.growing: tuple[int, int, int] | None = None  # since when, to how many hits, and when it last grew by a tenth
-        self.stored = (0, tracked.hits, len(tracked.rows))  # when, hits, terminals
+        self.stored = (0, tracked.hits, len(tracked.rows), tracked.evidence)  # when, hits, terminals, why
         self.explained_ms = 0  # when its evidence was made
         self.was: set[str] = {tracked.trouble}  # the troubles it was taken for
 

@@ -147,10 +147,11 @@ def figures(cases: Sequence[Case], *, now_ms: int, policy: TrackingPolicy) -> li
     """What is to be stored anew although nothing happened: at most each minute, and only where it differs."""
     changes = []
     for case in cases:
-        at_ms, hits, rows = case.stored
         tracked = case.tracked
-        if now_ms - at_ms >= policy.figures_every_ms and (tracked.hits, len(tracked.rows)) != (hits, rows):
-            case.stored = (now_ms, tracked.hits, len(tracked.rows))
+        at_ms, *before = case.stored
+        present = [tracked.hits, len(tracked.rows), tracked.evidence]
+        if now_ms - at_ms >= policy.figures_every_ms and present != before:
+            case.stored = (now_ms, tracked.hits, len(tracked.rows), tracked.evidence)
             changes.append(Change(ChangeKind.FIGURES, tracked.key, now_ms, tracked))
     return changes
 

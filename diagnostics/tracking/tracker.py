@@ -372,7 +372,7 @@ class Tracker:
         told = {change.key for change in self._changes}
         for case in self.living:
             if case.tracked.key in told:
-                case.stored = (now_ms, case.tracked.hits, len(case.tracked.rows))
+                case.stored = (now_ms, case.tracked.hits, len(case.tracked.rows), case.tracked.evidence)
         self._changes += lifecycle.figures(self.living, now_ms=now_ms, policy=self._policy)
 
     def _forget(self, now_ms: int) -> None:

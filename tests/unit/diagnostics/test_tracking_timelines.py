@@ -324,3 +324,15 @@ def test_an_unchanged_world_changes_nothing() -> None:
     begun = len(line.changes)
     line.run(240)
     assert [told(change) for change in line.changes[begun:]] == []
+
+
+def test_evidence_that_is_made_anew_is_stored_although_nothing_else_changes() -> None:
+    line = Timeline()
+    line.show(OFFLINE, 0.4, **CARRIER)
+    line.run(2)
+    line.show(OFFLINE, **CARRIER)
+    line.run(12)
+    evidence = line.living[0].evidence
+    assert evidence is not None
+    assert evidence.rate_inside > 0.8
+    assert line.changes[-1].tracked.evidence == evidence
