@@ -100,9 +100,11 @@ def test_a_part_that_suffers_more_does_not_hide_that_the_rest_is_ill() -> None:
     assert in_words(found) == {"carrier": "beta"}
 
 
-def test_a_quiet_fleet_has_no_incident() -> None:
+def test_a_quiet_fleet_has_no_incident_because_looking_at_many_cells_has_its_price() -> None:
     rng = np.random.default_rng(9)
-    assert not any(scan(fleet_index(), *usual_noise(rng), policy=ScanPolicy(threshold=14.0)) for _ in range(200))
+    quiet = [usual_noise(rng) for _ in range(60)]
+    assert not any(scan(fleet_index(), *noise, policy=ScanPolicy(threshold=4.0)) for noise in quiet)
+    assert any(scan(fleet_index(), *noise, policy=ScanPolicy(threshold=4.0, price=0.0)) for noise in quiet)
 
 
 def test_who_is_left_out_is_neither_hit_nor_judged() -> None:
