@@ -225,7 +225,7 @@ class Detector:
         unheard = watched & (now_ms - self.absence.heard_ms > 60_000)
         self.symptoms.keep(unheard, now_ms=now_ms)
         self.symptoms.end(~watched, now_ms=now_ms)
-        self.symptoms.take_judgement(judged)
+        self.symptoms.take_judgement(judged, watched)
 
     def _learn_rates(self, signs: Bool, can: Bool, usual: Usual, *, counted_of: Bool, hour: int) -> None:
         """Once a minute: how many show weak signs, and what the minute counted where nothing is wrong."""

@@ -147,12 +147,13 @@ class Symptoms:
             going = np.asarray(enough & recent)
             self._hold(rows, count.trouble, _Look(going, going, p, c), now_ms=now_ms)
 
-    def take_judgement(self, judged: Judgement) -> None:
-        """Take over what is judged elsewhere: who is offline or silent, and who has no paper."""
+    def take_judgement(self, judged: Judgement, watched: Bool) -> None:
+        """Take over what is judged elsewhere of the `watched` (n,): who is offline or silent, and who has no paper."""
         for column, reasons in ((_OFFLINE, (Reason.OFFLINE, Reason.SILENT)), (_PAPER, (Reason.PAPER_OUT,))):
             on = judged.has(reasons[0])
             for reason in reasons[1:]:
                 on |= judged.has(reason)
+            on &= watched
             was = np.flatnonzero(self.on[:, column])
             rows = np.flatnonzero(on)
             self.on[was, column], self.p[was, column], self.since_ms[was, column] = False, 1, 0

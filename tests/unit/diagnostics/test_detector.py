@@ -127,6 +127,8 @@ def test_what_is_judged_offline_or_without_paper_is_a_sign_and_a_symptom() -> No
     assert ill(signs, Trouble.PAPER) == [3]
     assert hits(signs, Trouble.OFFLINE)[SICK] == 1
     assert hits(signs, Trouble.PAPER)[3] == 1
+    world.muted[SICK] = True
+    assert not ill(world.tick(), Trouble.OFFLINE)
 
 
 def test_closed_and_muted_terminals_are_not_judged_and_not_expected_to_show_anything() -> None:
