@@ -24,6 +24,7 @@ BENCHMARKS: dict[str, tuple[tuple[str, ...], str]] = {
     "whole": ((), "what the whole house costs with 16,000 live terminals"),
     "live_incident": ((), "from a fault to the incident and its notice, with 16,000 live terminals"),
     "rivals": ((), "incidents found on the public scenarios, beside four simpler detectors"),
+    "typologies": ((), "incidents and call notes recognised, what is new left as new"),
     "pop": ((), "call hook to visible pop in the browser, under the fleet's load"),
     "kills": ((), "kill -9 of ingest, broker and database under load: nothing missing, nothing twice"),
 }
