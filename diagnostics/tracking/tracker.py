@@ -263,7 +263,10 @@ class Tracker:
         if now_ms - (case.tracked.opened_ms or 0) >= _YOUNG_MS:
             return
         better = better_cause(case, self._layers, self._fleet.shop, policy=self._policy)
-        if better and better[0] not in case.was and len(case.was) <= self._policy.most_recasts:
+        if better is None or better[0] in case.was or len(case.was) > self._policy.most_recasts:
+            return
+        # Where the cause is an incident already, the two become one.
+        if not is_consequence(case, self.living, now_ms=now_ms, policy=self._policy):
             self._take_for(case, better[0], now_ms=now_ms)
 
     def _take_for(self, case: Case, trouble: Trouble, *, now_ms: int) -> None:

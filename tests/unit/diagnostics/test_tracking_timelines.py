@@ -1,5 +1,7 @@
 """Timelines of incidents: what shows itself when, and what is told of it."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -176,6 +178,26 @@ def test_a_wide_trouble_is_no_part_of_a_narrow_one_within_it() -> None:
     line.show(OFFLINE, **CARRIER)
     assert line.run(30) == [OPENED]
     assert len(line.living) == 2
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "lives"),
+    [(NETWORK, TX_SLOW, NETWORK), (TX_SLOW, NETWORK, NETWORK), (OFFLINE, Trouble.CRASHES, OFFLINE), (OFFLINE, OFFLINE, OFFLINE)],
+)
+def test_two_incidents_at_the_same_terminals_become_that_of_the_cause(one: Trouble, other: Trouble, lives: Trouble) -> None:
+    before = Timeline()
+    before.show(NETWORK, **CARRIER)
+    before.run(3)
+    (like,) = before.living
+    first, second = replace(like, trouble=one, key=1), replace(like, trouble=other, key=2, worst_hits=like.worst_hits - 1)
+    after = Timeline(tracked=[first, second], at_ms=before.now_ms)
+    after.show(one, **CARRIER)
+    after.show(other, **CARRIER)
+    words = after.run(2)
+    assert [word.split()[0] for word in words] == ["merged"]
+    assert [incident.trouble for incident in after.living] == [lives]
+    assert after.changes[0].details["into"] == after.living[0].key
+    assert after.run(30) == []
 
 
 def test_a_scope_known_better_is_told_once() -> None:

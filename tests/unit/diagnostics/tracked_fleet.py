@@ -82,7 +82,7 @@ class Timeline:
             FLEET, scan=looks.scan, explain=looks.explain, policy=policy or TrackingPolicy(), tracked=tracked, started_ms=at_ms
         )
 
-    def show(self, trouble: Trouble, part: float = 1.0, **scope: str) -> None:
+    def show(self, trouble: Trouble, part: float = 1.0, /, **scope: str) -> None:
         """From now on this part of a scope's terminals shows a trouble, whole shops at a time; without scope, nobody."""
         where = self.hits.setdefault(trouble, np.zeros(SIZE, bool)).copy()
         inside = in_scope(FLEET, {} if scope == {"all": "1"} else scope) if scope else np.zeros(SIZE, bool)
