@@ -66,6 +66,8 @@ _MOST: Final = np.float32(60)
 _COUNTED_MIN: Final = {TX_FAILURES: 60, PRINT_ERRORS: 60, SCAN_ERRORS: 60, CRASHES: 30}
 # A counted symptom is felt from this multiple of the usual on, and is over below this part of the count that began it.
 _RATE_FELT: Final = 6.0
+# ... and begins where it happened so often in the last quarter of an hour.
+_LATELY: Final = 2
 # After fewer missed customers, or less time, than this nobody knows that nothing is sold.
 _IDLE_LEAST, _IDLE_LEAST_MIN = np.float32(1.5), np.float32(1.9)
 
@@ -142,10 +144,11 @@ class Symptoms:
                 continue
             c, mean, shape = hits[rows], means[rows], usual.shape[rows, index]
             p = _tail(c, mean, shape)
-            recent = counts.window(index, 15)[0][rows] > 0 if index != CRASHES else c >= least
             enough = (c >= least) & (c >= _RATE_FELT * mean)
-            going = np.asarray(enough & recent)
-            self._hold(rows, count.trouble, _Look(going, going, p, c), now_ms=now_ms)
+            # What an hour counted may be over: a symptom goes on while it still happens, and begins where it just did again.
+            lately = c if index == CRASHES else counts.window(index, 15)[0][rows]
+            begins, goes_on = np.asarray(enough & (lately >= _LATELY)), np.asarray(enough & (lately > 0))
+            self._hold(rows, count.trouble, _Look(begins, goes_on, p, c), now_ms=now_ms)
 
     def take_judgement(self, judged: Judgement, watched: Bool) -> None:
         """Take over what is judged elsewhere of the `watched` (n,): who is offline or silent, and who has no paper."""

@@ -208,6 +208,17 @@ def test_a_pause_between_two_races_is_nobodys_trouble() -> None:
     assert not ill(signs, Trouble.NO_SALES)
 
 
+def test_what_ended_long_ago_begins_no_symptom_by_one_error_more() -> None:
+    world = DetectorWorld(n=30)
+    world.live(2)
+    world.live(3.4, only(SICK, "print_errors", plus=1))
+    world.detector.symptoms.end(world.everyone, now_ms=world.now_s * 1000)
+    assert not ill(world.live(20), Trouble.PRINTER)
+    signs = world.live(0.5, only(SICK, "print_errors", plus=1))
+    assert hits(signs, Trouble.PRINTER, window_s=3600)[SICK] == 3
+    assert not ill(signs, Trouble.PRINTER)
+
+
 def test_a_rush_is_no_trouble() -> None:
     world = DetectorWorld()
     world.live(5)
