@@ -49,8 +49,8 @@ def metric_in_words(name: str, language: str) -> str:
     return typeset(in_language(METRICS[name], language), language) if name in METRICS else name
 
 
-def rates_sentence(hit: float, judged: float, rate_outside: float, language: str) -> str:
-    """How many of the judged terminals of the scope show it, against the share of all others."""
+def rates_sentence(hit: float, judged: float, rate_outside: float | None, language: str) -> str:
+    """How many of the judged terminals of the scope show it, against the share of all others (None: there are no others)."""
     shown, of, rate = whole(hit, language), whole(judged, language), percent(hit / judged, language)
     one = hit < 1.5
     if language == "en":
@@ -59,7 +59,7 @@ def rates_sentence(hit: float, judged: float, rate_outside: float, language: str
     else:
         text = f"{shown} {'terminal touché' if one else 'terminaux touchés'} sur {of} dans le périmètre ({rate})"
         rest = f"contre {percent(rate_outside, language)} ailleurs" if rate_outside else "aucun ailleurs"
-    return typeset(sentence(f"{text}, {rest}"), language)
+    return typeset(sentence(text if rate_outside is None else f"{text}, {rest}"), language)
 
 
 def calls_sentence(calls: float, expected: float, language: str) -> str:
@@ -123,7 +123,8 @@ def why_sentences(
         if trouble == Trouble.CALLS:
             said.append(calls_sentence(evidence["observed"], evidence["expected"], language))
         else:
-            said.append(rates_sentence(evidence["observed"], evidence["judged"], evidence["rate_outside"], language))
+            elsewhere = None if evidence.get("scope") == {} else evidence["rate_outside"]
+            said.append(rates_sentence(evidence["observed"], evidence["judged"], elsewhere, language))
             said += _contrasts(evidence.get("contrasts", ()), language)
     leading = [(one["metric"], one["inside"], one["outside"]) for one in evidence.get("leading", ())]
     said.append(metrics_sentence(leading, language))

@@ -1,6 +1,7 @@
 """The charts of an incident's page: how the scope differs from everybody else, over time and by dimension."""
 
 from collections.abc import Mapping, Sequence
+from datetime import datetime
 from typing import Final, NamedTuple
 
 from markupsafe import Markup
@@ -29,6 +30,9 @@ _MARKED: Final[Mapping[str, str]] = {
 _INSIDE, _OUTSIDE = _("in the scope"), _("elsewhere")
 
 
+Points = Sequence[tuple[datetime, float | None]]
+
+
 class Chart(NamedTuple):
     """A drawing and what stands above it."""
 
@@ -52,7 +56,7 @@ class IncidentPlots:
         said = _t(_("Highest in the scope: %(rate)s.")) % {"rate": percent(worst / 100, self._language)}
         title = _t(_("Share of terminals that show it"))
         drawing = line_chart(
-            [Series(_t(_INSIDE), inside), Series(_t(_OUTSIDE), outside)],
+            self._both(inside, outside, minutes),
             title=title,
             description=said,
             unit="%",
@@ -94,7 +98,7 @@ class IncidentPlots:
         metric = metric_in_words(name, self._language)
         title = _t(_("%(metric)s: deviation from the usual, in standard deviations")) % {"metric": metric}
         drawing = line_chart(
-            [Series(_t(_INSIDE), inside), Series(_t(_OUTSIDE), outside)],
+            self._both(inside, outside, minutes),
             title=title,
             description=_t(_("Mean over the terminals of the scope, and over all others.")),
             marks=self._marks(events),
@@ -115,6 +119,11 @@ class IncidentPlots:
         unit = "" if counted else "%"
         drawing = row_chart(rows, [""], title=title, description=_rows_told(rows), unit=unit, look=self._look(_LOW))
         return Chart(title, Markup(drawing))
+
+    def _both(self, inside: Points, outside: Points, minutes: Sequence[Minute]) -> list[Series]:
+        """Both lines; where the scope is the whole fleet there is nothing elsewhere."""
+        lines = [Series(self._translate(_INSIDE), inside), Series(self._translate(_OUTSIDE), outside)]
+        return lines if any(one.outside for one in minutes) else lines[:1]
 
     def _marks(self, events: Sequence[IncidentEvent]) -> list[Mark]:
         return [Mark(one.at, self._translate(_MARKED[one.kind])) for one in events if one.kind in _MARKED]

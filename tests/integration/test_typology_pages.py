@@ -46,7 +46,10 @@ def csrf_of(page: httpx.Response) -> str:
 def test_pages_are_served_in_both_languages(web: RunningWeb) -> None:
     with psycopg.connect(web.database_url) as conn:
         [printer] = [one.id for one in store.typologies(conn) if one.code == "printer_degraded"]
-    words = {"veille": ("Imprimante qui se dégrade", "Nouveau\u00a0?", "Modifier"), "carol": ("Failing printer", "New?", "Day by day")}
+    words = {
+        "veille": ("Imprimante qui se dégrade", "Nouveau\u00a0?", "Modifier"),
+        "carol": ("Failing printer", "New?", "Day by day"),
+    }
     for login, (name, new, inside) in words.items():
         with web.client(login) as browser:
             listed = browser.get("/console/typologies")
