@@ -30,8 +30,8 @@ _LARGEST: Final = 40
 # Judged elsewhere, or by calls: no threshold of ours.
 _NOT_OURS: Final = frozenset({Trouble.OFFLINE, Trouble.PAPER, Trouble.CALLS})
 _SYMPTOM_P: Final = (1e-24, 1e-4)
-# A scan's threshold is never below this, however quiet the replay was.
-_SCAN_LEAST: Final = 9.0
+# What opens an incident is never below this, however quiet the replay was.
+_OPEN_LEAST: Final = Calibration().open_score
 
 
 class Calibrator:
@@ -82,7 +82,7 @@ class Calibrator:
             self._from,
             sign_rate={trouble: self._sign_rate(trouble) for trouble in TROUBLES},
             symptom_p={trouble: self._symptom_p(trouble) for trouble in TROUBLES},
-            scan_threshold={trouble: self._scan_threshold(trouble) for trouble in TROUBLES},
+            open_score={trouble: self._open_score(trouble) for trouble in TROUBLES},
         )
 
     def tails(self) -> Calibration:
@@ -129,14 +129,14 @@ class Calibrator:
         evidence = -np.log(np.maximum(np.array(self._candidates[TROUBLE_INDEX[trouble]]), 1e-30))
         return float(np.clip(np.exp(-_exceeded(evidence, wanted, least=-np.log(_SYMPTOM_P[1]))), *_SYMPTOM_P))
 
-    def _scan_threshold(self, trouble: Trouble) -> float:
-        scores = np.array(self._scores[TROUBLE_INDEX[trouble]])
+    def _open_score(self, trouble: Trouble) -> float:
+        scores, least = np.array(self._scores[TROUBLE_INDEX[trouble]]), _OPEN_LEAST[trouble]
         if not self._scanned:
-            return self._from.scan_threshold[trouble]
+            return self._from.open_score[trouble]
         if not scores.any():
-            return _SCAN_LEAST
+            return least
         wanted = self._from.false_incidents_per_day / len(TROUBLES) * self._days
-        return float(max(_exceeded(scores[scores > 0], wanted, least=_SCAN_LEAST), _SCAN_LEAST))
+        return float(_exceeded(scores[scores > 0], wanted, least=least))
 
 
 def _tail_rate(counts: np.ndarray[tuple[int, ...], np.dtype[np.float64]]) -> float:

@@ -20,6 +20,10 @@ _GAUGE_FIELDS: Final = frozenset(gauge.field for gauge in GAUGES)
 # Of two reference values of the CUSUM the low one finds small lasting shifts, the high one large sudden ones.
 CUSUM_K: Final = (1.5, 3.5)
 
+# Counts are rarer than signs that last, and weigh as much.
+COUNTED_TROUBLES: Final = tuple(count.trouble for count in COUNTS)
+_COUNTED_SCORES: Final = {trouble.value: 16.0 for trouble in COUNTED_TROUBLES}
+
 
 class CalibrationError(VigieError):
     """A calibration cannot be used; the message names the field."""
@@ -54,8 +58,11 @@ class Calibration:
     # A report is missing this long after the last, at the pace of an open shop; more for who reports unevenly, up to the second.
     missing_after_s: float = 47.0
     missing_most_s: float = 100.0
-    # What the fleet scan wants of a cell's score before it is a finding.
+    # What the fleet scan wants of a cell's score (nats) before it is a finding: it keeps an incident alive and begins a candidate.
     scan_threshold: Mapping[Trouble, float] = field(default_factory=lambda: _by_trouble(14.0))
+    # ... and what opens an incident. Never less than this default, however quiet the replay: fifteen terminals of fifty that show a
+    # sign of which well ones show three in a thousand make 65.
+    open_score: Mapping[Trouble, float] = field(default_factory=lambda: _by_trouble(25.0, **_COUNTED_SCORES, calls=14.0))
     # False findings vary more than independent terminals would: the score is divided by this.
     overdispersion: Mapping[Trouble, float] = field(default_factory=lambda: _by_trouble(1.0))
     # What the thresholds were wanted to give, a day over the whole fleet.
@@ -130,6 +137,3 @@ def _numbers(value: Any, where: str) -> tuple[float, ...]:
     if not isinstance(value, list) or len(value) != len(CUSUM_K):
         raise CalibrationError(f"{where}: a list of {len(CUSUM_K)} numbers is wanted, not {value!r}")
     return tuple(_number(one, where) for one in value)
-
-
-COUNTED_TROUBLES: Final = tuple(count.trouble for count in COUNTS)

@@ -58,7 +58,8 @@ class Diagnosis:
     ) -> None:
         """`learnt`: what `learnt` of an earlier one gave (None: nothing yet); `tracked`: incidents that live or closed lately."""
         self.fleet, self.snapshot, self.judgement = fleet, snapshot, judgement
-        self._policy, self._calibration, self._tracking = policy, calibration, tracking or TrackingPolicy()
+        self._policy, self._calibration = policy, calibration
+        self._tracking = tracking or TrackingPolicy(open_score=calibration.open_score)
         self.detector = Detector(fleet, calibration=calibration, baseline=learnt.baseline_for(fleet) if learnt else None)
         self._desk = CallDesk(fleet.shop, learnt.habits_for(fleet) if learnt else None)
         self._start(tracked)

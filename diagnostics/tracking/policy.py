@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
-from diagnostics.detector.calibration import COUNTED_TROUBLES
+from diagnostics.detector.calibration import Calibration
 from diagnostics.troubles import Trouble
 
 MINUTE_MS: Final = 60_000
@@ -39,12 +39,6 @@ SLOW: Final = Pace(look=30_000, confirm=MINUTE_MS, clear=3 * MINUTE_MS, close=12
 CALLED: Final = Pace(look=60_000, confirm=MINUTE_MS, clear=10 * MINUTE_MS, close=30 * MINUTE_MS)
 
 
-def _open_scores() -> dict[Trouble, float]:
-    scores = {trouble: 16.0 if trouble in COUNTED_TROUBLES else 25.0 for trouble in Trouble}
-    # Bad weather is felt by a region's radio links together, and is no incident.
-    return scores | {Trouble.NETWORK: 50.0, Trouble.RADIO: 50.0, Trouble.CALLS: 14.0}
-
-
 def _paces() -> dict[Trouble, Pace]:
     return {trouble: FAST if trouble in _FAST else SLOW for trouble in Trouble} | {Trouble.CALLS: CALLED}
 
@@ -56,9 +50,8 @@ class TrackingPolicy:
     paces: Mapping[Trouble, Pace] = field(default_factory=_paces)
     # After its first minutes an incident's scope is known, unless it grew by so much.
     rescope_grown: float = 1.3
-    # What the scan finds beyond its threshold keeps an incident alive; to open one it takes this score (nats). Fifteen terminals
-    # of fifty that show a sign of which well ones show three in a thousand make 65.
-    open_score: Mapping[Trouble, float] = field(default_factory=_open_scores)
+    # What opens an incident; the diagnosis takes it from its calibration.
+    open_score: Mapping[Trouble, float] = field(default_factory=lambda: Calibration().open_score)
     # An incident is of many: fewer terminals, or one shop and its neighbour, are symptoms.
     min_terminals: int = 5
     min_shops: int = 3

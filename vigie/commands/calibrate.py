@@ -98,7 +98,7 @@ def _table(before: "Calibration", found: "Calibration", replays: "list[Replay]")
             trouble,
             f"{before.sign_rate[trouble]:.1e} → {found.sign_rate[trouble]:.1e}",
             f"{before.symptom_p[trouble]:.0e} → {found.symptom_p[trouble]:.0e}",
-            f"{before.scan_threshold[trouble]:.1f} → {found.scan_threshold[trouble]:.1f}",
+            f"{before.open_score[trouble]:.1f} → {found.open_score[trouble]:.1f}",
         )
     wanted = f"{found.false_symptoms_per_day:g} false a day", f"{found.false_incidents_per_day:g} false a day"
     table.add_row("wanted", "", *wanted, style="dim")

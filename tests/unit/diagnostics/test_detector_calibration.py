@@ -66,7 +66,7 @@ def test_thresholds_found_on_quiet_history_let_it_pass() -> None:
     assert found.sign_rate[Trouble.NETWORK] == pytest.approx(measured, abs=0.05)
     assert all(1e-30 < p < 1e-3 for p in found.symptom_p.values())
     assert all(0 < rate < 5 for rates in calibrator.tails().cusum_rate.values() for rate in rates)
-    assert found.scan_threshold[Trouble.HEAT] >= 9
+    assert found.open_score[Trouble.HEAT] >= 16
     quiet = DetectorWorld(n=300, learnt_steps=48, calibration=found)
     assert not quiet.live(60).symptom.any()
 
@@ -85,5 +85,5 @@ def test_a_noisier_history_asks_for_more_evidence() -> None:
                 now_ms=world.now_s * 1000 + hour * 3_600_000,
                 scores={Trouble.CALLS: scale * rng.exponential()},
             )
-        found.append(calibrator.result().scan_threshold[Trouble.CALLS])
+        found.append(calibrator.result().open_score[Trouble.CALLS])
     assert found[1] > 2 * found[0]
