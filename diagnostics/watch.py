@@ -88,7 +88,8 @@ class Watch:
         self._judged = self.diagnosis.judgement
         self._hits: StoredHits = {}
         self._presence_at: datetime | None = None
-        self._later: list[Said] = []
+        # What people did, until a tick has heard it.
+        self._said: list[Said] = []
         self.has_ticked = False
 
     def tick(self, now: datetime) -> int:
@@ -180,7 +181,8 @@ class Watch:
     ) -> tuple[Step, int]:
         """Decide one moment and store what it changed, within the caller's transaction; returns also how many flipped."""
         conn, at = self._conn, moment.at
-        step = advance(self.diagnosis, moment, hours=self._hours, maintenance=maintenance, said=self._said_by(to_ms(at)))
+        said, self._said = self._said, []
+        step = advance(self.diagnosis, moment, hours=self._hours, maintenance=maintenance, said=said)
         snapshot = self.diagnosis.snapshot
         flips = save_judgement(conn, snapshot, step.judged, previous=self._judged, now=at)
         save_symptoms(conn, snapshot.terminals, step.signs, lasting=self._lasting, now=at)
@@ -202,14 +204,10 @@ class Watch:
         followed = {one.key for one in self.diagnosis.tracked} if said else set()
         if any(one.kind is ChangeKind.REOPENED and one.key not in followed for one in said):
             raise ForgottenIncidentError("an incident that was over for long is open again: beginning anew with it")
-        self._later += said
+        # Even what lies ahead of a tick, that of a past caught up or of a clock read before the lock: the rows say it already,
+        # and what the tick stores must not unsay it.
+        self._said += said
         yield
-
-    def _said_by(self, at_ms: int) -> list[Said]:
-        """What people did by then; while catching up, they may be ahead."""
-        said = [one for one in self._later if one.at_ms <= at_ms]
-        self._later = [one for one in self._later if one.at_ms > at_ms]
-        return said
 
     def _maintenance(self, first: datetime, last: datetime) -> list[Window]:
         return windows_between(self._conn, start=first - MAINTENANCE_BEFORE, end=last)

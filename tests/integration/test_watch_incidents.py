@@ -230,6 +230,26 @@ def test_people_are_heard_and_what_they_resolved_stays_resolved(played: Played) 
     assert played.kinds(found) == ["opened", "acknowledged", "resolved"]
 
 
+def test_what_people_did_while_the_watch_was_away_is_not_unsaid_by_catching_up(played: Played) -> None:
+    watch = played.watch(0)
+    played.live(0, FAULT_MIN + 1, lambda _: watch)
+    found = outage(played)
+    # Meanwhile it grows, which is to be stored.
+    played.store(FAULT_MIN + 3)
+    acknowledge(played.conn, found.id, actor="maxime", now=played.at(FAULT_MIN + 2.9))
+    watch.tick(played.at(FAULT_MIN + 3))
+    assert (outage(played).state, outage(played).acknowledged_by) == ("acknowledged", "maxime")
+    assert outage(played).worst_hits > found.worst_hits
+    # Meanwhile it clears.
+    over = FAULT_MIN + FAULT_LASTS_MIN + 5
+    played.store(over)
+    resolved = resolve(played.conn, found.id, actor="maxime", detail="known", now=played.at(over - 0.1))
+    watch.tick(played.at(over))
+    played.live(over, over + 1, lambda _: watch)
+    assert (outage(played).state, outage(played).closed_at) == ("closed", resolved.closed_at)
+    assert played.kinds(found) == ["opened", "acknowledged", "resolved"]
+
+
 def test_after_too_long_an_outage_the_watch_begins_anew(played: Played, caplog: pytest.LogCaptureFixture) -> None:
     played.watch(0).tick(played.at(0))
     now = played.at(0) + timedelta(hours=25)
