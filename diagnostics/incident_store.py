@@ -240,7 +240,7 @@ def _told(conn: Connection, change: Change) -> dict[str, Any]:
     one = change.tracked
     data: dict[str, Any] = {"terminals": len(one.rows), "hits": one.hits}
     if change.kind is ChangeKind.SCOPE:
-        data["to"] = one.scope_by_name
+        data |= {"to": one.scope_by_name, "trouble": one.trouble.value}
     if change.kind in (ChangeKind.MERGED, ChangeKind.PARENT) and one.parent is not None:
         row = conn.execute("SELECT id FROM diagnostics.incident WHERE key = %(key)s", {"key": one.parent}).fetchone()
         data["into"] = row[0] if row else None

@@ -26,6 +26,7 @@ from diagnostics.tracking.tracked import Change, ChangeKind, Phase, Point, Said,
 from diagnostics.troubles import Trouble
 from fleet.clock import to_ms
 from fleet.registry import all_terminals
+from hotline.incident_words import event_text
 from tests.integration.small_fleet import Conn, add_shops
 
 NOW = datetime(2026, 11, 23, 10, tzinfo=UTC)
@@ -150,10 +151,18 @@ def test_another_scope_leaves_out_who_was_only_in_the_first(conn: Conn) -> None:
     assert events_of(conn, one.id)[-1].data == {
         "from": {},
         "to": {"carrier": "alpha"},
+        "trouble": found().trouble.value,
         "trouble_from": "tx_slow",
         "hits": 3,
         "terminals": 3,
     }
+
+
+def test_an_incident_that_is_of_another_trouble_says_of_which(conn: Conn) -> None:
+    save(conn, fleet_of(conn), changed(ChangeKind.SCOPE, found(), **{"from": {}, "trouble_from": Trouble.TX_SLOW}))
+    (one,) = open_incidents(conn)
+    said = event_text(events_of(conn, one.id)[-1], translate=str, language="en")
+    assert said == "it is known better what is wrong: Network degraded; before, Bets slow to go through"
 
 
 def test_candidates_are_nobodys_business(conn: Conn) -> None:
