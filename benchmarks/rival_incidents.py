@@ -22,7 +22,6 @@ from vigie.evaluate.record import Life
 LEAST_ALARMS: Final = 5
 _MOST_CELLS: Final = 5
 _SAME_SHARE: Final = 0.5
-_OVER_S: Final = 900
 _RETURNS_S: Final = 3600
 
 

@@ -15,6 +15,7 @@ from typing import Final
 
 from diagnostics.baseline_store import load_baseline
 from diagnostics.calibration_store import load_calibration
+from diagnostics.detector.calibration import Calibration
 from diagnostics.fleet_arrays import fleet_arrays
 from diagnostics.health import READER, load_judgement
 from diagnostics.incident_store import last_event, load_tracked
@@ -82,9 +83,18 @@ def find_mark(conn: Connection, *, now: datetime, limit: timedelta) -> Mark:
 
 
 def start(
-    conn: Connection, fleet: list[Terminal], *, mark: Mark, policy: Policy, stopped: Callable[[], bool] = lambda: False
+    conn: Connection,
+    fleet: list[Terminal],
+    *,
+    mark: Mark,
+    policy: Policy,
+    calibration: Calibration | None = None,
+    stopped: Callable[[], bool] = lambda: False,
 ) -> Started:
-    """Load everything as it was at the mark; stops early, with what it has, when `stopped` says so."""
+    """Load everything as it was at the mark; stops early, with what it has, when `stopped` says so.
+
+    `calibration` stands in for the one that holds.
+    """
     batches = batches_between(conn, since=mark.at - WARM_UP, batch_id=mark.batch_id)
     # Where the feed is younger than the warm-up, there is nothing before it. Whole ticks end at the mark.
     first = from_ms(int(batches.received_ms.min())) if len(batches.ids) else mark.at
@@ -98,7 +108,7 @@ def start(
     diagnosis = Diagnosis(
         arrays,
         policy=policy,
-        calibration=load_calibration(conn),
+        calibration=calibration or load_calibration(conn),
         learnt=baseline.learnt if baseline else None,
         tracked=tracked,
         snapshot=snapshot,

@@ -49,7 +49,6 @@ GAUGES: Final = (
     # A load far off the usual, up or down, is no trouble by itself: it tells why nothing is sold.
     Gauge("cpu_pct", Trouble.NO_SALES, "plain", 0, 3.0, 15.0, 20.0, 0.35, _FRESH_S),
 )
-GAUGE_INDEX: Final = {gauge.field: index for index, gauge in enumerate(GAUGES)}
 GAUGE_COLUMNS: Final = np.array([COLUMN[gauge.field] for gauge in GAUGES])
 
 RTT, LOSS, SIGNAL, TX, MEM, DISK, BOARD, CLOCK, CPU = range(len(GAUGES))
@@ -68,7 +67,8 @@ _TX_COMMON: Final = np.float32(0.3)
 # A board warms by this much for each percent of load, °C: a busy hour is no failing fan. At most so much is explained.
 _BOARD_C_PER_PCT: Final = np.float32(0.12)
 _BOARD_C_EXPLAINED: Final = np.float32(6.0)
-# ... and a machine labours for its customers: by so many percent for a bet a second. A rush is no spinning program.
+# ... and a machine labours for its customers: by so many percent for a bet a second. A rush is no spinning program. These slopes
+# belong to the machines that stand in the shops: those of the simulated models are taken, and a fleet of others has its own.
 _CPU_PCT_PER_BET_S, _CPU_PCT_EXPLAINED = 300.0, 30.0
 # Customers take memory as well: a rush that adds 30 % of load takes some 15 MB of 400. At most so much of it (log) is explained.
 _MEM_PER_PCT: Final = np.float32(0.0013)
@@ -90,7 +90,6 @@ COUNTS: Final = (
     Count("scan_errors", Trouble.SCANNER, 0.013, 2.0),  # of slips tried
     Count("crashes", Trouble.CRASHES, 0.006 / 86_400, 1.0),  # of seconds
 )
-COUNT_INDEX: Final = {count.name: index for index, count in enumerate(COUNTS)}
 TX_FAILURES, PRINT_ERRORS, SCAN_ERRORS, CRASHES = range(len(COUNTS))
 _COUNTED_COLUMNS: Final = [COLUMN[name] for name in ("tickets", "rejects", "tx_timeouts", "print_errors", "scans", "scan_errors")]
 # A device may fail its own test with no customer about: time is a small exposure of its own, in tickets or slips.

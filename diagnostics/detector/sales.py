@@ -18,7 +18,7 @@ _SLOW_S: Final = 3600.0
 _PRIOR_TERMINAL_S: Final = 600.0
 # Custom comes in bursts: as if each terminal's rate were gamma with this shape.
 _BURST: Final = np.float32(5.0)
-# An average terminal's bets in a second, before anything is known: 26 an hour.
+# An average terminal's bets in a second, before anything is known (a first guess that an hour replaces): 26 an hour.
 _USUAL_PACE: Final = 26 / 3600
 # A shop that has had no customer for so many expected ones, and for so long, may hang.
 _MISSED, _PAUSE_MS = np.float32(0.8), 85_000

@@ -9,8 +9,6 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, Final, NamedTuple
 
-import numpy as np
-
 from diagnostics.detector.observed import Signs
 from diagnostics.judgement import Judgement
 from diagnostics.scan.why import Evidence
@@ -149,8 +147,3 @@ class Step(NamedTuple):
 def new_key(at_ms: int, serial: int) -> int:
     """A key that no other incident has or had: made of the moment, so that a restart cannot give it twice."""
     return at_ms * _KEYS_A_MS + serial % _KEYS_A_MS
-
-
-def no_rows() -> Index:
-    """No terminal."""
-    return np.zeros(0, np.intp)

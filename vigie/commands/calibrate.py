@@ -76,7 +76,9 @@ def _replayed(console: "Console", replays: "list[Replay]", before: "Calibration"
 
     columns = (TextColumn("{task.description}"), BarColumn(), TaskProgressColumn(), TimeElapsedColumn())
     with Progress(*columns, console=console) as bars:
-        tasks = [bars.add_task(replay.name, total=1.0, start=False) for replay in replays]
+        # The last is number -1: the passage on which the tails of well terminals are measured.
+        names = [*(replay.name for replay in replays), f"{replays[0].name}: tails"]
+        tasks = [bars.add_task(name, total=1.0, start=False) for name in names]
 
         def advance(number: int, part: float) -> None:
             bars.start_task(tasks[number])

@@ -19,7 +19,7 @@ def ingest() -> None:
 
 
 def watch() -> None:
-    """Judge every terminal's health, tick by tick."""
+    """Judge every terminal, find incidents and tell of them, tick by tick."""
     from diagnostics.settings import WatchSettings
     from diagnostics.watching import run
     from fleet.settings import read

@@ -109,9 +109,18 @@ class Replay:
 def calibrate(
     replays: Sequence[Replay], calibration: Calibration, *, progress: Callable[[int, float], None] = lambda _number, _part: None
 ) -> Calibration:
-    """The thresholds for the wanted rates in `calibration`, from these replays."""
+    """The thresholds for the wanted rates in `calibration`, from these replays.
+
+    The first replay is lived through once more before: evidence is weighed by the tails of well terminals, and what a symptom takes
+    holds only for the tails it was found with. `progress` is told that passage as number -1.
+    """
     if not replays:
         raise CalibratingError("there is no quiet history to calibrate on")
+    measured = _gathered(replays[:1], calibration, progress=lambda _, part: progress(-1, part)).tails()
+    return _gathered(replays, measured, progress=progress).result()
+
+
+def _gathered(replays: Sequence[Replay], calibration: Calibration, *, progress: Callable[[int, float], None]) -> Calibrator:
     gathered = Calibrator(calibration)
     for number, replay in enumerate(replays):
         scores: ScanScores | None = None
@@ -124,7 +133,7 @@ def calibrate(
                 progress(number, (now_ms - first_ms) / (replay.days * 86_400_000))
         gathered.rest()
         progress(number, 1.0)
-    return gathered.result()
+    return gathered
 
 
 def other_days(days: int) -> list[Scenario]:
@@ -169,10 +178,10 @@ def stored(conn: Connection, *, days: float, now: datetime) -> Replay:
     batch_id = int(row[0])
 
     def live(calibration: Calibration, progress: Callable[[float], None]) -> Iterator[tuple[Diagnosis, Signs, int]]:
-        del calibration, progress  # the stored thresholds hold; they bear on nothing that is gathered
+        del progress  # loading tells nothing of itself
         terminals = all_terminals(conn)
         arrays = fleet_arrays(terminals)
-        begun = start(conn, terminals, mark=Mark(batch_id, since, None), policy=Policy())
+        begun = start(conn, terminals, mark=Mark(batch_id, since, None), policy=Policy(), calibration=calibration)
         windows = windows_between(conn, start=since - MAINTENANCE_BEFORE, end=now)
         batches = batches_after(conn, batch_id=batch_id, until=now)
         snapshot = begun.diagnosis.snapshot
