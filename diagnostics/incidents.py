@@ -66,7 +66,8 @@ class IncidentEvent:
     """One step of an incident's life; `detail` is what a person said, `data` what the watch has to tell, by kind.
 
     `opened`, `grew`, `reopened`, …: {"terminals", "hits"}; `scope`: also {"from": the scope before, "to": …,
-    "trouble"}, {"trouble_from"}; `merged`, `parent`: {"into": incident id}. `replayed`: stored long after `at`, while the watch caught up.
+    "trouble"}, {"trouble_from"}; `merged`, `parent`: {"into": incident id}. `replayed`: stored long after `at`, while the watch
+    caught up.
     """
 
     id: int
