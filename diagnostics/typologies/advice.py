@@ -38,22 +38,22 @@ _OF_TERMINALS = """
             WHERE n.terminal_id = s.terminal_id AND n.hit_at IS NOT NULL AND i.state <> 'closed'
         )
     )
-    SELECT t.id, t.name_fr, t.name_en, a.text_fr, a.text_en, a.version, min(touched.incident_id),
+    SELECT t.id, t.name_fr, t.name_en, a.text_fr, a.text_en, a.version, touched.incident_id,
         array_agg(DISTINCT touched.terminal_id)
     FROM touched
     JOIN diagnostics.typology t ON t.id = touched.typology_id AND t.state = 'known'
     JOIN LATERAL (
         SELECT * FROM diagnostics.typology_answer a WHERE a.typology_id = t.id ORDER BY a.version DESC LIMIT 1
     ) a ON a.text_fr <> '' OR a.text_en <> ''
-    GROUP BY 1, 2, 3, 4, 5, 6 ORDER BY min(touched.incident_id) NULLS LAST, t.id
+    GROUP BY 1, 2, 3, 4, 5, 6, 7 ORDER BY touched.incident_id NULLS LAST, t.id
 """
 
 
 def advice_for(conn: Connection, *, terminals: Sequence[str]) -> list[Advice]:
     """The answers that fit what is wrong at these terminals now: those of open incidents first, then of their own symptoms.
 
-    A typology comes once, whatever it was found by; one without an answer does not come. A text that one language lacks is
-    given in the other.
+    A typology comes once for each incident that it was found by, and once for symptoms; one without an answer does not come. A
+    text that one language lacks is given in the other.
     """
     if not terminals:
         return []

@@ -59,6 +59,18 @@ def test_an_incident_is_recognised_and_its_answer_reaches_its_terminals(conn: Co
     assert advice_for(conn, terminals=[terminals[-1]]) == []
 
 
+def test_each_of_two_incidents_of_one_typology_has_the_answer(conn: Conn, terminals: list[str]) -> None:
+    # Whoever shows one of them alone (a part of a wider one is not said twice) finds the answer with it.
+    part, whole = (
+        add_incident(conn, trouble="printer", scope=scope, terminals=terminals[:9], at=NOW, z={"print_errors": 6.0})
+        for scope in ({"firmware": "4.3.0", "model": "B"}, {"model": "B"})
+    )
+    sort(conn, now=NOW + timedelta(seconds=30))
+    assert code_of(conn, "incident", part) == code_of(conn, "incident", whole) == "printer_degraded"
+    told = advice_for(conn, terminals=terminals[:2])
+    assert [(one.incident_id, one.terminals) for one in told] == [(part, terminals[:2]), (whole, terminals[:2])]
+
+
 def test_a_power_cut_and_a_network_outage_are_told_apart(conn: Conn, terminals: list[str]) -> None:
     outage = add_incident(conn, trouble="offline", scope={"carrier": "alpha", "region": "32"}, terminals=terminals[:10], at=NOW)
     cut = add_incident(conn, trouble="offline", scope={"department": "59"}, terminals=terminals[10:20], at=NOW)
