@@ -190,7 +190,8 @@ class Baseline:
                     peer[group, gauge] = np.median(figures)
                     between[group, gauge] = 1.4826 * np.median(np.abs(figures - peer[group, gauge]))
                     spread[group, gauge] = np.median(self.spread[rows, gauge])
-        return peer, np.maximum(between, SPREAD / 4), np.maximum(spread, SPREAD / 2)
+        # Too few peers do not say how they differ, and have no figure to lean on either; the spread must be known even so.
+        return peer, np.fmax(between, SPREAD / 4), np.maximum(spread, SPREAD / 2)
 
     def _rates(self) -> tuple[F32, F32]:
         """Each terminal's rate of what is counted, and how surely it is known: gamma, with the peers as prior."""

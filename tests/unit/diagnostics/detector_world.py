@@ -50,11 +50,12 @@ class DetectorWorld:
 
     n: int = 60
     learnt_steps: int = 40
+    models: tuple[str, ...] = ("A", "B")
     calibration: Calibration = field(default_factory=Calibration)
 
     def __post_init__(self) -> None:
         self.rng = np.random.default_rng(5)
-        self.fleet = fleet_of(self.n)
+        self.fleet = fleet_of(self.n, models=self.models)
         self.own = {name: np.exp(0.1 * self.rng.standard_normal(self.n)) for name in _NOISE}
         self.detector = Detector(self.fleet, calibration=self.calibration)
         self.everyone: Bool = np.ones(self.n, bool)

@@ -55,6 +55,14 @@ def test_a_terminal_that_differs_from_itself_shows_a_sign_and_then_a_symptom_and
     assert signs.p[SICK, TROUBLE_INDEX[trouble]] < 1e-4
 
 
+def test_a_terminal_of_a_model_that_is_nearly_alone_has_its_own_usual() -> None:
+    world = DetectorWorld(models=tuple(f"M{place}" for place in range(30)))
+    assert not ill(world.live(3), Trouble.NETWORK)
+    signs = world.live(30, only(SICK, "rtt_ms", times=3))
+    assert ill(signs, Trouble.NETWORK) == [SICK]
+    assert hits(signs, Trouble.NETWORK)[SICK] > 0
+
+
 @pytest.mark.parametrize(
     ("trouble", "change", "over_min"),
     [
