@@ -38,7 +38,7 @@ GAUGES: Final = (
     # A third more round trip is nothing a shopkeeper sees; at half as much again bets begin to drag.
     Gauge("rtt_ms", Trouble.NETWORK, "log", +1, 0.13, 0.30, 0.42, 0.6, _FRESH_S),
     # Losses are felt by what they add, on whichever line: one percent is a bet in a hundred that is tried again.
-    Gauge("loss_pct", Trouble.NETWORK, "log", +1, 0.6, 1.2, 2.0, 0.35, _FRESH_S),
+    Gauge("loss_pct", Trouble.NETWORK, "log", +1, 0.6, 1.2, 1.5, 0.35, _FRESH_S),
     Gauge("signal_dbm", Trouble.RADIO, "plain", -1, 2.6, 6.5, 8.0, 0.5, _FRESH_S),
     Gauge("tx_ms", Trouble.TX_SLOW, "log", +1, 0.25, 0.30, 0.45, 0.5, _TX_FRESH_S),
     Gauge("mem_mb", Trouble.MEMORY, "log", -1, 0.017, 0.025, 0.10, 0.4, _FRESH_S),
