@@ -47,7 +47,7 @@ NOTICES: Final[Mapping[str, str]] = {
     "waiting": _("being sent"),
     "sent": _("sent"),
     "dead": _("given up"),
-    "dropped": _("over before it was sent"),
+    "dropped": _("over, or overtaken, before it was sent"),
 }
 
 # What is wrong with a form, by the field that is refused; `dimension` is any of the registry's.

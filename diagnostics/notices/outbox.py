@@ -1,6 +1,6 @@
 """The outbox: what is to be told, put there in the transaction that changed the incident, and what people see and do of it.
 
-A notice waits until it is sent, given up (dead: a person must look) or dropped (over before it was sent);
+A notice waits until it is sent, given up (dead: a person must look) or dropped (over, or overtaken, before it was sent);
 `diagnostics.notices.queue` is the side of whoever sends.
 """
 
@@ -256,11 +256,24 @@ def list_notices(
 
 
 def retry_notices(conn: Connection, *, ids: Sequence[int] | None = None, now: datetime) -> int:
-    """Try dead notices again from now on, with every attempt before them: these, or (None) all; returns how many."""
+    """Try dead notices again from now on, with every attempt before them: these, or (None) all; returns how many.
+
+    What a later notice of the same incident overtook is dropped instead: a topic holds the newest state, and whoever was told of
+    the end must not hear of the beginning after it.
+    """
+    chosen = {"ids": None if ids is None else list(ids), "now": now}
+    conn.execute(
+        "UPDATE diagnostics.notice n SET state = 'dropped', settled_at = %(now)s, error = 'overtaken by a later notice'"
+        " WHERE n.state = 'dead' AND (%(ids)s::bigint[] IS NULL OR n.id = ANY(%(ids)s)) AND EXISTS ("
+        "  SELECT FROM diagnostics.notice later LEFT JOIN diagnostics.notice_channel c ON c.name = later.channel"
+        "  WHERE later.channel = n.channel AND later.incident_id = n.incident_id AND later.id > n.id AND later.state = 'sent'"
+        "  AND (c.kind = 'mqtt' OR later.reason = 'over'))",
+        chosen,
+    )
     count = conn.execute(
         "UPDATE diagnostics.notice SET state = 'waiting', due_at = %(now)s, tried_since = %(now)s, attempts = 0, settled_at = NULL"
         " WHERE state = 'dead' AND (%(ids)s::bigint[] IS NULL OR id = ANY(%(ids)s))",
-        {"ids": None if ids is None else list(ids), "now": now},
+        chosen,
     ).rowcount
     conn.execute("SELECT pg_notify(%(to)s, '')", {"to": CHANNEL})
     return count

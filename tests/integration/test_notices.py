@@ -8,6 +8,7 @@ from datetime import timedelta
 from itertools import pairwise
 from pathlib import Path
 from statistics import median
+from typing import Literal
 
 import jsonschema
 import psycopg
@@ -258,6 +259,35 @@ def test_what_was_given_up_is_seen_and_can_be_tried_again(db: Conn, receiver: Re
     assert hook.deliver(db) == 1
     assert dead_notices(db) == []
     assert receiver.got[-1].id == str(dead.uid) == receiver.got[0].id
+
+
+@pytest.mark.parametrize(
+    ("kind", "later", "tried"),
+    [
+        pytest.param("webhook", "grew", 1, id="a message is still news while the incident goes on"),
+        pytest.param("webhook", "closed", 0, id="nobody hears of a beginning after the end"),
+        pytest.param("mqtt", "grew", 0, id="a topic keeps its newest state"),
+    ],
+)
+def test_what_a_later_notice_overtook_is_not_tried_again(
+    db: Conn, receiver: Receiver, clock: Hand, *, kind: Literal["webhook", "mqtt"], later: str, tried: int
+) -> None:
+    set_channels(db, [Channel("hook", kind)], now=START)
+    incident, other = found(db), found(db, scope={"lot": "L07"})
+    hook = side(receiver, clock)
+    for one in (incident, other):
+        receiver.answer(410)
+        happens(db, one, "opened")
+        hook.deliver(db)
+    happens(db, incident, later, state="closed" if later == "closed" else "open", hits=90)
+    assert hook.deliver(db) == 1
+    assert len(dead_notices(db)) == 2
+    # The other incident's is tried whatever became of the first.
+    assert retry_notices(db, now=clock()) == tried + 1
+    hook.deliver(db)
+    assert {notice.state for notice in list_notices(db, incident=other)} == {"sent"}
+    assert [notice.state for notice in list_notices(db, incident=incident)] == ["sent", "sent" if tried else "dropped"]
+    assert dead_notices(db) == []
 
 
 def test_what_is_undone_is_not_told(db: Conn) -> None:

@@ -48,7 +48,7 @@ def list_them(
 def retry(
     notice: Annotated[list[int] | None, typer.Argument(help="Numbers of dead notices; none: all of them.")] = None,
 ) -> None:
-    """Try dead notices again, with every attempt before them."""
+    """Try dead notices again, with every attempt before them; what a later notice overtook is dropped."""
     from diagnostics.notices.outbox import retry_notices
 
     with transaction("notices") as (conn, now):
