@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 
+from diagnostics.detector.observed import Fleet
 from diagnostics.tracking.learnt import Learnt
 from fleet.database import Connection
 from fleet.errors import VigieError
@@ -40,8 +41,8 @@ def save_baseline(conn: Connection, state: bytes, *, terminals: int, learnt_unti
     return int(row[0])
 
 
-def load_baseline(conn: Connection) -> Version | None:
-    """The newest version of this release's layout that can be read; None where there is none."""
+def load_baseline(conn: Connection, fleet: Fleet) -> Version | None:
+    """The newest version of this release's layout that can be unpacked for this fleet; None where there is none."""
     rows = conn.execute(
         "SELECT version, learnt_until FROM diagnostics.baseline WHERE layout = %(layout)s ORDER BY version DESC",
         {"layout": Learnt.LAYOUT},
@@ -51,7 +52,11 @@ def load_baseline(conn: Connection) -> Version | None:
         if stored is None:
             continue
         try:
-            return Version(Learnt.from_bytes(bytes(stored[0])), learnt_until, version)
+            learnt = Learnt.from_bytes(bytes(stored[0]))
+            # Whatever is wrong with it shows here, where an older version can take its place.
+            learnt.baseline_for(fleet)
+            learnt.habits_for(fleet)
+            return Version(learnt, learnt_until, version)
         except VigieError as error:
             log.warning("baseline %s cannot be read: %s", version, error, extra={"action": "baseline", "version": version})
     return None

@@ -101,7 +101,7 @@ def start(
     warm_from = mark.at - ceil((mark.at - first) / TICK) * TICK
     arrays = fleet_arrays(fleet)
     snapshot = load_snapshot(conn, fleet, at=warm_from, policy=policy)
-    baseline = load_baseline(conn)
+    baseline = load_baseline(conn, arrays)
     # Before the incidents: what people do meanwhile is heard twice rather than not at all.
     heard_event = last_event(conn)
     tracked = load_tracked(conn, arrays, now=mark.at)

@@ -10,6 +10,7 @@ import io
 import zlib
 from datetime import UTC, datetime
 from typing import Any, Final, NamedTuple
+from zipfile import BadZipFile
 from zoneinfo import ZoneInfo
 
 import numpy as np
@@ -241,12 +242,12 @@ class Baseline:
             old = cls(_bare(stored["terminals"]))
             for name in _WHOLE:
                 setattr(old, name, stored[name])
-        except (ValueError, KeyError, OSError, zlib.error) as error:
+            old.count = stored["count"].astype(np.float32)
+            old.season_count = stored["season_count"]
+            old.season = old.center + stored["season"].astype(np.float32) * (old.spread * _QUANTUM)
+            return old.carried_to(fleet)
+        except (ValueError, LookupError, TypeError, OSError, EOFError, zlib.error, BadZipFile) as error:
             raise BaselineError(f"the stored baseline cannot be read: {error}") from error
-        old.count = stored["count"].astype(np.float32)
-        old.season_count = stored["season_count"]
-        old.season = old.center + stored["season"].astype(np.float32) * (old.spread * _QUANTUM)
-        return old.carried_to(fleet)
 
 
 _WHOLE: Final = ("terminals", "center", "spread", "wrong", "tried", "sold", "expected_sold", "sign_hits", "sign_judged")

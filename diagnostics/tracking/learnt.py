@@ -61,5 +61,5 @@ class Learnt:
             stored = json.loads(self.calls)
             rang = np.array([stored["rang"].get(name, 0.0) for name in fleet.terminals.astype("U6").tolist()], np.float32)
             return CallHabits(np.array(stored["calls"], float), np.array(stored["hours"], float), rang, float(stored["due"]))
-        except (ValueError, KeyError, TypeError) as error:
+        except (ValueError, LookupError, TypeError, AttributeError) as error:
             raise LearntError(f"the stored calling habits cannot be read: {error}") from error

@@ -11,6 +11,7 @@ from prometheus_client import CollectorRegistry
 
 from benchmarks.stored_feed import StoredFeed, register
 from diagnostics.baseline_store import load_baseline, save_baseline
+from diagnostics.fleet_arrays import fleet_arrays
 from diagnostics.incident_views import terminals_after
 from diagnostics.incidents import Incident, acknowledge, events_of, list_incidents, minutes_of, resolve
 from diagnostics.limits import Policy
@@ -19,6 +20,7 @@ from diagnostics.troubles import Trouble
 from diagnostics.watch import Watch
 from diagnostics.watch_metrics import Metrics
 from fleet.clock import from_ms
+from fleet.registry import all_terminals
 from simulators.scenario import Scenario
 from tests.integration.small_fleet import Conn
 from vigie.evaluate.player import Player
@@ -258,13 +260,20 @@ def test_after_too_long_an_outage_the_watch_begins_anew(played: Played, caplog: 
     assert played.incidents() == []
 
 
-def test_three_versions_of_what_was_learnt_are_kept_and_the_newest_readable_is_loaded(conn: Conn, learnt: bytes) -> None:
-    now = scenario().start
+def test_three_versions_of_what_was_learnt_are_kept_and_the_newest_readable_is_loaded(played: Played, learnt: bytes) -> None:
+    conn, now = played.conn, played.at(0)
     versions = [save_baseline(conn, learnt, terminals=TERMINALS, learnt_until=now, now=now) for _ in range(5)]
     stored = [row[0] for row in conn.execute("SELECT version FROM diagnostics.baseline ORDER BY 1")]
     assert stored == versions[-3:]
-    conn.execute("UPDATE diagnostics.baseline SET state = 'x' WHERE version = %s", (versions[-1],))
+    good = fleet_arrays(all_terminals(conn))
+    spoil = "UPDATE diagnostics.baseline SET state = %s WHERE version = %s"
+    for spoilt in (b"x", learnt[:-1], learnt[:-1000] + bytes(1000), learnt[:4] + b"[" + learnt[5:]):
+        conn.execute(spoil, (spoilt, versions[-1]))
+        found = load_baseline(conn, good)
+        assert found
+        assert found.version == versions[-2]
     conn.execute("UPDATE diagnostics.baseline SET layout = 'of another release' WHERE version = %s", (versions[-2],))
-    found = load_baseline(conn)
-    assert found
-    assert found.version == versions[-3]
+    # A watch starts with what is left, and does not learn anew.
+    assert not played.watch(0).has_unsaved_history
+    conn.execute(spoil, (b"x", versions[-3]))
+    assert load_baseline(conn, good) is None
