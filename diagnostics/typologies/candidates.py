@@ -1,7 +1,10 @@
-"""Groups of what matches no typology, as offered to the veille: found again under their ids, named, merged or dismissed."""
+"""Groups of what matches no typology, as offered to the veille: found again under their ids, named, merged or dismissed.
+
+Grouping takes seconds, so nothing is written before it is done: a transaction that had would hold back the feed all the while.
+"""
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import datetime
 from typing import Any
 
@@ -16,6 +19,7 @@ from diagnostics.typologies.grouping import (
     same_group,
     signature_points,
 )
+from diagnostics.typologies.matches import writing
 from diagnostics.typologies.notes import NoteSpace
 from diagnostics.typologies.signature import Signature, mean_of
 from diagnostics.typologies.store import EXAMPLES_KEPT, Texts, TypologyError, add_examples, create, record, typologies, typology
@@ -51,13 +55,16 @@ class Group:
 def regroup(conn: Connection, *, now: datetime) -> int:
     """Look for groups among what matches nothing, anew; returns how many are offered.
 
+    On an autocommit connection no transaction is open while it computes; each kind's groups are then stored by themselves.
     `shared` of signatures: {"troubles", "scope", "z", "events"}, shares and means by name. Of notes: {"terms": the telling
     words, "contrasts": [{"dimension", "value", "inside", "outside"}] of the callers' terminals}.
     """
     offered = 0
-    for kind in ("incident", "symptom"):
-        offered += _save(conn, kind, _by_signature(conn, kind, now=now), now=now)
-    return offered + _save(conn, "note", _by_words(conn, now=now), now=now)
+    for kind in ("incident", "symptom", "note"):
+        groups = _by_words(conn, now=now) if kind == "note" else _by_signature(conn, kind, now=now)
+        with writing(conn):
+            offered += _save(conn, kind, groups, now=now)
+    return offered
 
 
 def _by_signature(conn: Connection, kind: str, *, now: datetime) -> list[Group]:
@@ -120,26 +127,37 @@ def _terminals_of_calls(conn: Connection, refs: Sequence[int]) -> dict[int, list
 
 def _save(conn: Connection, kind: str, groups: Sequence[Group], *, now: datetime) -> int:
     """Store the groups found: one that overlaps an offered one is that one, an offered one that is not found is gone."""
-    offered: dict[int, list[int]] = {
-        candidate: refs or []
-        for candidate, refs in conn.execute(
-            "SELECT c.id, array_agg(m.ref) FILTER (WHERE m.ref IS NOT NULL) FROM diagnostics.typology_candidate c"
-            " LEFT JOIN diagnostics.typology_match m ON m.candidate_id = c.id"
-            " WHERE c.state = 'offered' AND c.kind = %(kind)s GROUP BY c.id",
-            {"kind": kind},
-        )
-    }
-    left = dict(offered)
-    conn.execute(
-        "UPDATE diagnostics.typology_match SET candidate_id = NULL WHERE candidate_id = ANY(%(ids)s)", {"ids": list(offered)}
-    )
-    for group in groups:
+    waiting = conn.execute(
+        "SELECT id FROM diagnostics.typology_candidate WHERE state = 'offered' AND kind = %(kind)s ORDER BY id FOR UPDATE",
+        {"kind": kind},
+    ).fetchall()
+    left: dict[int, list[int]] = {row[0]: [] for row in waiting}
+    for candidate, ref in conn.execute(
+        "SELECT candidate_id, ref FROM diagnostics.typology_match WHERE candidate_id = ANY(%(ids)s)", {"ids": list(left)}
+    ):
+        left[candidate].append(ref)
+    conn.execute("UPDATE diagnostics.typology_match SET candidate_id = NULL WHERE candidate_id = ANY(%(ids)s)", {"ids": list(left)})
+    kept = _still_unknown(conn, kind, groups)
+    for group in kept:
         same = same_group(group.members, left)
         if same is not None:
             del left[same]
         _store_group(conn, kind, group, candidate=same, now=now)
     conn.execute("UPDATE diagnostics.typology_candidate SET state = 'gone' WHERE id = ANY(%(ids)s)", {"ids": list(left)})
-    return len(groups)
+    return len(kept)
+
+
+def _still_unknown(conn: Connection, kind: str, groups: Sequence[Group]) -> list[Group]:
+    """The groups without what was matched or decided while they were computed; one that is left with too few is none."""
+    refs = [ref for group in groups for ref in group.members]
+    rows = conn.execute(
+        "SELECT ref FROM diagnostics.typology_match WHERE kind = %(kind)s AND ref = ANY(%(refs)s) AND typology_id IS NULL"
+        " AND decided_by IS NULL ORDER BY ref FOR UPDATE",
+        {"kind": kind, "refs": refs},
+    ).fetchall()
+    unknown = {row[0] for row in rows}
+    left = [replace(group, members=[ref for ref in group.members if ref in unknown]) for group in groups]
+    return [group for group in left if len(group.members) >= FEWEST[kind]]
 
 
 def _store_group(conn: Connection, kind: str, group: Group, *, candidate: int | None, now: datetime) -> None:
@@ -235,6 +253,8 @@ def _what_it_is(conn: Connection, group: Candidate) -> tuple[list[str], Signatur
 
 
 def _waiting(conn: Connection, candidate_id: int) -> Candidate:
+    """The group, kept from the next grouping until the caller commits; `TypologyError` where it does not wait."""
+    conn.execute("SELECT FROM diagnostics.typology_candidate WHERE id = %(id)s FOR UPDATE", {"id": candidate_id})
     found = candidate(conn, candidate_id)
     if found.state != "offered":
         raise TypologyError("candidate", f"group {candidate_id} was {found.state} before")

@@ -1,6 +1,7 @@
 """What was matched, in the database: kept by thing, counted by day, and corrected by people."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from typing import Any, Final
@@ -18,6 +19,8 @@ KINDS: Final = ("incident", "symptom", "note")
 # Members that a person confirmed, and strangers, that the matching learns from: the newest of them.
 _MEMBERS, _STRANGERS = 50, 300
 STRANGERS_BACK: Final = timedelta(days=90)
+# The key is arbitrary, but ours alone.
+_WRITES: Final = 0x7661_6769_0008
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +46,17 @@ class Matched:
     at: datetime
     match: Match
     signature: dict[str, Any]
+
+
+@contextmanager
+def writing(conn: Connection) -> Iterator[None]:
+    """A short transaction of the sorting's: what is written in it is computed before, and two sorters write in turn.
+
+    One that has written holds back every reader of the feed (`fleet.feed`) until it ends.
+    """
+    with conn.transaction():
+        conn.execute("SELECT pg_advisory_xact_lock(%(key)s)", {"key": _WRITES})
+        yield
 
 
 def save(conn: Connection, found: Iterable[Matched], *, now: datetime) -> None:

@@ -1,6 +1,7 @@
 """Puts everything into typologies, step by step: loads what is new, matches it, stores it, and now and then looks for groups.
 
 It runs beside the watch, as a thread with its own connection; one instance works at a time, another takes over when it ends.
+What is costly is computed while no transaction is open: one that has written anything holds back the watch's feed until it ends.
 """
 
 import hashlib
@@ -97,10 +98,15 @@ class Sorter:
         self._caught_up = False
 
     def step(self, conn: Connection, *, now: datetime, regroup: bool) -> Sorted:
-        """Match what is new; with `regroup`, also look for groups among what matches nothing. The caller commits."""
+        """Match what is new; with `regroup`, also look for groups among what matches nothing.
+
+        Give it an autocommit connection: each part reads, computes, and is then stored in a short transaction of its own. Whoever
+        ends between two loses nothing: what is not stored waits for the next step, what is stored is only written again.
+        """
         known = typologies(conn, states=("known", "dismissed"))
         notes = self._match_notes(conn, known, now=now)
-        forget_explained(conn, now=now)
+        with matches.writing(conn):
+            forget_explained(conn, now=now)
         incidents = self._titled(conn, known, incidents_to_match(conn, now=now), now=now)
         symptoms = symptoms_to_match(conn, now=now, back=_FRESH_SYMPTOMS if self._caught_up else LOOKED_BACK)
         if incidents or symptoms:
@@ -120,14 +126,12 @@ class Sorter:
         if not found:
             return 0
         matched = self._matcher(conn, known, now=now).match([note.text for note in found])
-        matches.save(
-            conn,
-            (
-                matches.Matched("note", note.ref, note.at, match, {"digest": _digest(note.text)})
-                for note, match in zip(found, matched, strict=True)
-            ),
-            now=now,
-        )
+        results = [
+            matches.Matched("note", note.ref, note.at, match, {"digest": _digest(note.text)})
+            for note, match in zip(found, matched, strict=True)
+        ]
+        with matches.writing(conn):
+            matches.save(conn, results, now=now)
         return len(found)
 
     def _titled(self, conn: Connection, known: Sequence[Typology], things: Sequence[Thing], *, now: datetime) -> list[Thing]:
@@ -148,14 +152,12 @@ class Sorter:
         return self._notes
 
     def _save(self, conn: Connection, kind: str, things: Sequence[Thing], found: Sequence[Match], *, now: datetime) -> None:
-        matches.save(
-            conn,
-            (
-                matches.Matched(kind, thing.ref, thing.at, match, thing.signature.to_json())
-                for thing, match in zip(things, found, strict=True)
-            ),
-            now=now,
-        )
+        results = [
+            matches.Matched(kind, thing.ref, thing.at, match, thing.signature.to_json())
+            for thing, match in zip(things, found, strict=True)
+        ]
+        with matches.writing(conn):
+            matches.save(conn, results, now=now)
 
 
 class SortingThread:
@@ -182,8 +184,7 @@ class SortingThread:
         sorter, regrouped = Sorter(), -REGROUP_EVERY_S
         while not self._stop.is_set():
             due = time.monotonic() - regrouped >= REGROUP_EVERY_S
-            with conn.transaction():
-                done = sorter.step(conn, now=self._clock(), regroup=due)
+            done = sorter.step(conn, now=self._clock(), regroup=due)
             if due:
                 regrouped = time.monotonic()
                 log.info("%s groups match no typology", done.offered, extra={"action": "regroup", "offered": done.offered})

@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-from vigie.commands.transaction import transaction
+from vigie.commands.transaction import connection, transaction
 
 group = typer.Typer(help="Typologies: named classes of incidents and calls, with an adapted answer.", no_args_is_help=True)
 
@@ -40,8 +40,9 @@ def sort(*, groups: Annotated[bool, typer.Option(help="Also look for groups amon
     from diagnostics.typologies.sorting import Sorter
     from diagnostics.typologies.store import deliver
 
-    with transaction("typologies") as (conn, now):
-        added = deliver(conn, now=now)
+    with connection("typologies") as (conn, now):
+        with conn.transaction():
+            added = deliver(conn, now=now)
         done = Sorter().step(conn, now=now, regroup=groups)
     told = f"{done.incidents:,} incidents, {done.symptoms:,} symptoms and {done.notes:,} notes matched"
     offered = "" if done.offered is None else f"; {done.offered} groups match nothing"
