@@ -171,7 +171,9 @@ def comment(conn: Connection, incident_id: int, *, actor: str, text: str, now: d
 def resolve(conn: Connection, incident_id: int, *, actor: str, detail: str, now: datetime) -> Incident:
     """Close an incident, saying how; doing so twice changes nothing. One that goes on showing is reopened by the watch."""
     moved = conn.execute(
-        "UPDATE diagnostics.incident SET state = 'closed', closed_at = %(now)s WHERE id = %(id)s AND state <> 'closed'",
+        # What did not clear by itself is left alone for a while by the watch, also after a restart.
+        "UPDATE diagnostics.incident SET state = 'closed', closed_at = %(now)s, clearing_at = NULL, latched = false"
+        " WHERE id = %(id)s AND state <> 'closed'",
         {"id": incident_id, "now": now},
     ).rowcount
     if moved:

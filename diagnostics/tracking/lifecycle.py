@@ -83,7 +83,7 @@ def closed(case: Case, *, now_ms: int) -> list[Change]:
 def merged(case: Case, into: Case, *, now_ms: int) -> list[Change]:
     """It was part of another one."""
     into.add(case.ever, now_ms)
-    tracked = case.change(phase=Phase.CLOSED, closed_ms=now_ms, clearing_ms=None, parent=into.tracked.key)
+    tracked = case.change(phase=Phase.CLOSED, closed_ms=now_ms, clearing_ms=None, parent=into.tracked.key, merged=True)
     return [Change(ChangeKind.MERGED, tracked.key, now_ms, tracked, {"into": into.tracked.key})]
 
 

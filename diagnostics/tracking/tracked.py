@@ -57,7 +57,8 @@ class Tracked:
 
     `rows` are the terminals that ever showed it, ascending rows of the fleet; `hit_ms` (same shape) when each first did.
     `hits` of them show it at this moment, `worst_hits` did at the worst. `told_hits` is the count last told. `returns_ms` are
-    the moments at which it came back. `settled_ms` is since when the scope has been what it is.
+    the moments at which it came back. `settled_ms` is since when the scope has been what it is. `merged`: closed as a part of
+    another one, its `parent`, rather than ended under it; such a one is not read from the database again.
     """
 
     key: int
@@ -82,16 +83,12 @@ class Tracked:
     latched: bool = False
     reopened: int = 0
     returns_ms: tuple[int, ...] = ()
+    merged: bool = False
 
     @property
     def lives(self) -> bool:
         """Whether it was opened and is not closed."""
         return self.phase in (Phase.OPEN, Phase.ACKNOWLEDGED, Phase.CLEARING)
-
-    @property
-    def merged(self) -> bool:
-        """Whether it was closed as a part of another one, rather than lives or ended under it."""
-        return self.phase is Phase.CLOSED and self.parent is not None and self.clearing_ms is None
 
     @property
     def scope_by_name(self) -> dict[str, str]:

@@ -191,6 +191,17 @@ def test_people_are_heard_once_and_what_they_did_is_not_told_twice(conn: Conn) -
     assert said_since(conn, event_id=newest) == ([], newest)
 
 
+def test_what_a_person_resolved_while_it_cleared_is_known_to_be_resolved_after_a_restart(conn: Conn) -> None:
+    fleet = fleet_of(conn)
+    clearing = found(phase=Phase.CLEARING, clearing_ms=NOW_MS, latched=True)
+    save(conn, fleet, changed(ChangeKind.CLEARING, clearing))
+    (one,) = open_incidents(conn)
+    resolve(conn, one.id, actor="maxime", detail="", now=NOW + MINUTE)
+    (again,) = load_tracked(conn, fleet, now=NOW + 2 * MINUTE)
+    # What clears by itself has a time of clearing, and may come back at once.
+    assert same(again, replace(clearing, phase=Phase.CLOSED, clearing_ms=None, latched=False, closed_ms=NOW_MS + 60_000))
+
+
 def test_who_took_an_incident_on_stays_known_while_its_figures_change_and_not_when_it_comes_back(conn: Conn) -> None:
     fleet = fleet_of(conn)
     save(conn, fleet, changed(ChangeKind.OPENED, found()))

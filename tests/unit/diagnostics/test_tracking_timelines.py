@@ -338,6 +338,17 @@ def test_what_a_person_resolved_rests_over_a_restart() -> None:
     assert after.run(3) == ["reopened offline region=84 & carrier=beta"]
 
 
+def test_a_part_of_a_wider_one_that_a_person_resolved_comes_back_under_its_own_key() -> None:
+    line = Timeline()
+    for lot, carrier in (("L01", "alpha"), ("L02", "beta"), ("L03", "gamma"), ("L04", "alpha")):
+        line.show(OFFLINE, lot=lot, carrier=carrier)
+    line.run(5)
+    one = next(one for one in line.living if one.parent)
+    assert line.run(14, said=[Said(ChangeKind.RESOLVED, one.key, line.now_ms)]) == []
+    assert [word.split()[0] for word in line.run(5)] == ["reopened"]
+    assert one.key in {living.key for living in line.living}
+
+
 def test_an_unchanged_world_changes_nothing() -> None:
     line = Timeline()
     line.show(OFFLINE, **CARRIER)
