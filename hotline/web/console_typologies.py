@@ -1,6 +1,6 @@
 """The console's typologies: which there are and which grow, one with its editor, groups that may be new, matched notes."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import datetime, timedelta
 from typing import Annotated, Any, Final
@@ -52,15 +52,13 @@ def typologies(request: Request, session: ReadingSession, program: Program) -> R
 @router.get("/console/typologies/candidates")
 def groups(request: Request, session: ReadingSession, program: Program) -> Response:
     """Groups of what matches nothing, to be named, merged or dismissed."""
-    with program.pool.connection() as conn:
-        found = [(one, _examples(conn, one, language_of(request, session), now=program.now())) for one in candidates.offered(conn)]
-        known = store.typologies(conn)
-    return _page(request, "typology_candidates.html", session, groups=found, known=known)
+    return _groups(request, session, program)
 
 
 @router.post("/console/typologies/candidates/{candidate}")
 def decide_group(
     *,
+    request: Request,
     candidate: int,
     session: EditingSession,
     program: Program,
@@ -74,18 +72,19 @@ def decide_group(
     into: Annotated[int, Form()] = 0,
 ) -> Response:
     """Name a group, merge it into a typology, or dismiss it."""
-    name, description = {"fr": name_fr, "en": name_en}, {"fr": description_fr, "en": description_en}
-    answer = {"fr": answer_fr, "en": answer_en}
+    texts = _texts(name=(name_fr, name_en), description=(description_fr, description_en), answer=(answer_fr, answer_en))
     by: Any = {"actor": session.agent.login, "now": program.now()}
-    with _known_only(), program.pool.connection() as conn:
-        if do == "name":
-            made = candidates.name_candidate(conn, candidate, name=name, description=description, answer=answer, **by)
-            return _to(f"{HOME}/{made}")
-        if do == "merge":
-            candidates.merge_candidate(conn, candidate, into=into, **by)
-        else:
-            group = candidates.candidate(conn, candidate)
-            candidates.dismiss_candidate(conn, candidate, name=name_fr or name_en or _default_name(group), **by)
+    try:
+        with _known_only(but=("name", "into")), program.pool.connection() as conn:
+            if do == "name":
+                return _to(f"{HOME}/{candidates.name_candidate(conn, candidate, **texts, **by)}")
+            if do == "merge":
+                candidates.merge_candidate(conn, candidate, into=_in_use(conn, into), **by)
+            else:
+                group = candidates.candidate(conn, candidate)
+                candidates.dismiss_candidate(conn, candidate, name=name_fr or name_en or _default_name(group), **by)
+    except store.TypologyError as error:
+        return _groups(request, session, program, refused=candidate, error=error.field, filled=_filled(texts), status=422)
     return _to(f"{HOME}/candidates")
 
 
@@ -137,15 +136,15 @@ def edit(
     answer_en: Text = "",
 ) -> Response:
     """Change what a typology is called, what is said of it, and what agents answer (as a new version)."""
+    texts = _texts(name=(name_fr, name_en), description=(description_fr, description_en), answer=(answer_fr, answer_en))
     by: Any = {"actor": session.agent.login, "now": program.now()}
     try:
-        with _known_only(but="name"), program.pool.connection() as conn:
+        with _known_only(but=("name",)), program.pool.connection() as conn:
             store.typology(conn, typology)
-            name, description = {"fr": name_fr, "en": name_en}, {"fr": description_fr, "en": description_en}
-            store.describe(conn, typology, name=name, description=description, **by)
-            store.set_answer(conn, typology, answer={"fr": answer_fr, "en": answer_en}, **by)
+            store.describe(conn, typology, name=texts["name"], description=texts["description"], **by)
+            store.set_answer(conn, typology, answer=texts["answer"], **by)
     except store.TypologyError as error:
-        return _one(request, typology, session, program, error=error.field, status=422)
+        return _one(request, typology, session, program, error=error.field, filled=_filled(texts), status=422)
     return _to(f"{HOME}/{typology}")
 
 
@@ -162,7 +161,7 @@ def mark_action(
     """Mark that something was done about it, now or at a time of Paris."""
     try:
         moment = datetime.fromisoformat(at).replace(tzinfo=ZONE) if at else program.now()
-        with _known_only(but="what"), program.pool.connection() as conn:
+        with _known_only(but=("what",)), program.pool.connection() as conn:
             store.typology(conn, typology)
             store.mark_action(conn, typology, what=what, at=moment, actor=session.agent.login)
     except (store.TypologyError, ValueError) as error:
@@ -174,6 +173,7 @@ def mark_action(
 @router.post("/console/typologies/{typology}/state")
 def change_state(
     *,
+    request: Request,
     typology: int,
     session: EditingSession,
     program: Program,
@@ -182,20 +182,42 @@ def change_state(
 ) -> Response:
     """Merge a typology into another, take it out of use, or back."""
     by: Any = {"actor": session.agent.login, "now": program.now()}
-    with _known_only(), program.pool.connection() as conn:
-        if do == "merge":
-            store.merge(conn, typology, into=into, **by)
-            return _to(f"{HOME}/{into}")
-        (store.dismiss if do == "dismiss" else store.restore)(conn, typology, **by)
+    try:
+        with _known_only(but=("into",)), program.pool.connection() as conn:
+            if do == "merge":
+                store.merge(conn, typology, into=_in_use(conn, into), **by)
+                return _to(f"{HOME}/{into}")
+            (store.dismiss if do == "dismiss" else store.restore)(conn, typology, **by)
+    except store.TypologyError as error:
+        return _one(request, typology, session, program, error=error.field, status=422)
     return _to(HOME if do == "dismiss" else f"{HOME}/{typology}")
 
 
-def _one(request: Request, number: int, session: Session, program: Web, *, error: str | None = None, status: int = 200) -> Response:
+def _groups(request: Request, session: Session, program: Web, *, refused: int = 0, **more: Any) -> Response:
+    """The page of the groups; of the refused one, which comes first, `more` is what is wrong (`error`) and typed (`filled`)."""
+    with program.pool.connection() as conn:
+        waiting = sorted(candidates.offered(conn), key=lambda one: one.id != refused)
+        found = [(one, _examples(conn, one, language_of(request, session), now=program.now())) for one in waiting]
+        known = store.typologies(conn)
+    return _page(request, "typology_candidates.html", session, groups=found, known=known, refused=refused, **more)
+
+
+def _one(
+    request: Request,
+    number: int,
+    session: Session,
+    program: Web,
+    *,
+    error: str | None = None,
+    filled: Mapping[str, str] | None = None,
+    status: int = 200,
+) -> Response:
     now, language = program.now(), language_of(request, session)
     with _known_only(), program.pool.connection() as conn:
         found = store.typology(conn, number)
-        values = {
+        values: dict[str, Any] = {
             "typology": found,
+            "filled": filled or found,
             "answers": store.answers_of(conn, number),
             "events": store.events_of(conn, number),
             "changes": changes_of(conn, found, today=day_of(now)),
@@ -283,12 +305,30 @@ def _to(path: str) -> Response:
     return RedirectResponse(path, status_code=303)
 
 
+def _texts(**fields: tuple[str, str]) -> dict[str, Any]:
+    """Each field's French and English text, as the packages take them."""
+    return {field: dict(zip(store.LANGUAGES, texts, strict=True)) for field, texts in fields.items()}
+
+
+def _filled(texts: Mapping[str, store.Texts]) -> dict[str, str]:
+    """The same as the form names them."""
+    return {f"{field}_{language}": text for field, by_language in texts.items() for language, text in by_language.items()}
+
+
+def _in_use(conn: Connection, into: int) -> int:
+    """The typology chosen to merge into; `TypologyError` of `into` where none was, or it is there no more."""
+    try:
+        return store.typology(conn, into).id
+    except store.TypologyError:
+        raise store.TypologyError("into", "choose a typology") from None
+
+
 @contextmanager
-def _known_only(*, but: str = "") -> Iterator[None]:
-    """What is not there, or cannot be done any more, is a page that says so; an error of the field `but` goes on to the form."""
+def _known_only(*, but: Sequence[str] = ()) -> Iterator[None]:
+    """What is not there, or cannot be done any more, is a page that says so; an error of the fields `but` goes on to the form."""
     try:
         yield
     except store.TypologyError as error:
-        if error.field == but:
+        if error.field in but:
             raise
         raise HTTPException(404) from None

@@ -79,7 +79,13 @@ def test_an_edited_answer_is_a_new_version_and_an_action_is_marked(web: RunningW
             "answer_en": "",
         }
         assert browser.post(path, data=form).status_code == 303
-        assert browser.post(path, data={**form, "name_fr": " ", "name_en": ""}).status_code == 422
+        refused = browser.post(path, data={**form, "name_fr": " ", "name_en": "", "answer_fr": "Mots déjà tapés."})
+        assert refused.status_code == 422
+        assert "Mots déjà tapés." in refused.text
+        for into in ("0", "999", str(printer.id)):
+            refused = browser.post(f"{path}/state", data={"csrf": csrf, "do": "merge", "into": into})
+            assert refused.status_code == 422
+            assert "Choisissez une autre typologie" in refused.text
         assert browser.post(f"{path}/actions", data={"csrf": csrf, "what": "lettre", "at": "2026-11-20T09:00"}).status_code == 303
         assert browser.post(f"{path}/actions", data={"csrf": csrf, "what": "lettre", "at": "hier"}).status_code == 422
         shown = browser.get(path).text
@@ -96,6 +102,14 @@ def test_a_group_is_named_by_form_and_another_thing_is_said_of_a_note(web: Runni
     with web.client("veille") as browser:
         page = browser.get("/console/typologies/candidates")
         form = {"csrf": csrf_of(page), "do": "name", "name_fr": "Jeu absent", "answer_fr": "Relancez le menu."}
+        nameless = browser.post(f"/console/typologies/candidates/{group.id}", data={**form, "name_fr": " "})
+        assert nameless.status_code == 422
+        # What was typed is still there, in an open form beside what is wrong.
+        assert "Il faut un nom" in nameless.text
+        assert "Relancez le menu." in nameless.text.split("<details open>")[1]
+        nowhere = browser.post(f"/console/typologies/candidates/{group.id}", data={**form, "do": "merge", "into": "0"})
+        assert nowhere.status_code == 422
+        assert "Choisissez une autre typologie" in nowhere.text
         named = browser.post(f"/console/typologies/candidates/{group.id}", data=form)
         assert named.status_code == 303
         assert browser.post(f"/console/typologies/candidates/{group.id}", data=form).status_code == 404
