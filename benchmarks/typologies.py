@@ -3,8 +3,8 @@
 `python -m benchmarks.typologies`. Incidents are those that the diagnosis itself finds when simulated faults of every kind are
 played, at other places and strengths than anything the typologies were written from; each is matched by what is known two
 minutes after it opened (trouble, scope, evidence, events; no notes yet). Each typology is then taken away in turn, to see what
-becomes of its incidents. Notes are sentences of the simulator's callers. The delivered examples were written apart from them;
-the second run knows half of the sentences and is asked the other half.
+becomes of its incidents. Notes are sentences of the simulator's callers. No delivered example is nearly one of these
+(tests/unit/diagnostics/typologies/test_delivered_notes.py); the second run knows half of the sentences and is asked the other half.
 """
 
 import argparse

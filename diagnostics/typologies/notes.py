@@ -42,7 +42,7 @@ CONCEPTS: Final = {
     "impression": ("imprim", "impression", "bourrage", "illisible", "efface"),
     "papier": ("papier", "rouleau"),
     "lecture": ("lecteur", "lecture", "lit", "lire", "scanner", "bulletin", "grille", "coupon"),
-    "lenteur": ("lent", "ralenti", "rame", "long", "eternite", "sablier", "empire", "aggrave"),
+    "lenteur": ("lent", "ralenti", "rame", "long", "empire", "aggrave"),
     "redemarrage": ("redemar", "reboot", "relanc", "rallum", "plant", "boucle", "crash"),
     "blocage": ("fige", "bloqu", "gel", "tactile", "reagi", "repond"),
     "chaleur": ("chauff", "surchauff", "brul", "tempera", "ventil"),

@@ -16,8 +16,9 @@ from typing import Final
 import numpy as np
 
 from diagnostics.typologies import candidates, matches
-from diagnostics.typologies.matching import LEAST_LIKENESS, MATCHED_BELOW, Match, Matcher, best_elsewhere, p_values
+from diagnostics.typologies.matching import I64, LEAST_LIKENESS, MATCHED_BELOW, Match, Matcher, best_elsewhere, p_values
 from diagnostics.typologies.notes import NoteSpace, similarities, without_itself
+from diagnostics.typologies.signature import F32, Bool
 from diagnostics.typologies.store import Typology, deliver, typologies
 from diagnostics.typologies.things import (
     LOOKED_BACK,
@@ -45,6 +46,8 @@ REGROUP_EVERY_S: Final = 1800.0
 # The words in use drift slowly: the space of notes is built anew so often, of so many notes.
 _SPACE_LASTS_S: Final = 1800.0
 _CORPUS: Final = 2000
+# A note less alike than this matches nothing, however rare: few examples are an experiment that proves little.
+_LEAST_ALIKE: Final = 0.25
 _STOP_WITHIN_S: Final = 30.0
 # Once all that waited is matched only what is younger can be new: what incidents explain would be looked through over and over.
 _FRESH_SYMPTOMS, _FRESH_NOTES = timedelta(hours=2), timedelta(days=2)
@@ -72,7 +75,7 @@ class NoteMatcher:
         if self._space is not None:
             self._examples = self._space.points(texts)
             own = without_itself(self._examples, self._labels, len(self._ids))
-            self._null = best_elsewhere(own, self._labels)
+            self._null = best_elsewhere(own, self._labels, _kin(own, self._labels, len(self._ids)))
 
     def match(self, texts: Sequence[str]) -> list[Match]:
         """The nearest typology of each note."""
@@ -83,7 +86,7 @@ class NoteMatcher:
         nearest = near[np.arange(len(near)), best]
         p = p_values(nearest, self._null)
         return [
-            Match(self._ids[place], bool(chance <= MATCHED_BELOW and likeness > 0), float(likeness), float(chance))
+            Match(self._ids[place], bool(chance <= MATCHED_BELOW and likeness >= _LEAST_ALIKE), float(likeness), float(chance))
             for place, likeness, chance in zip(best.tolist(), nearest, p, strict=True)
         ]
 
@@ -189,6 +192,19 @@ class SortingThread:
                 regrouped = time.monotonic()
                 log.info("%s groups match no typology", done.offered, extra={"action": "regroup", "offered": done.offered})
             self._stop.wait(EVERY_S)
+
+
+def _kin(own: F32, labels: I64, count: int) -> Bool:
+    """Each typology with itself and with the one that its examples are most like (count, count).
+
+    An outage and a poor link share their words: without one, the other's notes are of a kind that is known after all.
+    """
+    likeness = np.array([own[labels == place].mean(axis=0) for place in range(count)])
+    np.fill_diagonal(likeness, -1.0)
+    found = np.eye(count, dtype=bool)
+    found[np.arange(count), likeness.argmax(axis=1)] = True
+    kin: Bool = found | found.T
+    return kin
 
 
 def _all_of(match: Match) -> dict[int, float] | None:

@@ -94,7 +94,7 @@ def test_a_lone_symptom_gets_the_answer_for_one_terminal_until_an_incident_expla
 
 
 def test_an_incident_of_calls_is_what_its_notes_are_about(conn: Conn, terminals: list[str]) -> None:
-    said = ("Le gain payé est faux.", "Un ticket gagnant refusé au paiement", "rapport du tiercé, mauvais montant payé")
+    said = ("Gagnant réglé moins que prévu.", "Refuse d'encaisser un reçu gagnant", "rapports pas à jour, versements contestés")
     known = add_incident(conn, trouble="calls", scope={}, terminals=terminals[:10], at=NOW - timedelta(minutes=10))
     other = add_incident(conn, trouble="calls", scope={}, terminals=terminals[20:30], at=NOW - timedelta(minutes=10))
     for number in range(6):
@@ -207,7 +207,7 @@ def test_merging_moves_members_examples_and_refuses_itself(conn: Conn, terminals
         store.merge(conn, ids["overheating"], into=ids["overheating"], actor="veille", now=NOW)
     store.merge(conn, ids["overheating"], into=ids["disk_full"], actor="veille", now=NOW)
     assert code_of(conn, "incident", incident) == "disk_full"
-    assert "la borne chauffe énormément" in store.typology(conn, ids["disk_full"]).example_notes
+    assert "ventilateur bruyant, surchauffe" in store.typology(conn, ids["disk_full"]).example_notes
     assert len(store.typologies(conn)) == 16
 
 

@@ -34,7 +34,7 @@ def test_words_of_the_trade_mean_one_thing_however_they_end() -> None:
         ("BOURRAGE PAPIER, tickets effacés", "printer_degraded"),
         ("lecteur refuse les bulletins, saisie main", "scanner_degraded"),
         ("gain du tiercé payé au mauvais montant", "settlement_error"),
-        ("ecran fige plus rien ne repond", "frozen_app"),
+        ("application bloquee, boutons inertes, ecran gele", "frozen_app"),
     ],
 )
 def test_a_note_is_put_to_the_typology_it_is_about_with_or_without_accents(text: str, code: str) -> None:
