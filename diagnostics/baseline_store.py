@@ -56,6 +56,7 @@ def load_baseline(conn: Connection, fleet: Fleet) -> Version | None:
             # Whatever is wrong with it shows here, where an older version can take its place.
             learnt.baseline_for(fleet)
             learnt.habits_for(fleet)
+            learnt.firmware_changed_for(fleet)
             return Version(learnt, learnt_until, version)
         except VigieError as error:
             log.warning("baseline %s cannot be read: %s", version, error, extra={"action": "baseline", "version": version})

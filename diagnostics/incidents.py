@@ -36,6 +36,7 @@ class Incident:
     `trouble` is None where a person declared it; `began_at` is the first sign, `opened_at` when we said so. `muted`: under
     announced maintenance, told to nobody. `latched`: it comes and goes, and stays open until it stays away. `parent_id`: the
     wider incident it is part of, or (closed) was merged into. `evidence` is `diagnostics.scan.why.Evidence` as JSON, or empty.
+    `told`: a notice of it, or of the wider one, reached a receiver, who has not been told of its end since.
     """
 
     id: int
@@ -59,6 +60,7 @@ class Incident:
     muted: bool
     parent_id: int | None
     evidence: dict[str, Any]
+    told: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,10 +115,19 @@ CHANNEL: Final = "vigie_incident"
 # Who rings so long after an incident's end still rings about it.
 RINGS_WITHIN: Final = timedelta(hours=1)
 
+# The topic that holds each incident's state tells nobody by itself: there may be no reader.
 _COLUMNS = """
     i.id, i.state, i.scope, i.title, i.advice, i.opened_at, i.closed_at, i.trouble, i.began_at, i.clearing_at, i.acknowledged_at,
     i.acknowledged_by, i.score, i.hits, i.worst_hits, i.reopened, i.latched, i.muted, i.parent_id, i.evidence,
-    (SELECT count(*) FROM diagnostics.incident_terminal n WHERE n.incident_id = i.id)::integer AS terminals
+    (SELECT count(*) FROM diagnostics.incident_terminal n WHERE n.incident_id = i.id)::integer AS terminals,
+    EXISTS (
+        SELECT FROM diagnostics.notice n
+        WHERE n.incident_id IN (i.id, i.parent_id) AND n.channel <> 'mqtt' AND n.state = 'sent' AND n.reason <> 'over'
+            AND NOT EXISTS (
+                SELECT FROM diagnostics.notice o
+                WHERE o.incident_id = n.incident_id AND o.channel = n.channel AND o.id > n.id AND o.state = 'sent'
+                    AND o.reason = 'over')
+    ) AS told
 """
 _INCIDENT = f"SELECT {_COLUMNS} FROM diagnostics.incident i "
 

@@ -11,15 +11,15 @@ _SPOKEN: Final[Mapping[Trouble, Mapping[str, str]]] = {
     Trouble.OFFLINE: {
         "fr": "Votre terminal n'est plus relié à nous. D'autres points de vente sont dans le même cas : ce n'est pas votre "
         "matériel. "
-        "Nos équipes techniques sont prévenues.",
+        "Nous suivons la panne d'ici.",
         "en": "Your terminal is no longer connected to us. Other shops are in the same case: it is not your equipment. "
-        "Our technical teams have been told.",
+        "We are following the outage from here.",
     },
     Trouble.NETWORK: {
         "fr": "Le réseau qui relie votre terminal est perturbé : des paris peuvent être lents ou ne pas passer. "
-        "D'autres points de vente sont touchés, nos équipes techniques sont prévenues.",
+        "D'autres points de vente sont touchés, nous le suivons d'ici.",
         "en": "The network that connects your terminal is disturbed: bets may be slow or fail. "
-        "Other shops are hit too, and our technical teams have been told.",
+        "Other shops are hit too, and we are following it from here.",
     },
     Trouble.RADIO: {
         "fr": "Le signal radio de votre terminal est faible en ce moment, comme chez d'autres points de vente. "
@@ -33,25 +33,24 @@ _SPOKEN: Final[Mapping[Trouble, Mapping[str, str]]] = {
         "it might slow down or stop.",
     },
     Trouble.DISK: {
-        "fr": "L'espace de stockage de votre terminal se remplit. Vous pouvez continuer à vendre, nos équipes s'en occupent à "
-        "distance.",
-        "en": "The storage of your terminal is filling up. You can go on selling, our teams are dealing with it from here.",
+        "fr": "L'espace de stockage de votre terminal se remplit. Vous pouvez continuer à vendre : cela se traite à distance.",
+        "en": "The storage of your terminal is filling up. You can go on selling: it is dealt with from here.",
     },
     Trouble.MEMORY: {
         "fr": "Votre terminal manque peu à peu de mémoire : il peut devenir lent, puis redémarrer seul. "
-        "Nos équipes techniques sont prévenues.",
+        "D'autres points de vente sont dans le même cas : ce n'est pas votre installation.",
         "en": "Your terminal is slowly running out of memory: it may become slow, then restart by itself. "
-        "Our technical teams have been told.",
+        "Other shops are in the same case: it is not your installation.",
     },
     Trouble.CLOCK: {
-        "fr": "L'horloge de votre terminal n'est plus à l'heure. Vous n'avez rien à régler : nos équipes s'en occupent à distance.",
-        "en": "The clock of your terminal is wrong. There is nothing for you to set: our teams are dealing with it from here.",
+        "fr": "L'horloge de votre terminal n'est plus à l'heure. Vous n'avez rien à régler : cela se traite à distance.",
+        "en": "The clock of your terminal is wrong. There is nothing for you to set: it is dealt with from here.",
     },
     Trouble.CRASHES: {
         "fr": "L'application de votre terminal s'arrête et repart d'elle-même. D'autres points de vente sont touchés, "
-        "nos équipes techniques sont prévenues. Avant de refaire un pari, vérifiez que le ticket n'est pas déjà sorti.",
+        "nous le suivons d'ici. Avant de refaire un pari, vérifiez que le ticket n'est pas déjà sorti.",
         "en": "The application of your terminal stops and starts again by itself. Other shops are hit too, "
-        "and our technical teams have been told. Before you make a bet again, check that its ticket has not come out already.",
+        "and we are following it from here. Before you make a bet again, check that its ticket has not come out already.",
     },
     Trouble.TX_FAILING: {
         "fr": "Des paris ne passent pas en ce moment, et ce n'est pas votre terminal : d'autres points de vente sont touchés. "
@@ -61,9 +60,9 @@ _SPOKEN: Final[Mapping[Trouble, Mapping[str, str]]] = {
     },
     Trouble.TX_SLOW: {
         "fr": "Les paris mettent plus de temps que d'habitude à passer. Attendez bien la réponse avant d'en refaire un : "
-        "nos équipes techniques sont prévenues.",
+        "nous suivons cela d'ici.",
         "en": "Bets take longer than usual to go through. Please wait for the answer before you make one again: "
-        "our technical teams have been told.",
+        "we are following it from here.",
     },
     Trouble.PRINTER: {
         "fr": "L'imprimante de votre terminal a des ratés, comme chez d'autres points de vente. "

@@ -37,6 +37,7 @@ EVENTS: Final[Mapping[str, str]] = {
     "joined": _("%(terminals)s more terminals in its scope"),
     "merged": _("merged into incident %(into)s"),
     "parent": _("part of incident %(into)s"),
+    "apart": _("what it was part of is over and it is not: told by itself from now on"),
     "muted": _("announced maintenance: told to nobody"),
     "unmuted": _("the maintenance is over and it is still wrong: told from now on"),
 }

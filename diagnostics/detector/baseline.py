@@ -2,7 +2,7 @@
 
 Each gauge has an overall figure with a spread and one figure for each two hours of a weekday, a Saturday and a Sunday. All
 move by bounded steps towards what is seen (a wild reading moves them no further than an odd one), fast at first, then slowly.
-What little a bucket knows is made up by the terminal's own overall figure, and what that does not know by the peers of the
+What little a bucket knows is made up by the terminal's own overall figure, and what little that knows by the peers of the
 same model and access.
 """
 
@@ -42,6 +42,8 @@ _SEASON_PRIOR: Final = np.float32(6)
 _CLIP: Final = np.float32(1.5)
 _EARLY: Final = np.float32(200)
 _MEDIAN_OF_NORMAL: Final = np.float32(0.6745)
+# A terminal is held against its usual once it has shown it for half an hour.
+_OWN_SAMPLES: Final = 6
 # The peers' spread is worth so many of the terminal's own samples.
 _SPREAD_PRIOR: Final = np.float32(25)
 # Peers teach from so many members on, each with at least so many samples.
@@ -170,6 +172,8 @@ class Baseline:
         spread = own_spread * np.sqrt(1 + 1 / (self.count + worth))
         rates = self._rates()
         custom = (self.sold + 3) / (self.expected_sold + 3)
+        # Well peers differ by more than any of them varies: a newcomer unlike them is no ill one.
+        level[self.count < _OWN_SAMPLES] = np.nan
         known = ~np.isnan(level)
         return Usual(level.astype(np.float32), np.where(known, spread, 1).astype(np.float32), known, *rates, custom)
 

@@ -84,7 +84,7 @@ ALTER TABLE diagnostics.incident_event
     DROP CONSTRAINT incident_event_kind_check,
     ADD CONSTRAINT incident_event_kind_check CHECK (kind IN (
         'declared', 'opened', 'grew', 'scope', 'acknowledged', 'commented', 'clearing', 'flapping', 'closed', 'resolved',
-        'reopened', 'joined', 'merged', 'parent', 'muted', 'unmuted')),
+        'reopened', 'joined', 'merged', 'parent', 'apart', 'muted', 'unmuted')),
     -- What the kind tells in figures and names, for whoever words it; `detail` is what a person said.
     ADD COLUMN data jsonb NOT NULL DEFAULT '{}',
     -- Stored long after `at`, while the watch caught up: what was over by then is nobody's news.

@@ -27,6 +27,10 @@ _HEADLINES: Final[Mapping[str, Mapping[str, str]]] = {
     Event.JOINED: {"fr": "L'incident s'étend", "en": "The incident grows"},
     Event.MERGED: {"fr": "Regroupé avec l'incident n° %(parent)s", "en": "Merged into incident %(parent)s"},
     Event.PARENT: {"fr": "Fait partie de l'incident n° %(parent)s", "en": "Part of incident %(parent)s"},
+    Event.APART: {
+        "fr": "Toujours en cours après la fin de l'incident plus large",
+        "en": "Still there after the wider incident is over",
+    },
     Event.MUTED: {"fr": "Maintenance annoncée", "en": "Announced maintenance"},
     Event.UNMUTED: {
         "fr": "Toujours en cours après la maintenance annoncée",

@@ -29,6 +29,7 @@ class Event(StrEnum):
     JOINED = "joined"
     MERGED = "merged"
     PARENT = "parent"
+    APART = "apart"
     MUTED = "muted"
     UNMUTED = "unmuted"
 
@@ -159,6 +160,9 @@ def _news(event: Event, incident: Subject, channel: Channel, told: Told, policy:
         return Verdict.FLAPPING
     # It was clearing, which messages do not tell: for their readers it has been open all along.
     if event is Event.REOPENED and channel.kind != "mqtt":
+        return Verdict.SAME
+    # It came back in the same step, which told of it.
+    if event is Event.APART:
         return Verdict.SAME
     if event is Event.GREW and incident.hits < told.hits * policy.growth:
         return Verdict.SAME

@@ -63,6 +63,8 @@ class Diagnosis:
         self.detector = Detector(fleet, calibration=calibration, baseline=learnt.baseline_for(fleet) if learnt else None)
         self._desk = CallDesk(fleet.shop, learnt.habits_for(fleet) if learnt else None)
         self._start(tracked)
+        if learnt:
+            self.looks.firmware_changed_ms = learnt.firmware_changed_for(fleet)
 
     def _start(self, tracked: Sequence[Tracked]) -> None:
         self.looks = Looks(self.fleet, self._calibration, _METRICS)
@@ -125,7 +127,8 @@ class Diagnosis:
 
     def learnt(self) -> Learnt:
         """Everything worth keeping across restarts: `Learnt.to_bytes`, `Learnt.from_bytes`, `Learnt.LAYOUT`."""
-        return Learnt.of(self.detector.baseline, self._desk.habits(), self.fleet)
+        changed_ms = self.looks.firmware_changed_ms
+        return Learnt.of(self.detector.baseline, self._desk.habits(), self.fleet, firmware_changed_ms=changed_ms)
 
     def carried_to(self, fleet: Fleet, *, models: Sequence[str], now_ms: int) -> "Diagnosis":
         """The same on a changed registry: rows move by terminal id, snapshot and judgement with them; new ones start from peers."""

@@ -158,6 +158,23 @@ def one_incident(one: Case, other: Case, *, policy: TrackingPolicy) -> tuple[Cas
     return None
 
 
+def above(case: Case, cases: Sequence[Case]) -> Case | None:
+    """The widest living incident that a case is part of, also by way of one that is over; None: it is part of none.
+
+    Who is muted speaks for nobody but those that are muted as well.
+    """
+    of_key = {one.tracked.key: one for one in cases}
+    widest: Case | None = None
+    met, key = {case.tracked.key}, case.tracked.parent
+    while key is not None and key not in met and key in of_key:
+        met.add(key)
+        one = of_key[key]
+        if one.tracked.lives and (case.tracked.muted or not one.tracked.muted):
+            widest = one
+        key = one.tracked.parent
+    return widest
+
+
 def storm(cases: Sequence[Case], *, now_ms: int, policy: TrackingPolicy) -> tuple[Case, list[Case]] | None:
     """The widest of many incidents of one trouble that opened within minutes, and the others; None: no storm."""
     for trouble in {case.tracked.trouble for case in cases}:

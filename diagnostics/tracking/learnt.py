@@ -1,4 +1,4 @@
-"""What the diagnosis learnt and is worth keeping over a restart: baselines and calling habits, as one run of bytes."""
+"""What the diagnosis learnt and is worth keeping over a restart: baselines, calling habits, changes of firmware; as bytes."""
 
 import json
 import struct
@@ -10,6 +10,7 @@ import numpy as np
 from diagnostics.detector import baseline
 from diagnostics.detector.baseline import Baseline
 from diagnostics.detector.observed import Fleet
+from diagnostics.snapshot import I64
 from diagnostics.tracking.calls import CallHabits
 from fleet.errors import VigieError
 
@@ -25,14 +26,14 @@ class Learnt:
     """The learnt state as it is stored; it is unpacked for a registry, which may have changed since."""
 
     # Names the form of `to_bytes`: another one is not read.
-    LAYOUT: ClassVar[str] = f"vigie-learnt-1 {baseline.LAYOUT}"
+    LAYOUT: ClassVar[str] = f"vigie-learnt-2 {baseline.LAYOUT}"
 
-    calls: bytes
+    notes: bytes
     baseline: bytes
 
     def to_bytes(self) -> bytes:
         """Both parts in one."""
-        return _LENGTH.pack(len(self.calls)) + self.calls + self.baseline
+        return _LENGTH.pack(len(self.notes)) + self.notes + self.baseline
 
     @classmethod
     def from_bytes(cls, state: bytes, *, layout: str = LAYOUT) -> "Learnt":
@@ -45,20 +46,31 @@ class Learnt:
         return cls(state[_LENGTH.size : end], state[end:])
 
     @classmethod
-    def of(cls, learnt: Baseline, habits: CallHabits, fleet: Fleet) -> "Learnt":
-        """Pack what is known of a fleet."""
+    def of(cls, learnt: Baseline, habits: CallHabits, fleet: Fleet, *, firmware_changed_ms: I64) -> "Learnt":
+        """Pack what is known of a fleet; `firmware_changed_ms` (n,) is 0 where no change was seen."""
+        names = fleet.terminals.astype("U6")
+        changed = np.flatnonzero(firmware_changed_ms)
+        firmware = dict(zip(names[changed].tolist(), firmware_changed_ms[changed].tolist(), strict=True))
         rang = {fleet.terminals[row].decode(): round(float(habits.rang[row]), 3) for row in np.flatnonzero(habits.rang > 1e-3)}
         calls = {"calls": habits.calls.tolist(), "hours": habits.hours.tolist(), "rang": rang, "due": habits.rang_due}
-        return cls(json.dumps(calls).encode(), learnt.to_bytes())
+        return cls(json.dumps({**calls, "firmware_changed_ms": firmware}).encode(), learnt.to_bytes())
 
     def baseline_for(self, fleet: Fleet) -> Baseline:
         """The baselines of this fleet's terminals; new ones begin as their peers."""
         return Baseline.from_bytes(self.baseline, layout=baseline.LAYOUT, fleet=fleet)
 
+    def firmware_changed_for(self, fleet: Fleet) -> I64:
+        """When each terminal's firmware was last seen to change, 0 where it was not: int64 (n,), Unix milliseconds."""
+        try:
+            changed = json.loads(self.notes)["firmware_changed_ms"]
+            return np.array([changed.get(name, 0) for name in fleet.terminals.astype("U6").tolist()], np.int64)
+        except (ValueError, LookupError, TypeError, AttributeError) as error:
+            raise LearntError(f"the stored changes of firmware cannot be read: {error}") from error
+
     def habits_for(self, fleet: Fleet) -> CallHabits:
         """The calling habits of this fleet's shops."""
         try:
-            stored = json.loads(self.calls)
+            stored = json.loads(self.notes)
             rang = np.array([stored["rang"].get(name, 0.0) for name in fleet.terminals.astype("U6").tolist()], np.float32)
             return CallHabits(np.array(stored["calls"], float), np.array(stored["hours"], float), rang, float(stored["due"]))
         except (ValueError, LookupError, TypeError, AttributeError) as error:

@@ -95,6 +95,24 @@ def put_under(case: Case, parent: Case, *, now_ms: int) -> list[Change]:
     return [Change(ChangeKind.PARENT, tracked.key, now_ms, tracked, {"parent": parent.tracked.key})]
 
 
+def stays_under(case: Case, above: Case | None, *, now_ms: int) -> list[Change]:
+    """What it is part of may be over, or part of something wider by now: `above` is the widest that lives, None: nothing.
+
+    Alone, it is told by itself; not while it looks well, for what ends with the wider one has been told with it.
+    """
+    if above is not None:
+        return put_under(case, above, now_ms=now_ms)
+    if case.tracked.phase is Phase.CLEARING or case.quiet_ms is not None:
+        return []
+    return apart(case, now_ms=now_ms)
+
+
+def apart(case: Case, *, now_ms: int) -> list[Change]:
+    """It is no part of another one any more."""
+    tracked = case.change(parent=None)
+    return [Change(ChangeKind.APART, tracked.key, now_ms, tracked)]
+
+
 def grown(case: Case, *, now_ms: int, policy: TrackingPolicy) -> list[Change]:
     """Tell of growth when it has come to rest, or goes on for minutes."""
     tracked = case.tracked

@@ -34,7 +34,7 @@ class Looks:
         self._z: F32 | None = None
         self._now_ms = 0
         # (n,), our time: when each terminal's firmware was last seen to change, 0 where unknown.
-        self.firmware_changed_ms: I64 | None = None
+        self.firmware_changed_ms: I64 = np.zeros(len(fleet), np.int64)
 
     def see(self, signs: Signs, *, now_ms: int) -> None:
         """Take note of the deviations that evidence is made of."""
@@ -44,8 +44,7 @@ class Looks:
         """Take over when firmware changed from the registry before (row i was `old_rows[i]`, -1 is new), and what changed since."""
         changed_ms = np.zeros(len(self._fleet), np.int64)
         kept = np.flatnonzero(old_rows >= 0)
-        if old.firmware_changed_ms is not None:
-            changed_ms[kept] = old.firmware_changed_ms[old_rows[kept]]
+        changed_ms[kept] = old.firmware_changed_ms[old_rows[kept]]
         column = DIMENSIONS.index("firmware")
         now, before = self._fleet, old._fleet
         names, names_before = np.array(now.levels[column]), np.array(before.levels[column])

@@ -46,6 +46,7 @@ class ChangeKind(StrEnum):
     REOPENED = "reopened"  # came back after it was clearing or closed
     MERGED = "merged"  # was part of another one: closed, `parent` is the one that lives on
     PARENT = "parent"  # found to be part of a wider one, `parent`, and lives on under it
+    APART = "apart"  # what it was part of is over, it is not: told by itself from here on
     MUTED = "muted"  # announced maintenance: told to nobody
     UNMUTED = "unmuted"  # maintenance is over, it is still wrong: told from here on
     FIGURES = "figures"  # no event: terminals, figures or evidence to be stored

@@ -18,6 +18,7 @@ from diagnostics.snapshot import I64, Bool, Index
 from diagnostics.tracking import lifecycle
 from diagnostics.tracking.case import Case, Seen, began_ms, count, part, shown
 from diagnostics.tracking.grouping import (
+    above,
     better_cause,
     is_consequence,
     one_incident,
@@ -118,6 +119,7 @@ class Tracker:
         self._decide(sight)
         if any(change.kind in _REGROUPS for change in self._changes) or sight.now_ms % 60_000 < 10_000:
             self._gather(sight.now_ms)
+        self._keep_parts(sight.now_ms)
         self._keep_figures(sight.now_ms)
         self._forget(sight.now_ms)
         return self._changes
@@ -349,8 +351,17 @@ class Tracker:
                     self._changes += lifecycle.merged(pair[1], pair[0], now_ms=now_ms)
         family = storm([case for case in self.living if not case.tracked.muted], now_ms=now_ms, policy=self._policy)
         if family:
+            # The widest may be part of an earlier storm: then that one grows.
+            head = above(family[0], self._cases) or family[0]
             for child in family[1]:
-                self._changes += lifecycle.put_under(child, family[0], now_ms=now_ms)
+                if child is not head:
+                    self._changes += lifecycle.put_under(child, head, now_ms=now_ms)
+
+    def _keep_parts(self, now_ms: int) -> None:
+        """Let every part be of something that lives, or stand alone."""
+        for case in self.living:
+            if case.tracked.parent is not None:
+                self._changes += lifecycle.stays_under(case, above(case, self._cases), now_ms=now_ms)
 
     def _look_at_work(self, sight: Sight) -> None:
         """What is long down where work is announced: recorded, as far as many are."""

@@ -234,12 +234,30 @@ def test_a_call_names_the_incident_that_explains_it_and_what_to_say(web: Running
         html = browser.get("/console/calls/1").text
     strip = html.split('class="incident"')[1].split("</article>")[0]
     assert "Terminaux hors ligne\u00a0: opérateur beta" in strip
-    assert "la DSI est prévenue" in strip
+    assert "signalé sur la page de la DSI" in strip
     assert re.search(r"ici\s: T0001[12], T0001[12]", strip)
     assert "Panne du réseau de l’opérateur beta." in strip
     assert "Votre terminal n’est plus relié à nous" in strip
     # A part of it is not said again.
     assert "Afflux d’appels" not in html
+
+
+def test_a_caller_is_told_that_the_it_department_knows_only_while_it_does(web: RunningWeb) -> None:
+    def told(channel: str, reason: str) -> bool:
+        with psycopg.connect(web.database_url) as conn:
+            conn.execute(
+                "INSERT INTO diagnostics.notice (channel, incident_id, kind, reason, made_at, replayed, body, state, due_at,"
+                " tried_since, settled_at) VALUES (%(channel)s, %(id)s, 'opened', %(reason)s, %(now)s, false, '{}', 'sent',"
+                " %(now)s, %(now)s, %(now)s)",
+                {"id": CARRIER, "now": web.clock(), "channel": channel, "reason": reason},
+            )
+        with web.client("alice") as browser:
+            return "la DSI est prévenue" in browser.get("/console/points-of-sale/" + PORT_BAR).text
+
+    # The topic's state reaches whoever reads it, perhaps nobody.
+    assert not told("mqtt", "opened")
+    assert told("astreinte", "opened")
+    assert not told("astreinte", "over")
 
 
 def test_a_call_from_under_maintenance_names_the_work_and_not_its_incident(web: RunningWeb) -> None:

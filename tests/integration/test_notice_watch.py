@@ -79,6 +79,18 @@ def test_a_storm_that_opens_in_one_step_is_told_by_its_parent(conn: Conn, fleet:
     assert [one["title"]["en"] for one in children] == ["Network degraded: carrier alpha"]
 
 
+def test_what_outlives_its_storm_is_told_and_so_is_its_end(conn: Conn, fleet: Fleet) -> None:
+    parent, child = tracked(1, Trouble.TX_FAILING), tracked(2)
+    steps = [change(ChangeKind.OPENED, child), change(ChangeKind.OPENED, parent), change(ChangeKind.PARENT, tracked(2, parent=1))]
+    save_changes(conn, steps, fleet=fleet, stored={}, now=START)
+    over = tracked(1, Trouble.TX_FAILING, phase=Phase.CLOSED, closed_ms=START_MS + 600_000)
+    steps = [change(ChangeKind.CLOSED, over, at_ms=START_MS + 600_000), change(ChangeKind.APART, child, at_ms=START_MS + 600_000)]
+    save_changes(conn, steps, fleet=fleet, stored={}, now=START + timedelta(minutes=10))
+    closed = change(ChangeKind.CLOSED, tracked(2, phase=Phase.CLOSED, closed_ms=START_MS + 900_000), at_ms=START_MS + 900_000)
+    save_changes(conn, [closed], fleet=fleet, stored={}, now=START + timedelta(minutes=15))
+    assert told(conn) == [("opened", "tx_failing"), ("closed", "tx_failing"), ("apart", "network"), ("closed", "network")]
+
+
 def test_candidates_and_figures_are_told_to_nobody(conn: Conn, fleet: Fleet) -> None:
     candidate = tracked(1, phase=Phase.CANDIDATE, opened_ms=None)
     save_changes(conn, [change(ChangeKind.FIGURES, candidate)], fleet=fleet, stored={}, now=START)

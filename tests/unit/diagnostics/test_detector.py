@@ -292,7 +292,7 @@ def test_nothing_is_judged_while_our_own_pipeline_is_late() -> None:
     assert not any(layer.hit.any() or layer.expected.any() for layer in signs.layers)
 
 
-def test_a_changed_registry_keeps_what_is_known_and_a_new_terminal_begins_as_its_peers() -> None:
+def test_a_changed_registry_keeps_what_is_known_and_a_new_terminal_is_not_judged_by_others() -> None:
     from tests.unit.diagnostics.detector_world import fleet_of
 
     world = DetectorWorld()
@@ -305,11 +305,16 @@ def test_a_changed_registry_keeps_what_is_known_and_a_new_terminal_begins_as_its
     assert np.array_equal(after[:, :, : world.n], before)
     assert np.flatnonzero(carried.symptoms.on[:, TROUBLE_INDEX[Trouble.HEAT]]).tolist() == [SICK]
     usual = carried.baseline.usual(carried.baseline.buckets(world.now_s))
-    assert np.isfinite(usual.level[-1]).all()
-    peers = usual.level[carried.baseline.peers == carried.baseline.peers[-1]]
-    assert usual.level[-1] == pytest.approx(np.median(peers, axis=0), rel=0.1, abs=0.2)
-    # What is not known of it is tolerated: its own habits may lie anywhere among its peers'.
-    assert (usual.spread[-1] > usual.spread[0]).all()
+    assert np.isnan(usual.level[-1]).all()
+    assert np.isfinite(usual.rate[-1]).all()
+
+
+def test_a_newcomer_unlike_its_peers_is_not_ill_and_is_judged_by_its_own_usual_then() -> None:
+    world = DetectorWorld()
+    world.detector.baseline.count[SICK] = world.detector.baseline.season_count[:, SICK] = 0
+    unlike = only(SICK, "board_c", plus=12)
+    assert [ill(world.live(30, unlike), Trouble.HEAT) for _ in range(9)] == [[]] * 9
+    assert ill(world.live(30, only(SICK, "board_c", plus=27)), Trouble.HEAT) == [SICK]
 
 
 def test_a_fleet_without_history_is_not_judged_and_then_is() -> None:

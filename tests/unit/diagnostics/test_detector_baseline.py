@@ -65,14 +65,15 @@ def test_saturdays_and_sundays_are_days_of_their_own() -> None:
     assert max(of_days) < BUCKETS
 
 
-def test_a_terminal_nobody_has_heard_is_unknown_until_its_peers_are_known() -> None:
+def test_a_terminal_is_held_against_nothing_before_it_showed_its_own_usual() -> None:
     baseline = Baseline(fleet_of(40))
     buckets = baseline.buckets(START_S)
     assert np.isnan(baseline.usual(buckets).level).all()
     learnt = np.arange(39)
     for _ in range(10):
         baseline.learn(learnt, np.ones((39, len(GAUGES)), np.float32), buckets=buckets)
-    assert baseline.usual(buckets).level[39] == pytest.approx(1, abs=0.01)
+    assert np.isnan(baseline.usual(buckets).level[39]).all()
+    assert baseline.usual(buckets).level[:39] == pytest.approx(1, abs=0.01)
 
 
 def test_what_is_measured_by_some_only_is_learnt_of_those() -> None:

@@ -102,6 +102,9 @@ def verdict(
             Verdict.FIRST,
             id="its parent is gone and it lives on",
         ),
+        pytest.param(Event.APART, OPEN, replace(TOLD, event=Event.PARENT), Verdict.FIRST, id="its parent is over and it is not"),
+        pytest.param(Event.APART, OPEN, None, Verdict.FIRST, id="it was a part from its beginning, and outlives its parent"),
+        pytest.param(Event.APART, OPEN, TOLD, Verdict.SAME, id="back without its parent: told as back"),
         pytest.param(Event.FLAPPING, replace(OPEN, latched=True), TOLD, Verdict.CHANGED, id="it begins to flap: told once"),
         pytest.param(
             Event.GREW, replace(OPEN, latched=True, hits=99), replace(TOLD, latched=True), Verdict.FLAPPING, id="it flaps on"

@@ -1,6 +1,7 @@
 """The diagnosis as a whole on a small fleet's feed: what comes in as samples goes out as judgement, incidents and plots."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -142,6 +143,19 @@ def test_a_restart_goes_on_where_it_stopped(learnt: Learnt) -> None:
     assert all(point.at_ms > before.now_ms for point in after.series)
     after.away = np.zeros(SIZE, bool)
     assert [word.split()[0] for word in after.run(15)] == ["clearing", "closed"]
+
+
+def test_when_firmware_changed_is_known_after_a_restart(learnt: Learnt) -> None:
+    house = House(learnt=learnt)
+    column = DIMENSIONS.index("firmware")
+    codes, levels = FLEET.codes.copy(), [[*names] for names in FLEET.levels]
+    levels[column].append("9.9.9")
+    codes[:3, column] = len(levels[column]) - 1
+    renewed = replace(FLEET, codes=codes, levels=levels)
+    moved = house.diagnosis.carried_to(renewed, models=["B"] * SIZE, now_ms=house.now_ms)
+    assert moved.learnt().firmware_changed_for(FLEET).tolist() == [house.now_ms] * 3 + [0] * (SIZE - 3)
+    after = House(learnt=Learnt.from_bytes(moved.learnt().to_bytes()))
+    assert after.diagnosis.looks.firmware_changed_ms[:4].tolist() == [house.now_ms] * 3 + [0]
 
 
 def test_announced_work_is_neither_judged_nor_an_incident(learnt: Learnt) -> None:

@@ -248,6 +248,92 @@ def test_many_incidents_of_one_trouble_become_a_family() -> None:
     assert len({one.parent for one in line.living if one.parent}) == 1
 
 
+def storm() -> Timeline:
+    """Four incidents of one trouble, told as one."""
+    line = Timeline()
+    for lot, carrier in (("L01", "alpha"), ("L02", "beta"), ("L03", "gamma"), ("L04", "alpha")):
+        line.show(OFFLINE, lot=lot, carrier=carrier)
+    line.run(12)
+    return line
+
+
+def apart(words: list[str]) -> int:
+    return sum(word.startswith("apart") for word in words)
+
+
+def test_parts_that_outlive_their_storm_are_told_by_themselves() -> None:
+    line = storm()
+    (key,) = {one.parent for one in line.living if one.parent}
+    over, *lasting = sorted(line.living, key=lambda one: one.key != key)
+    line.hits[OFFLINE] = line.hits[OFFLINE] & ~in_scope(FLEET, over.scope_by_name)
+    words = line.run(10)
+    assert [word.split()[0] for word in words] == ["clearing", "closed", "apart", "apart", "apart"]
+    assert [one.parent for one in line.living] == [None] * len(lasting)
+    assert line.run(30) == []
+    line.show(OFFLINE)
+    assert [word.split()[0] for word in line.run(10)].count("closed") == 3
+
+
+def test_a_storm_that_a_person_resolved_still_speaks_for_nobody() -> None:
+    line = storm()
+    (key,) = {one.parent for one in line.living if one.parent}
+    words = line.run(1, said=[Said(ChangeKind.RESOLVED, key, line.now_ms)])
+    assert [word.split()[0] for word in words] == ["apart"] * 3
+
+
+def test_parts_that_end_with_their_storm_are_not_told_again() -> None:
+    line = storm()
+    line.show(OFFLINE)
+    line.run(3)
+    (key,) = {one.parent for one in line.living if one.parent}
+    words = line.run(12, said=[Said(ChangeKind.RESOLVED, key, line.now_ms)])
+    assert [word.split()[0] for word in words] == ["closed"] * 3
+
+
+def test_a_part_that_was_clearing_when_its_storm_ended_and_comes_back_is_told_by_itself() -> None:
+    line = storm()
+    shown = line.hits[OFFLINE]
+    (key,) = {one.parent for one in line.living if one.parent}
+    over = next(one for one in line.living if one.key == key)
+    line.show(OFFLINE)
+    line.run(3)
+    line.run(1, said=[Said(ChangeKind.RESOLVED, key, line.now_ms)])
+    line.hits[OFFLINE] = shown & ~in_scope(FLEET, over.scope_by_name)
+    words = [word.split()[0] for word in line.run(2)]
+    assert sorted(words) == ["apart"] * 3 + ["reopened"] * 3
+
+
+def test_after_a_restart_without_their_storm_parts_are_told_by_themselves() -> None:
+    before = storm()
+    (key,) = {one.parent for one in before.living if one.parent}
+    after = Timeline(tracked=[one for one in before.living if one.key != key], at_ms=before.now_ms)
+    after.hits = before.hits
+    assert apart(after.run(1)) == 3
+
+
+def test_parts_of_what_is_part_of_something_wider_are_parts_of_that() -> None:
+    before = storm()
+    (key,) = {one.parent for one in before.living if one.parent}
+    wider = replace(before.living[0], key=1, parent=None, scope=(), rows=np.arange(SIZE), hit_ms=np.zeros(SIZE, np.int64))
+    parts = [replace(one, parent=1) if one.key == key else one for one in before.living]
+    after = Timeline(tracked=[wider, *parts], at_ms=before.now_ms)
+    after.hits = before.hits
+    after.run(1 / 6)
+    assert {one.parent for one in after.living if one.key != 1} == {1}
+
+
+def test_two_incidents_are_never_parts_of_each_other() -> None:
+    line = storm()
+    (key,) = {one.parent for one in line.living if one.parent}
+    # One of the parts becomes the widest while the storm is young.
+    tracked = [replace(one, worst_hits=10_000, opened_ms=line.now_ms) if one.key != key else one for one in line.living]
+    after = Timeline(tracked=tracked, at_ms=line.now_ms)
+    after.hits = line.hits
+    after.run(3)
+    assert {one.parent for one in after.living if one.key != key} == {key}
+    assert next(one for one in after.living if one.key == key).parent is None
+
+
 def test_a_restart_neither_loses_nor_doubles_nor_tells_again() -> None:
     before = Timeline()
     before.show(OFFLINE, **CARRIER)
