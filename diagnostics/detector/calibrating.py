@@ -25,6 +25,8 @@ _HOUR_MS: Final = 3_600_000
 # The tail of the CUSUM is drawn through these shares of all well terminals, with so many seen beyond at the least.
 _TAIL_FROM, _TAIL_TO, _TAIL_LEAST = 3e-4, 1e-6, 20
 _RATES: Final = (0.05, 3.0)
+# An hour in which fewer than this part of the busiest hour's terminals were judged says little.
+_HOUR_COUNTS: Final = 0.1
 # A tail is drawn through so many of the largest values.
 _LARGEST: Final = 40
 # Judged elsewhere, or by calls: no threshold of ours.
@@ -45,7 +47,8 @@ class Calibrator:
     def __init__(self, calibration: Calibration) -> None:
         self._from = calibration
         self._heights = np.zeros((len(CUSUM_K), len(GAUGES), _BINS + 1))
-        self._hits, self._judged = np.zeros(len(TROUBLES)), np.zeros(len(TROUBLES))
+        # By hour of the day: (troubles, 24).
+        self._hits, self._judged = np.zeros((len(TROUBLES), 24)), np.zeros((len(TROUBLES), 24))
         self._candidates: list[list[float]] = [[] for _ in TROUBLES]
         self._scores: list[list[float]] = [[] for _ in TROUBLES]
         self._best = np.zeros(len(TROUBLES))
@@ -67,7 +70,7 @@ class Calibrator:
             self._best[TROUBLE_INDEX[trouble]] = max(self._best[TROUBLE_INDEX[trouble]], score)
         if now_ms - self._minute_ms >= _MINUTE_MS:
             self._minute_ms = now_ms
-            self._take_minute(detector, signs)
+            self._take_minute(detector, signs, hour=now_ms // _HOUR_MS % 24)
         if now_ms - self._hour_ms >= _HOUR_MS:
             self._hour_ms = now_ms
             self._close_hour(detector)
@@ -93,12 +96,12 @@ class Calibrator:
         }
         return replace(self._from, cusum_rate=rates)
 
-    def _take_minute(self, detector: Detector, signs: Signs) -> None:
+    def _take_minute(self, detector: Detector, signs: Signs, *, hour: int) -> None:
         hits = {layer.trouble: float(layer.hit.sum()) for layer in reversed(signs.layers)}
         judged = np.count_nonzero(signs.judged, axis=0)
         for trouble, hit in hits.items():
-            self._hits[TROUBLE_INDEX[trouble]] += hit
-        self._judged += judged
+            self._hits[TROUBLE_INDEX[trouble], hour] += hit
+        self._judged[:, hour] += judged
         measured = ~np.isnan(signs.z)
         heights = detector.gauges.cusum(np.arange(len(detector.fleet)))
         for reference in range(len(CUSUM_K)):
@@ -115,11 +118,13 @@ class Calibrator:
         self._best[:] = 0
 
     def _sign_rate(self, trouble: Trouble) -> float:
-        column = TROUBLE_INDEX[trouble]
-        if not self._judged[column]:
+        hits, judged = self._hits[TROUBLE_INDEX[trouble]], self._judged[TROUBLE_INDEX[trouble]]
+        if not judged.any():
             return self._from.sign_rate[trouble]
-        # One more than was seen: what did not happen in this replay may happen in the next.
-        return float((self._hits[column] + 1) / (self._judged[column] + 1))
+        # The worst hour's: a new house knows none of its hours yet. One more than was seen: what did not happen in this replay
+        # may happen in the next.
+        busy = judged >= judged.max() * _HOUR_COUNTS
+        return float(((hits[busy] + 1) / (judged[busy] + 1)).max())
 
     def _symptom_p(self, trouble: Trouble) -> float:
         if trouble in _NOT_OURS or not self._days:
