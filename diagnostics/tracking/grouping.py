@@ -23,7 +23,8 @@ def supported(found: Seen, shop: I32, policy: TrackingPolicy) -> bool:
         return finding.observed >= policy.min_terminals
     if found.layer.trouble in COUNTED_TROUBLES:
         return len(rows) >= policy.min_terminals
-    return len(rows) >= policy.min_terminals and finding.observed >= policy.min_rate * finding.judged
+    min_rate = policy.min_rate_tx_slow if found.layer.trouble is Trouble.TX_SLOW else policy.min_rate
+    return len(rows) >= policy.min_terminals and finding.observed >= min_rate * finding.judged
 
 
 def explained(cases: Iterable[Case], trouble: Trouble, *, window_s: int, now_ms: int, policy: TrackingPolicy) -> Bool | None:

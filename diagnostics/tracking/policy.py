@@ -11,6 +11,8 @@ MINUTE_MS: Final = 60_000
 
 # Seen within a report or two: confirmed by the next look.
 _FAST: Final = frozenset({Trouble.OFFLINE, Trouble.TX_FAILING})
+# Smoothed over a few reports already: confirmed by the next look as well, but followed for longer.
+_BRISK: Final = frozenset({Trouble.NETWORK, Trouble.TX_SLOW})
 # What is gathered over a window changes little in a small part of it.
 _LOOKS_A_WINDOW: Final = 6
 
@@ -35,12 +37,14 @@ class Pace:
 
 
 FAST: Final = Pace(look=10_000, confirm=10_000, clear=MINUTE_MS, close=6 * MINUTE_MS)
+BRISK: Final = Pace(look=10_000, confirm=10_000, clear=3 * MINUTE_MS, close=12 * MINUTE_MS)
 SLOW: Final = Pace(look=30_000, confirm=MINUTE_MS, clear=3 * MINUTE_MS, close=12 * MINUTE_MS)
 CALLED: Final = Pace(look=60_000, confirm=MINUTE_MS, clear=10 * MINUTE_MS, close=30 * MINUTE_MS)
 
 
 def _paces() -> dict[Trouble, Pace]:
-    return {trouble: FAST if trouble in _FAST else SLOW for trouble in Trouble} | {Trouble.CALLS: CALLED}
+    of_all = dict.fromkeys(Trouble, SLOW)
+    return of_all | dict.fromkeys(_FAST, FAST) | dict.fromkeys(_BRISK, BRISK) | {Trouble.CALLS: CALLED}
 
 
 @dataclass(frozen=True)
@@ -57,6 +61,8 @@ class TrackingPolicy:
     min_shops: int = 3
     # Of the terminals judged in scope at least this share shows it (of what is counted: any), and at least so many times the usual.
     min_rate: float = 0.035
+    # A centre that begins to answer slowly is felt by few at first, anywhere.
+    min_rate_tx_slow: float = 0.01
     min_lift: float = 1.7
     # A candidate that is not found again for so long never was one.
     candidate_lasts_ms: int = 2 * MINUTE_MS

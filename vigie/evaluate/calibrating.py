@@ -41,14 +41,15 @@ from vigie.evaluate.player import Player
 _LEAST_SCORE: Final = 4.0
 # Of the best findings of one scan the first that could be an incident counts.
 _MOST: Final = 4
-# The delivered calibration's days: (shipped scenario, days later, seed). No seed is a public scenario's.
+# The delivered calibration's days: (shipped scenario, days later, seed). No seed is a public scenario's. Mondays are unlike other
+# days (a Sunday lies before them), so one comes first; then a busy Sunday, a Saturday, days in the week.
 _OTHER_DAYS: Final = (
-    ("quiet-day", 1, 1016),
+    ("quiet-day", 6, 1016),
     ("harmless-day", 0, 1015),
     ("quiet-day", 4, 1017),
-    ("quiet-day", 3, 1018),
+    ("quiet-day", 1, 1018),
     ("harmless-day", 7, 1019),
-    ("quiet-day", 6, 1020),
+    ("quiet-day", 3, 1020),
 )
 MOST_DAYS: Final = len(_OTHER_DAYS)
 
