@@ -6,21 +6,30 @@ from diagnostics.tracking.case import Case, jaccard, shared
 from diagnostics.tracking.grouping import is_cause
 from diagnostics.tracking.policy import TrackingPolicy
 from diagnostics.tracking.tracked import Phase
-from diagnostics.troubles import CONSEQUENCES
+from diagnostics.troubles import CONSEQUENCES, Trouble
 
 
 def awaits_cause(candidate: Case, cases: Iterable[Case], *, now_ms: int, policy: TrackingPolicy) -> bool:
-    """Whether another candidate at the same terminals, not confirmed yet, may be what this one follows from."""
+    """Whether another candidate at the same terminals, not confirmed yet, may be what this one follows from.
+
+    Of two that bring each other about, the plainer one waits for nobody.
+    """
     if now_ms - candidate.first_ms >= policy.cause_patience_ms:
         return False
     return any(
         other.tracked.phase is Phase.CANDIDATE
         and other.tracked.trouble is not candidate.tracked.trouble
         and is_cause(other.tracked.trouble, candidate.tracked.trouble)
+        and not _plainer(candidate, other, policy)
         and shared(other.inside, candidate.now) >= policy.same_share
         for other in cases
         if other is not candidate
     )
+
+
+def _plainer(one: Case, other: Case, policy: TrackingPolicy) -> bool:
+    mutual = other.tracked.trouble in CONSEQUENCES[one.tracked.trouble]
+    return mutual and one.tracked.score >= policy.plainer * other.tracked.score
 
 
 def told_already(candidate: Case, living: Iterable[Case], *, policy: TrackingPolicy) -> Case | None:
@@ -47,3 +56,8 @@ def came_back(candidate: Case, cases: Iterable[Case], *, now_ms: int, policy: Tr
     ]
     best = max(nearly, key=lambda one: (one[0], one[1].tracked.closed_ms or 0), default=None)
     return best[1] if best and best[0] >= policy.same_share else None
+
+
+def is_rest(candidate: Case, *, policy: TrackingPolicy) -> bool:
+    """Whether what looks like the return of an incident is the rest of it: a slow centre's last few, in shops that sell little."""
+    return candidate.tracked.trouble is Trouble.TX_SLOW and candidate.first_rate < policy.min_rate

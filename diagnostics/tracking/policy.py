@@ -13,8 +13,6 @@ MINUTE_MS: Final = 60_000
 _FAST: Final = frozenset({Trouble.OFFLINE, Trouble.TX_FAILING})
 # Smoothed over a few reports already: confirmed by the next look as well, but followed for longer.
 _BRISK: Final = frozenset({Trouble.NETWORK, Trouble.TX_SLOW})
-# What is gathered over a window changes little in a small part of it.
-_LOOKS_A_WINDOW: Final = 6
 
 
 @dataclass(frozen=True)
@@ -30,14 +28,16 @@ class Pace:
     confirm: int
     clear: int
     close: int
+    # What is gathered over a window changes little in a small part of it.
+    scans_a_window: int = 6
 
     def scan(self, window_s: int) -> int:
         """How often a window is scanned; candidates are looked at in the pace of `look`."""
-        return max(self.look, window_s * 1000 // _LOOKS_A_WINDOW // 10_000 * 10_000)
+        return max(self.look, window_s * 1000 // self.scans_a_window // 10_000 * 10_000)
 
 
 FAST: Final = Pace(look=10_000, confirm=10_000, clear=MINUTE_MS, close=6 * MINUTE_MS)
-BRISK: Final = Pace(look=10_000, confirm=10_000, clear=3 * MINUTE_MS, close=12 * MINUTE_MS)
+BRISK: Final = Pace(look=10_000, confirm=10_000, clear=3 * MINUTE_MS, close=12 * MINUTE_MS, scans_a_window=30)
 SLOW: Final = Pace(look=30_000, confirm=MINUTE_MS, clear=3 * MINUTE_MS, close=12 * MINUTE_MS)
 CALLED: Final = Pace(look=60_000, confirm=MINUTE_MS, clear=10 * MINUTE_MS, close=30 * MINUTE_MS)
 

@@ -1,9 +1,8 @@
 """Follows incidents from look to look: findings of the fleet scan in, changes out.
 
-Each trouble is looked at in its own rhythm. A look scans the fleet for it, leaving out the terminals at which it follows from
-another incident; each finding is the next sight of an incident that is followed already, or a new candidate; and every living
-incident of that trouble is judged anew. Candidates that are confirmed find their place: as the aftermath of what ended, as the
-better known cause of what is told already, as one that came back, or as an incident of their own.
+Each trouble is looked at in its own rhythm. A look scans the fleet, leaving out the terminals at which it follows from another
+incident; each finding is the next sight of an incident that is followed, or a new candidate; every living incident of it is
+judged anew. Confirmed candidates find their place: aftermath, better known cause, one that came back, or an incident of its own.
 """
 
 from collections.abc import Callable, Sequence
@@ -26,7 +25,7 @@ from diagnostics.tracking.grouping import (
     storm,
 )
 from diagnostics.tracking.lookout import Lookout, Scan
-from diagnostics.tracking.placing import awaits_cause, came_back, told_already
+from diagnostics.tracking.placing import awaits_cause, came_back, is_rest, told_already
 from diagnostics.tracking.policy import TrackingPolicy
 from diagnostics.tracking.tracked import Change, ChangeKind, Phase, Said, Tracked, new_key
 from diagnostics.troubles import TROUBLE_INDEX, TROUBLES, Trouble
@@ -196,8 +195,7 @@ class Tracker:
 
     def _telling(self, case: Case, now_ms: int) -> float:
         """How many hits, as a part of its worst, a finding needs to say more of a scope than is known: more and more of them."""
-        young = now_ms - (case.tracked.opened_ms or 0) < _YOUNG_MS
-        return 0.7 if young else self._policy.rescope_grown
+        return 0.7 if now_ms - (case.tracked.opened_ms or 0) < _YOUNG_MS else self._policy.rescope_grown
 
     def _refine(self, case: Case, one: Seen, now_ms: int) -> None:
         """Take up another scope when it was found for a while, and evidence does not fade."""
@@ -320,6 +318,8 @@ class Tracker:
                 self._take_for(told, case.tracked.trouble, now_ms=now_ms)
             return
         before = came_back(case, self._cases, now_ms=now_ms, policy=policy)
+        if before and is_rest(case, policy=policy):
+            return
         if before:
             self._cases.remove(case)
             if now_ms >= self._rests_ms.get(before.tracked.key, 0):
