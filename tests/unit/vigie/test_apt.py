@@ -3,7 +3,7 @@
 import pytest
 
 from vigie.engines.apt import AptError, Mirror, Package, mirror_of, parse_simulation, sources_list
-from vigie.engines.fetch import wanted
+from vigie.engines.unpacking import wanted
 
 BOOKWORM = """\
 Packages|bookworm|http://mirror.example/debian/|main
