@@ -1,4 +1,4 @@
-"""Shares and means with how far chance alone may have moved them: a figure of twenty calls must not look like one of two thousand."""
+"""Shares and means with how far chance may have moved them: a figure of twenty calls must not look like one of two thousand."""
 
 import math
 from collections.abc import Sequence

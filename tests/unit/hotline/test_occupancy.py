@@ -1,4 +1,5 @@
 from datetime import UTC, datetime, timedelta
+from itertools import pairwise
 
 import pytest
 from hypothesis import given
@@ -55,7 +56,7 @@ def test_a_moment_lies_in_its_half_hour(minute: float, slot: int) -> None:
 @given(st.lists(st.tuples(st.integers(0, 100), st.integers(0, 100)), max_size=20))
 def test_a_union_is_ordered_apart_and_covers_the_same_minutes(pairs: list[tuple[int, int]]) -> None:
     merged = union(span(*pair) for pair in pairs)
-    assert all(end < start for (_, end), (start, _) in zip(merged, merged[1:], strict=False))
+    assert all(end < start for (_, end), (start, _) in pairwise(merged))
     covered = {minute for start, end in pairs for minute in range(start, end)}
     assert sum((end - start).total_seconds() for start, end in merged) == 60 * len(covered)
     assert whole({1: merged}, {}).busy_s == 60 * len([minute for minute in covered if minute < 60])
