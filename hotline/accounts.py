@@ -12,6 +12,7 @@ from psycopg.rows import class_row
 
 from fleet.database import Connection
 from fleet.errors import VigieError
+from hotline.floors import Floor
 from hotline.roles import Role
 
 SHORTEST_PASSWORD = 12
@@ -39,9 +40,11 @@ class Agent:
     role: Role
     language: str
     active: bool
+    floor: Floor = Floor.OWN
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "role", Role(self.role))
+        object.__setattr__(self, "floor", Floor(self.floor))
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,13 +54,15 @@ class Token:
     name: str
     purpose: Purpose
     role: Role
+    floor: Floor
     created_at: datetime
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "role", Role(self.role))
+        object.__setattr__(self, "floor", Floor(self.floor))
 
 
-AGENT_COLUMNS = "id, login, name, extension, role, language, active"
+AGENT_COLUMNS = "id, login, name, extension, role, language, active, floor"
 
 
 def digest(token: str) -> bytes:
@@ -71,7 +76,15 @@ def generate_password() -> str:
 
 
 def add_agent(
-    conn: Connection, *, login: str, name: str, role: Role, password: str, extension: str = "", language: str = "fr"
+    conn: Connection,
+    *,
+    login: str,
+    name: str,
+    role: Role,
+    password: str,
+    extension: str = "",
+    language: str = "fr",
+    floor: Floor = Floor.OWN,
 ) -> Agent:
     """Make an account; `AccountError` where the login is taken or the password too short."""
     login = login.strip().lower()
@@ -80,8 +93,8 @@ def add_agent(
     _check_password(password)
     with conn.cursor(row_factory=class_row(Agent)) as cursor:
         made = cursor.execute(
-            "INSERT INTO hotline.agent (login, name, extension, role, language, password_hash)"
-            " VALUES (%(login)s, %(name)s, %(extension)s, %(role)s, %(language)s, %(hash)s)"
+            "INSERT INTO hotline.agent (login, name, extension, role, language, floor, password_hash)"
+            " VALUES (%(login)s, %(name)s, %(extension)s, %(role)s, %(language)s, %(floor)s, %(hash)s)"
             f" ON CONFLICT (login) DO NOTHING RETURNING {AGENT_COLUMNS}",
             {
                 "login": login,
@@ -89,6 +102,7 @@ def add_agent(
                 "extension": extension.strip(),
                 "role": role,
                 "language": language,
+                "floor": floor,
                 "hash": _HASHER.hash(password),
             },
         ).fetchone()
@@ -133,13 +147,15 @@ def check_password(conn: Connection, *, login: str, password: str) -> Agent | No
     return Agent(*row[1:]) if row else None
 
 
-def add_token(conn: Connection, *, name: str, purpose: Purpose, role: Role, now: datetime) -> str:
+def add_token(
+    conn: Connection, *, name: str, purpose: Purpose, role: Role, now: datetime, floor: Floor = Floor.OWN
+) -> str:
     """Make a token for a program and return it: the only time it can be seen."""
     token = secrets.token_urlsafe(32)
     made = conn.execute(
-        "INSERT INTO hotline.token (digest, name, purpose, role, created_at)"
-        " VALUES (%(digest)s, %(name)s, %(purpose)s, %(role)s, %(now)s) ON CONFLICT (name) DO NOTHING",
-        {"digest": digest(token), "name": name, "purpose": purpose, "role": role, "now": now},
+        "INSERT INTO hotline.token (digest, name, purpose, role, floor, created_at)"
+        " VALUES (%(digest)s, %(name)s, %(purpose)s, %(role)s, %(floor)s, %(now)s) ON CONFLICT (name) DO NOTHING",
+        {"digest": digest(token), "name": name, "purpose": purpose, "role": role, "floor": floor, "now": now},
     ).rowcount
     if not made:
         raise AccountError(f"there is a token named {name} already: choose another name, or remove it first")
@@ -149,7 +165,7 @@ def add_token(conn: Connection, *, name: str, purpose: Purpose, role: Role, now:
 def tokens(conn: Connection) -> list[Token]:
     """Every token, by name, without its secret."""
     with conn.cursor(row_factory=class_row(Token)) as cursor:
-        return cursor.execute("SELECT name, purpose, role, created_at FROM hotline.token ORDER BY name").fetchall()
+        return cursor.execute("SELECT name, purpose, role, floor, created_at FROM hotline.token ORDER BY name").fetchall()
 
 
 def remove_token(conn: Connection, *, name: str) -> None:
@@ -162,7 +178,7 @@ def find_token(conn: Connection, *, token: str, purpose: Purpose) -> Token | Non
     """The token as it was made, if it is one of ours and made for this."""
     with conn.cursor(row_factory=class_row(Token)) as cursor:
         return cursor.execute(
-            "SELECT name, purpose, role, created_at FROM hotline.token WHERE digest = %(digest)s AND purpose = %(purpose)s",
+            "SELECT name, purpose, role, floor, created_at FROM hotline.token WHERE digest = %(digest)s AND purpose = %(purpose)s",
             {"digest": digest(token), "purpose": purpose},
         ).fetchone()
 

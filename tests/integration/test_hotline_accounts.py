@@ -16,6 +16,7 @@ from hotline.accounts import (
     set_password,
     tokens,
 )
+from hotline.floors import Floor
 from hotline.roles import Role
 from hotline.sessions import GUESS_WINDOW, GUESSES_PER_ADDRESS, GUESSES_PER_LOGIN, Refusal, find_session, sign_in, sign_out
 from vigie.cli import app
@@ -54,6 +55,14 @@ def test_a_login_is_given_once_and_passwords_are_long(alice: psycopg.Connection)
     with pytest.raises(AccountError, match="no account"):
         set_active(alice, login="nobody", active=False)
     assert [agent.login for agent in agents(alice)] == ["alice"]
+
+
+def test_an_account_sits_on_our_floor_unless_told_otherwise(alice: psycopg.Connection) -> None:
+    add_agent(alice, login="omar", name="Omar Petit", role=Role.LEVEL1, password=PASSWORD, floor=Floor.OVERFLOW)
+    assert [agent.floor for agent in agents(alice)] == [Floor.OWN, Floor.OVERFLOW]
+    signed_in = check_password(alice, login="omar", password=PASSWORD)
+    assert signed_in is not None
+    assert signed_in.floor is Floor.OVERFLOW
 
 
 def test_a_session_lasts_while_it_is_used(alice: psycopg.Connection) -> None:

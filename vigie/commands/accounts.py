@@ -5,6 +5,7 @@ from typing import Annotated
 
 import typer
 
+from hotline.floors import Floor
 from hotline.roles import Role
 from vigie.commands.transaction import transaction
 
@@ -44,6 +45,7 @@ def add_agent(
     role: Annotated[Role, typer.Option(help="What the person is.")],
     extension: Annotated[str, typer.Option(help="The extension the person answers on.")] = "",
     language: Annotated[Language, typer.Option(help="The console's language.")] = Language.FR,
+    floor: Annotated[Floor, typer.Option(help="own: our floor; overflow: the outsourced one, which sees no numbers.")] = Floor.OWN,
     ask: AskPassword = False,
 ) -> None:
     """Make an account and show its password, this once."""
@@ -54,7 +56,14 @@ def add_agent(
     password = _password(ask=ask)
     with connect(read(DatabaseSettings).database_url.get_secret_value(), program="agent") as conn:
         made = accounts.add_agent(
-            conn, login=login, name=name, role=role, password=password, extension=extension, language=language.value
+            conn,
+            login=login,
+            name=name,
+            role=role,
+            password=password,
+            extension=extension,
+            language=language.value,
+            floor=floor,
         )
     typer.echo(f"{made.login} ({made.role})" + ("" if ask else f" password: {password}"))
 
@@ -71,9 +80,9 @@ def list_agents() -> None:
 
     with connect(read(DatabaseSettings).database_url.get_secret_value(), program="agent") as conn:
         found = accounts.agents(conn)
-    table = Table("login", "name", "role", "extension", "language", "may sign in")
+    table = Table("login", "name", "role", "floor", "extension", "language", "may sign in")
     for one in found:
-        table.add_row(one.login, one.name, one.role, one.extension, one.language, "yes" if one.active else "no")
+        table.add_row(one.login, one.name, one.role, one.floor, one.extension, one.language, "yes" if one.active else "no")
     Console().print(table)
 
 
