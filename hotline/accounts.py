@@ -147,9 +147,7 @@ def check_password(conn: Connection, *, login: str, password: str) -> Agent | No
     return Agent(*row[1:]) if row else None
 
 
-def add_token(
-    conn: Connection, *, name: str, purpose: Purpose, role: Role, now: datetime, floor: Floor = Floor.OWN
-) -> str:
+def add_token(conn: Connection, *, name: str, purpose: Purpose, role: Role, now: datetime, floor: Floor = Floor.OWN) -> str:
     """Make a token for a program and return it: the only time it can be seen."""
     token = secrets.token_urlsafe(32)
     made = conn.execute(

@@ -5,6 +5,7 @@ that ends in 34?". Every number and every text that may hold one goes through he
 """
 
 import re
+from dataclasses import dataclass
 from typing import Protocol
 
 from hotline.floors import Floor
@@ -27,6 +28,14 @@ class Viewer(Protocol):
     def floor(self) -> Floor:
         """Where they sit."""
         ...
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Onlooker:
+    """All who read one language and may see the same: what is rendered for one of them serves the others."""
+
+    language: str
+    floor: Floor
 
 
 def sees_numbers(viewer: Viewer) -> bool:

@@ -7,6 +7,7 @@ from enum import StrEnum
 
 from fleet.database import Connection
 from hotline.accounts import AGENT_COLUMNS, Agent, check_password, digest
+from hotline.floors import Floor
 
 # Guesses: five wrong passwords for one login, or thirty from one address (a floor may share it), within a quarter of an hour.
 GUESS_WINDOW = timedelta(minutes=15)
@@ -30,6 +31,11 @@ class Session:
     agent: Agent
     csrf: str
     token_digest: bytes
+
+    @property
+    def floor(self) -> Floor:
+        """Where the agent sits: what they may see depends on it."""
+        return self.agent.floor
 
 
 def sign_in(

@@ -18,6 +18,7 @@ from diagnostics.incidents import declare
 from fleet.clock import Clock, system_clock
 from fleet.contract import SAMPLE_FIELDS
 from hotline.accounts import add_agent, add_token
+from hotline.floors import Floor
 from hotline.roles import Role
 from hotline.settings import WebSettings
 from hotline.web.server import Server, build
@@ -52,6 +53,7 @@ class Access:
 
     cti: str
     api: dict[Role, str] = field(default_factory=dict)
+    overflow: str = ""
 
 
 def seed(conn: psycopg.Connection, *, now: datetime) -> Access:
@@ -67,6 +69,7 @@ def seed(conn: psycopg.Connection, *, now: datetime) -> Access:
         )
     _seed_health(conn, now=now)
     _seed_samples(conn, now=now)
+    _seed_day(conn, now=now)
     _seed_rollout(conn, now=now)
     declare(
         conn,
@@ -131,6 +134,31 @@ def _seed_samples(conn: psycopg.Connection, *, now: datetime) -> None:
         )
 
 
+def _seed_day(conn: psycopg.Connection, *, now: datetime) -> None:
+    """A day of the 5-minute roll-up, with an hour of silence at night, and the symptoms found meanwhile."""
+    chance = np.random.default_rng(11)
+    first = now.replace(minute=0, second=0, microsecond=0) - timedelta(hours=24)
+    columns = ", ".join(SAMPLE_FIELDS)
+    with conn.cursor() as cursor:
+        with cursor.copy(f"COPY fleet.sample_5min (bucket, terminal_id, samples, {columns}) FROM STDIN") as copy:
+            for terminal, _, _, _, _, access, *_ in _TERMINALS:
+                for step in range(288):
+                    at = first + timedelta(minutes=5 * step)
+                    if at > now or 96 <= step < 108:
+                        continue
+                    figures = _figures("T00031" if at < now - timedelta(minutes=15) else terminal, access, chance)
+                    figures["tickets"] *= 10
+                    copy.write_row((at, terminal, 10, *(figures.get(name) for name in SAMPLE_FIELDS)))
+        cursor.executemany(
+            "INSERT INTO diagnostics.symptom (terminal_id, trouble, began_at, found_at, ended_at, value, p)"
+            " VALUES (%s, %s, %s, %s, %s, %s, 1e-9)",
+            [
+                ("T00012", "printer", now - timedelta(hours=9), now - timedelta(hours=9), now - timedelta(hours=8), 14.0),
+                ("T00012", "heat", now - timedelta(minutes=12), now - timedelta(minutes=10), None, 81.0),
+            ],
+        )
+
+
 def _figures(terminal: str, access: str, chance: np.random.Generator) -> dict[str, float]:
     out_of_paper = terminal == "T00012"
     figures = {
@@ -185,22 +213,26 @@ def _seed_rollout(conn: psycopg.Connection, *, now: datetime) -> None:
 
 def _seed_accounts(conn: psycopg.Connection, *, now: datetime) -> Access:
     people = [
-        ("alice", "Alice Martin", Role.LEVEL1, "4021", "fr"),
-        ("bruno", "Bruno Lefèvre", Role.LEVEL1, "4022", "fr"),
-        ("carol", "Carol Smith", Role.LEVEL2, "4023", "en"),
+        ("alice", "Alice Martin", Role.LEVEL1, "4021", "fr", Floor.OWN),
+        ("bruno", "Bruno Lefèvre", Role.LEVEL1, "4022", "fr", Floor.OWN),
+        ("carol", "Carol Smith", Role.LEVEL2, "4023", "en", Floor.OWN),
+        ("odile", "Odile Renard", Role.LEVEL1, "5021", "fr", Floor.OVERFLOW),
+        ("oscar", "Oscar Brown", Role.LEVEL2, "5022", "en", Floor.OVERFLOW),
     ]
-    people += [(role.value, f"Personne {role.value}", role, "", "fr") for role in Role]
+    people += [(role.value, f"Personne {role.value}", role, "", "fr", Floor.OWN) for role in Role]
+    people += [(f"{role.value}-overflow", f"Débord {role.value}", role, "", "fr", Floor.OVERFLOW) for role in Role]
     add_agent(conn, login="model", name="Model", role=Role.LEVEL1, password=PASSWORD)
     # One slow hash serves all: they have the same password.
     conn.cursor().executemany(
-        "INSERT INTO hotline.agent (login, name, role, extension, language, password_hash)"
-        " SELECT %s, %s, %s, %s, %s, password_hash FROM hotline.agent WHERE login = 'model'",
+        "INSERT INTO hotline.agent (login, name, role, extension, language, floor, password_hash)"
+        " SELECT %s, %s, %s, %s, %s, %s, password_hash FROM hotline.agent WHERE login = 'model'",
         people,
     )
     conn.execute("DELETE FROM hotline.agent WHERE login = 'model'")
     access = Access(cti=add_token(conn, name="pbx", purpose="cti", role=Role.LEVEL1, now=now))
     for role in Role:
         access.api[role] = add_token(conn, name=f"api {role}", purpose="api", role=role, now=now)
+    access.overflow = add_token(conn, name="overflow", purpose="api", role=Role.LEVEL1, floor=Floor.OVERFLOW, now=now)
     return access
 
 

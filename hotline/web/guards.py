@@ -12,6 +12,7 @@ from urllib.parse import quote
 from fastapi import Form, Request
 
 from hotline.accounts import Agent, find_token
+from hotline.floors import Floor
 from hotline.roles import Right, Role, may
 from hotline.sessions import Session, find_session
 from hotline.web.context import web
@@ -38,6 +39,7 @@ class Caller:
     """Who asks by REST: a person's session or a program's token."""
 
     role: Role
+    floor: Floor
     name: str
     agent: Agent | None
 
@@ -114,7 +116,7 @@ def _by_token(request: Request) -> Caller | None:
         return None
     with web(request).pool.connection() as conn:
         found = find_token(conn, token=token.strip(), purpose="api")
-    return Caller(found.role, found.name, None) if found else None
+    return Caller(found.role, found.floor, found.name, None) if found else None
 
 
 def _by_session(request: Request) -> Caller | None:
@@ -123,7 +125,7 @@ def _by_session(request: Request) -> Caller | None:
         return None
     if request.method not in SAFE_METHODS and not _meant(request, session, ""):
         raise ProblemError(403, f"the header {CSRF_HEADER} must carry the session's token", field=CSRF_HEADER)
-    return Caller(session.agent.role, session.agent.login, session.agent)
+    return Caller(session.agent.role, session.floor, session.agent.login, session.agent)
 
 
 def _meant(request: Request, session: Session, csrf: str) -> bool:

@@ -23,6 +23,7 @@ from fleet.database import KEEPALIVE
 from hotline.accounts import Agent
 from hotline.call_state import State
 from hotline.calls import CHANNEL
+from hotline.masking import Onlooker
 from hotline.matching import sees
 from hotline.stored_call import StoredCall
 
@@ -39,10 +40,10 @@ _MOST_VERSIONS = 5_000
 
 @dataclass(frozen=True, slots=True)
 class Shown:
-    """A call as screens show it: its pop by language."""
+    """A call as screens show it: its pop by who looks."""
 
     call: StoredCall
-    fragments: dict[str, str]
+    fragments: dict[Onlooker, str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,10 +62,10 @@ class Message:
 
 @dataclass(eq=False, slots=True)
 class Screen:
-    """One open console: whose, in which language, what is still to be sent, and which calls it shows."""
+    """One open console: whose, as whom it looks, what is still to be sent, and which calls it shows."""
 
     agent: Agent
-    language: str
+    onlooker: Onlooker
     unread: asyncio.Queue[Message | None] = field(default_factory=lambda: asyncio.Queue(MOST_UNREAD + 1))
     shows: dict[int, int] = field(default_factory=dict)
 
@@ -81,8 +82,8 @@ class Screen:
             self.unread.put_nowait(None)
 
 
-ReadCall = Callable[[int, Sequence[str]], Shown | None]
-ReadLive = Callable[[Sequence[str]], list[Shown]]
+ReadCall = Callable[[int, Sequence[Onlooker]], Shown | None]
+ReadLive = Callable[[Sequence[Onlooker]], list[Shown]]
 
 
 class Hub:
@@ -141,7 +142,7 @@ class Hub:
         self, agent: Agent, language: str, *, heartbeat_s: float, still_welcome: Callable[[], Awaitable[bool]]
     ) -> AsyncIterator[bytes]:
         """What one screen is sent: the state now, then every change; a comment when there is nothing to say."""
-        screen = Screen(agent, language)
+        screen = Screen(agent, Onlooker(language, agent.floor))
         self._screens.add(screen)
         try:
             # Registered first, read after: a change meanwhile is told twice rather than not at all.
@@ -189,8 +190,8 @@ class Hub:
             while again:
                 begun = time.monotonic()
                 self._changing[call] = False
-                languages = self._languages(self._screens)
-                shown = await to_thread.run_sync(partial(self._read_call, call, languages), limiter=self._threads)
+                onlookers = self._onlookers(self._screens)
+                shown = await to_thread.run_sync(partial(self._read_call, call, onlookers), limiter=self._threads)
                 if shown is not None:
                     self._tell(list(self._screens), shown)
                 self._shown.observe(time.monotonic() - begun)
@@ -205,7 +206,7 @@ class Hub:
         if not screens:
             return
         try:
-            live = await to_thread.run_sync(partial(self._read_live, self._languages(screens)), limiter=self._threads)
+            live = await to_thread.run_sync(partial(self._read_live, self._onlookers(screens)), limiter=self._threads)
         except psycopg.Error as error:
             # The screens stay as they are; the listener's return tells them anew.
             log.warning("the state could not be replayed: %s", error, extra={"action": "replay"})
@@ -227,7 +228,7 @@ class Hub:
             del self._versions[next(iter(self._versions))]
         for screen in screens:
             if sees(call, screen.agent, now=now):
-                html = shown.fragments.get(screen.language)
+                html = shown.fragments.get(screen.onlooker)
                 # An ended call stays where it was on screen; it comes to no new one.
                 if html is None or (call.state is State.ENDED and call.id not in screen.shows):
                     continue
@@ -238,5 +239,5 @@ class Hub:
                 screen.put(Message("leave", json.dumps({"call": call.id, "version": call.version})))
 
     @staticmethod
-    def _languages(screens: set[Screen] | list[Screen]) -> list[str]:
-        return sorted({screen.language for screen in screens})
+    def _onlookers(screens: set[Screen] | list[Screen]) -> list[Onlooker]:
+        return sorted({screen.onlooker for screen in screens})

@@ -18,8 +18,10 @@ from diagnostics.incidents import Incident, IncidentEvent
 from diagnostics.typography import percent
 from firmware_rollout.status import RolloutStatus
 from fleet.departments import department_name
-from hotline import incident_words, translations, words
-from hotline.phone_numbers import show_number
+from hotline import incident_words, translations, words, work_words
+from hotline.day_plots import DayPlots
+from hotline.masking import Viewer, shown_number, shown_text
+from hotline.web.shortcuts import SHORTCUTS
 
 # The hotline's own wall clock; a shop's local time is shown beside its name.
 HOTLINE_ZONE = ZoneInfo("Europe/Paris")
@@ -58,8 +60,10 @@ def _environment(language: str, catalogue: Any) -> Environment:
         language=language,
         other_language="en" if language == "fr" else "fr",
         words=words,
+        work_words=work_words,
         incident_words=incident_words,
         asset=asset,
+        shortcuts=SHORTCUTS,
     )
     environment.filters.update(_filters(language, catalogue.gettext))
     return environment
@@ -97,6 +101,14 @@ def _filters(language: str, translate: words.Translate) -> Mapping[str, Any]:
     def reason(code: str, value: float | None = None) -> str:
         return words.reason_text(code, value, translate=translate, language=language)
 
+    def number(text: str, viewer: Viewer) -> str:
+        """A telephone number as the viewer may see it; in templates the viewer is the `session`."""
+        return shown_number(text, viewer=viewer)
+
+    def text_for(text: str, viewer: Viewer) -> str:
+        """What somebody typed, with the telephone numbers in it as the viewer may see them."""
+        return shown_text(text, viewer=viewer)
+
     def incident_event(event: IncidentEvent) -> str:
         return incident_words.event_text(event, translate=translate, language=language)
 
@@ -111,10 +123,13 @@ def _filters(language: str, translate: words.Translate) -> Mapping[str, Any]:
         "long_date": long_date,
         "figure": figure,
         "reason": reason,
+        "symptom": lambda symptom: words.symptom_text(symptom, translate=translate, language=language),
+        "day_strip": DayPlots(translate=translate, language=language).strip,
         "scope": lambda scope: wording.scope_in_words(scope, language),
         "incident_event": incident_event,
         **_of_incidents(language),
-        "number": show_number,
+        "number": number,
+        "text_for": text_for,
         "iso": lambda moment: moment.isoformat(timespec="seconds"),
         "icon": icon,
         "department": department_name,

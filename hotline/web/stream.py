@@ -13,6 +13,7 @@ from psycopg_pool import ConnectionPool
 from fleet.clock import Clock
 from fleet.database import Connection
 from hotline.calls import find_call, live_calls
+from hotline.masking import Onlooker
 from hotline.pop import view_call
 from hotline.roles import Right
 from hotline.sessions import Session, still_signed_in
@@ -57,20 +58,25 @@ class CallReader:
         self._pages = pages
         self._clock = clock
 
-    def one(self, call: int, languages: Sequence[str]) -> Shown | None:
+    def one(self, call: int, onlookers: Sequence[Onlooker]) -> Shown | None:
         """One call as it is now."""
         with self._pool.connection() as conn:
             found = find_call(conn, call=call)
-            return self._show(conn, found, languages) if found else None
+            return self._show(conn, found, onlookers) if found else None
 
-    def live(self, languages: Sequence[str]) -> list[Shown]:
+    def live(self, onlookers: Sequence[Onlooker]) -> list[Shown]:
         """Every call that rings or is spoken."""
         with self._pool.connection() as conn:
-            return [self._show(conn, call, languages) for call in live_calls(conn, now=self._clock())]
+            return [self._show(conn, call, onlookers) for call in live_calls(conn, now=self._clock())]
 
-    def _show(self, conn: Connection, call: StoredCall, languages: Sequence[str]) -> Shown:
+    def _show(self, conn: Connection, call: StoredCall, onlookers: Sequence[Onlooker]) -> Shown:
         now = self._clock()
         view = view_call(conn, call=call, now=now)
         return Shown(
-            call, {language: self._pages.render("call.html", language=language, view=view, now=now) for language in languages}
+            call,
+            {
+                # Nobody in particular looks: a template that asks for more of the session than its floor fails here.
+                onlooker: self._pages.render("call.html", language=onlooker.language, session=onlooker, view=view, now=now)
+                for onlooker in onlookers
+            },
         )
