@@ -23,6 +23,9 @@ class Right(StrEnum):
     HANDLE_CALLS = "handle_calls"
     DECLARE_INCIDENTS = "declare_incidents"
     EDIT_TYPOLOGIES = "edit_typologies"
+    EDIT_ARTICLES = "edit_articles"
+    TEST_TERMINALS = "test_terminals"
+    REBOOT_TERMINALS = "reboot_terminals"
 
 
 RIGHTS: Mapping[Right, frozenset[Role]] = {
@@ -30,6 +33,10 @@ RIGHTS: Mapping[Right, frozenset[Role]] = {
     Right.HANDLE_CALLS: frozenset({Role.LEVEL1, Role.LEVEL2, Role.SUPERVISOR, Role.ADMINISTRATOR}),
     Right.DECLARE_INCIDENTS: frozenset({Role.VEILLE, Role.DSI, Role.ADMINISTRATOR}),
     Right.EDIT_TYPOLOGIES: frozenset({Role.VEILLE, Role.ADMINISTRATOR}),
+    Right.EDIT_ARTICLES: frozenset({Role.VEILLE, Role.SUPERVISOR, Role.ADMINISTRATOR}),
+    # A ping and a test print disturb nobody; a reboot stops a shop's sales for minutes.
+    Right.TEST_TERMINALS: frozenset({Role.LEVEL1, Role.LEVEL2, Role.SUPERVISOR, Role.ADMINISTRATOR}),
+    Right.REBOOT_TERMINALS: frozenset({Role.LEVEL2, Role.SUPERVISOR, Role.ADMINISTRATOR}),
 }
 
 # A call that names none of our agents rings on the screens of these.

@@ -18,19 +18,24 @@ from fleet.database import open_pool
 from hotline.settings import WebSettings
 from hotline.web import (
     console,
+    console_articles,
+    console_callbacks,
     console_incident,
     console_incidents,
     console_maintenance,
     console_notes,
     console_typologies,
+    console_work,
     cti_hook,
     operations,
+    rest_articles,
     rest_calls,
     rest_incidents,
     rest_maintenance,
     rest_notes,
     rest_registry,
     rest_typologies,
+    rest_work,
     sign_in,
     stream,
 )
@@ -56,6 +61,9 @@ ROUTERS = (
     console_maintenance,
     console_notes,
     console_typologies,
+    console_articles,
+    console_work,
+    console_callbacks,
     stream,
     cti_hook,
     rest_registry,
@@ -64,6 +72,8 @@ ROUTERS = (
     rest_calls,
     rest_notes,
     rest_typologies,
+    rest_work,
+    rest_articles,
     operations,
 )
 
