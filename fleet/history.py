@@ -3,6 +3,7 @@
 The unique key (terminal, at, boot, seq) is the index that serves both; see benchmarks/lookup.py.
 """
 
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -35,24 +36,34 @@ def series_between(conn: Connection, *, terminal_id: str, start: datetime, end: 
     Steps without samples are absent. Steps of five minutes or more are read from the roll-up, which follows the samples by
     a few minutes.
     """
+    return series_of(conn, terminals=[terminal_id], fields=SAMPLE_FIELDS, start=start, end=end, step=step)[terminal_id]
+
+
+def series_of(
+    conn: Connection, *, terminals: Sequence[str], fields: Sequence[str], start: datetime, end: datetime, step: timedelta
+) -> dict[str, list[dict[str, Any]]]:
+    """The series of each of these terminals, as `series_between` has them, with these fields of a sample only."""
     rolled_up = step >= ROLLUP_STEP
     time, table = ("bucket", "sample_5min") if rolled_up else ("at", "sample")
     weight = sql.SQL("samples" if rolled_up else "1")
     query = sql.SQL(
         """
-        SELECT time_bucket(%(step)s, {time}) AS at, sum({weight})::integer AS samples, {fields} FROM fleet.{table}
-        WHERE terminal_id = %(terminal_id)s AND {time} >= %(start)s AND {time} < %(end)s
-        GROUP BY 1 ORDER BY 1
+        SELECT terminal_id, time_bucket(%(step)s, {time}) AS at, sum({weight})::integer AS samples {fields} FROM fleet.{table}
+        WHERE terminal_id = ANY(%(terminals)s) AND {time} >= %(start)s AND {time} < %(end)s
+        GROUP BY 1, 2 ORDER BY 2
         """
     ).format(
         time=sql.Identifier(time),
         table=sql.Identifier(table),
         weight=weight,
-        fields=sql.SQL(", ").join(_aggregate(name, weight) for name in SAMPLE_FIELDS),
+        fields=sql.SQL("").join(sql.SQL(", {}").format(_aggregate(name, weight)) for name in fields),
     )
+    found: dict[str, list[dict[str, Any]]] = {terminal: [] for terminal in terminals}
     with conn.cursor(row_factory=dict_row, binary=True) as cursor:
-        parameters = {"terminal_id": terminal_id, "start": start, "end": end, "step": step}
-        return cursor.execute(query, parameters).fetchall()
+        parameters = {"terminals": list(found), "start": start, "end": end, "step": step}
+        for row in cursor.execute(query, parameters):
+            found[row.pop("terminal_id")].append(row)
+    return found
 
 
 def _aggregate(name: str, weight: sql.Composable) -> sql.Composable:

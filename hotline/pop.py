@@ -3,7 +3,7 @@
 Reads through the other packages' own functions and arranges; how it looks is the templates' business.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Final
@@ -25,6 +25,8 @@ from fleet.scope import in_scope
 from hotline.calls import list_calls
 from hotline.readings import Reading, readings
 from hotline.stored_call import StoredCall
+from hotline.terminal_day import TerminalDay, read_days
+from hotline.words import blamed_figures
 
 # What an agent must see first.
 WORST_FIRST: Final = (State.DOWN, State.DEGRADED, State.UNKNOWN, State.OK, State.CLOSED)
@@ -65,6 +67,8 @@ class ShopView:
     shop: PointOfSale
     is_open: bool
     terminals: Sequence[TerminalView]
+    # The last day of each terminal, by its id.
+    days: Mapping[str, TerminalDay]
     # What hit a terminal comes before what only might.
     incidents: Sequence[ShopIncident]
     # Answers to what is wrong at terminals that no incident explains.
@@ -122,6 +126,7 @@ def view_shop(conn: Connection, *, code: str, now: datetime) -> ShopView | None:
         shop=shop,
         is_open=hours.is_open(now, ZoneInfo(shop.timezone)),
         terminals=views,
+        days=days_of(conn, views, now=now),
         incidents=_incidents_of(conn, views, answers),
         answers=[answer for answer in answers if answer.incident_id is None],
         maintenance=[one for one in current_maintenance(conn, now=now) if in_scope(one.scope, terminals)],
@@ -145,6 +150,11 @@ def _incidents_of(conn: Connection, views: Sequence[TerminalView], answers: Sequ
         others = [one for one in terminals if one not in hit]
         found.append(ShopIncident(incident, hit, others, by_incident.get(incident.id)))
     return sorted(found, key=lambda one: (not one.hit, -one.incident.opened_at.timestamp()))
+
+
+def days_of(conn: Connection, views: Sequence[TerminalView], *, now: datetime) -> dict[str, TerminalDay]:
+    """The last day of each of these terminals; what their reasons are about is plotted first."""
+    return read_days(conn, blamed={view.terminal.id: blamed_figures(view.health.reasons) for view in views}, now=now)
 
 
 def view_terminals(conn: Connection, *, terminals: Sequence[Terminal], now: datetime) -> list[TerminalView]:

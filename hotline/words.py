@@ -12,7 +12,9 @@ from typing import Final
 from babel.numbers import format_decimal
 
 from diagnostics.health import ReasonNow
-from diagnostics.reasons import Reason, State
+from diagnostics.reasons import REASON_OF_TROUBLE, Reason, State
+from diagnostics.symptom_store import Symptom
+from diagnostics.troubles import Trouble
 from firmware_rollout.status import Kind, RolloutStatus
 from hotline.call_state import State as CallState
 from hotline.roles import Role
@@ -217,6 +219,20 @@ def reason_text(code: str, value: float | None, *, translate: Translate, languag
     figure = quantity(value, unit, decimals=0, language=language)
     said = _REASON_FIGURES.get(reason)
     return f"{words} ({translate(said) % {'figure': figure} if said else figure})"
+
+
+# A symptom is said as the reason that it gives its terminal.
+_REASON_OF_SYMPTOM: Final[Mapping[Trouble, Reason]] = {
+    **REASON_OF_TROUBLE,
+    Trouble.OFFLINE: Reason.OFFLINE,
+    Trouble.PAPER: Reason.PAPER_OUT,
+}
+
+
+def symptom_text(symptom: Symptom, *, translate: Translate, language: str) -> str:
+    """A symptom in words, with its figure where it has one."""
+    code = _REASON_OF_SYMPTOM.get(symptom.trouble, symptom.trouble)
+    return reason_text(code, symptom.value, translate=translate, language=language)
 
 
 # With `wave`, `when`, `target` of the status; a wave that is due but has not begun is said so.

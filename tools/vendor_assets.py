@@ -1,6 +1,7 @@
-"""Brings the console's browser libraries and its map from npm into `hotline/web/static/vendor`, pinned by `vendor.lock.json`.
+"""Brings the console's browser libraries and its map, and what tests judge its pages with, from npm, pinned by lock files.
 
-The brought files are committed with their licences, so npm is needed only to change them:
+Each `vendor.lock.json` says what lies in the folder `vendor` beside it. The brought files are committed with their licences,
+so npm is needed only to change them:
 
     python tools/vendor_assets.py              bring the locked versions, refuse any other content
     python tools/vendor_assets.py --relock     take the versions as written and record their integrity anew
@@ -16,16 +17,20 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-STATIC = Path(__file__).resolve().parent.parent / "hotline" / "web" / "static"
-LOCK = STATIC / "vendor.lock.json"
-VENDOR = STATIC / "vendor"
+ROOT = Path(__file__).resolve().parent.parent
+LOCKS = (ROOT / "hotline" / "web" / "static" / "vendor.lock.json", ROOT / "tests" / "e2e" / "vendor.lock.json")
 
 
 def main(arguments: list[str]) -> int:
-    """Bring every locked package; status 1 where one is not what the lock says."""
-    lock = json.loads(LOCK.read_text(encoding="utf-8"))
-    relock = "--relock" in arguments
-    VENDOR.mkdir(exist_ok=True)
+    """Bring every locked package; status 1 where one is not what its lock says."""
+    return 0 if all(_bring(path, relock="--relock" in arguments) for path in LOCKS) else 1
+
+
+def _bring(path: Path, *, relock: bool) -> bool:
+    """Bring what one lock file names; whether all of it is what the lock says."""
+    lock = json.loads(path.read_text(encoding="utf-8"))
+    vendor = path.parent / "vendor"
+    vendor.mkdir(exist_ok=True)
     for package in lock["packages"]:
         with tempfile.TemporaryDirectory() as folder:
             archive = _pack(package["name"], package["version"], Path(folder))
@@ -34,10 +39,10 @@ def main(arguments: list[str]) -> int:
                 package["integrity"] = integrity
             elif package["integrity"] != integrity:
                 print(f"{package['name']} {package['version']}: content is not what the lock says; nothing taken", file=sys.stderr)
-                return 1
-            _take(archive, package)
-    LOCK.write_text(json.dumps(lock, indent=2) + "\n", encoding="utf-8")
-    return 0
+                return False
+            _take(archive, package, vendor)
+    path.write_text(json.dumps(lock, indent=2) + "\n", encoding="utf-8")
+    return True
 
 
 def _pack(name: str, version: str, folder: Path) -> Path:
@@ -52,7 +57,7 @@ def _integrity(archive: Path) -> str:
     return "sha512-" + base64.b64encode(hashlib.sha512(archive.read_bytes()).digest()).decode()
 
 
-def _take(archive: Path, package: dict[str, Any]) -> None:
+def _take(archive: Path, package: dict[str, Any], vendor: Path) -> None:
     """Copy the files named in the lock, without what their last line says of source maps we do not serve."""
     with tarfile.open(archive) as opened:
         for inside, name in package["files"].items():
@@ -61,7 +66,7 @@ def _take(archive: Path, package: dict[str, Any]) -> None:
                 raise SystemExit(f"{package['name']}: no file {inside} in the package")
             lines = member.read().decode("utf-8").splitlines()
             text = "\n".join(line for line in lines if not line.startswith("//# sourceMappingURL="))
-            (VENDOR / name).write_text(text + "\n", encoding="utf-8")
+            (vendor / name).write_text(text + "\n", encoding="utf-8")
             print(f"{package['name']} {package['version']}: {name}")
 
 

@@ -37,7 +37,29 @@
       other.toggleAttribute("data-open", other === pop);
       showExpanded(other);
     }
+    catchUp(pop);
   }
+
+  // What is not looked at is not renewed, so that a crowd of waiting calls on many screens costs nothing; it catches up
+  // when it is looked at.
+  const isSeen = (pop) => !document.hidden && isOpen(pop);
+
+  function catchUp(pop) {
+    const shown = article(pop);
+    if (!shown?.isConnected || !pop.missed) return;
+    pop.missed = false;
+    htmx.trigger(shown, "catch-up");
+  }
+
+  document.addEventListener("htmx:beforeRequest", (event) => {
+    const place = event.detail.elt.matches("article.call") ? event.detail.elt.closest(".pop") : null;
+    if (!place || isSeen(place)) return;
+    place.missed = true;
+    event.preventDefault();
+  });
+  document.addEventListener("visibilitychange", () => {
+    for (const place of document.querySelectorAll(".pop[data-open]")) catchUp(place);
+  });
 
   function countRinging() {
     const ringing = pops().filter((pop) => article(pop)?.dataset.state === "ringing").length;
@@ -133,6 +155,7 @@
   });
 
   document.addEventListener("keydown", (event) => {
+    if (document.documentElement.dataset.shortcuts === "off") return;
     if (event.altKey && !event.ctrlKey && !event.metaKey) {
       if (event.key === "ArrowDown" || event.key === "ArrowUp") {
         event.preventDefault();

@@ -18,6 +18,7 @@ from hotline.web.sign_in import own_path
 
 NOW = datetime(2026, 11, 23, 9, 0, tzinfo=UTC)
 VENDOR = Path(__file__).resolve().parents[3] / "hotline" / "web" / "static"
+TOOLS = Path(__file__).resolve().parents[2] / "e2e"
 
 
 @pytest.mark.parametrize(
@@ -81,11 +82,12 @@ def test_a_certificate_without_its_key_stops_the_start() -> None:
         WebSettings.model_validate({"database_url": "postgresql://x", "web_certificate_file": "/x.pem"})
 
 
-def test_vendored_files_are_the_locked_ones_with_their_licences() -> None:
-    lock = json.loads((VENDOR / "vendor.lock.json").read_text(encoding="utf-8"))
+@pytest.mark.parametrize("folder", [VENDOR, TOOLS], ids=["served", "for tests"])
+def test_vendored_files_are_the_locked_ones_with_their_licences(folder: Path) -> None:
+    lock = json.loads((folder / "vendor.lock.json").read_text(encoding="utf-8"))
     named = {name for package in lock["packages"] for name in package["files"].values()}
-    assert named == {path.name for path in (VENDOR / "vendor").iterdir()}
+    assert named == {path.name for path in (folder / "vendor").iterdir()}
     for package in lock["packages"]:
         assert package["integrity"].startswith("sha512-")
         assert any(name.endswith(".LICENSE.txt") for name in package["files"].values())
-    assert "://" not in (VENDOR / "vendor.lock.json").read_text(encoding="utf-8")
+    assert "://" not in (folder / "vendor.lock.json").read_text(encoding="utf-8")

@@ -1,0 +1,79 @@
+"""What the agent's screen does beside popping: a day's picture, shortcuts and their switch, tabs that nobody looks at."""
+
+from playwright.sync_api import Request, expect
+
+from tests.e2e.conftest import OpenConsole
+from tests.running_web import ISLAND_NUMBER, RunningWeb
+
+
+def test_each_terminal_shows_its_last_day_with_what_was_wrong(web: RunningWeb, open_console: OpenConsole) -> None:
+    alice, carol = open_console(web.url, login="alice"), open_console(web.url, login="carol")
+    web.ring("one")
+    for console, title, over in (
+        (alice, "Les dernières 24 heures de T00012", "L'imprimante a des ratés à répétition"),
+        (carol, "The last 24 hours of T00012", "the printer fails again and again"),
+    ):
+        card = console.page.locator(".pop .terminal:has-text('T00012')")
+        expect(card.get_by_role("img", name=title)).to_be_visible()
+        expect(card.locator(".day-blamed .day-label")).to_have_count(2)
+        expect(card.locator(".over")).to_contain_text(over, ignore_case=True)
+    expect(alice.page.locator(".pop .terminal:has-text('T00013') .day-blamed")).to_have_count(0)
+
+
+def test_shortcuts_are_listed_and_switched_off_for_good(web: RunningWeb, open_console: OpenConsole) -> None:
+    alice = open_console(web.url, login="alice")
+    web.ring("one")
+    alice.expect_calls("Le Bar du Port")
+    web.ring("two", ISLAND_NUMBER)
+    alice.expect_calls("Chez Payet", "Le Bar du Port")
+    page = alice.page
+    page.keyboard.press("?")
+    dialog = page.get_by_role("dialog", name="Raccourcis clavier")
+    expect(dialog).to_be_visible()
+    expect(dialog.locator("kbd", has_text="Échap")).to_be_visible()
+    page.get_by_label("Utiliser ces raccourcis dans ce navigateur").uncheck()
+    page.keyboard.press("Escape")
+    expect(dialog).to_be_hidden()
+    for again in (False, True):
+        if again:
+            page.reload()
+            alice.expect_calls("Chez Payet", "Le Bar du Port")
+        before = alice.open_call()
+        page.keyboard.press("Alt+ArrowDown")
+        page.keyboard.press("?")
+        page.locator(".pop[data-open] .call-toggle").press("Escape")
+        assert alice.open_call() == before
+        expect(dialog).to_be_hidden()
+    page.get_by_role("button", name="Raccourcis clavier").click()
+    page.get_by_label("Utiliser ces raccourcis dans ce navigateur").check()
+    page.keyboard.press("Escape")
+    page.keyboard.press("Alt+ArrowDown")
+    assert alice.open_call() == "Le Bar du Port"
+
+
+def test_a_question_mark_in_a_text_is_a_question_mark(web: RunningWeb, open_console: OpenConsole) -> None:
+    alice = open_console(web.url, login="alice")
+    alice.page.locator("#q").press("?")
+    expect(alice.page.locator("#q")).to_have_value("?")
+    expect(alice.page.locator("#shortcuts")).to_be_hidden()
+
+
+def test_only_the_open_call_is_renewed_and_another_catches_up_when_opened(web: RunningWeb, open_console: OpenConsole) -> None:
+    alice = open_console(web.url, login="alice")
+    asked: list[str] = []
+    web.ring("one")
+    alice.expect_calls("Le Bar du Port")
+    web.ring("two", ISLAND_NUMBER)
+    alice.expect_calls("Chez Payet", "Le Bar du Port")
+
+    def note(request: Request) -> None:
+        if request.url.endswith("/pop"):
+            asked.append(request.url.split("/calls/")[1])
+
+    alice.page.on("request", note)
+    with alice.page.expect_response("**/calls/2/pop", timeout=14_000):
+        pass
+    alice.page.wait_for_timeout(1_000)
+    assert set(asked) == {"2/pop"}
+    with alice.page.expect_response("**/calls/1/pop", timeout=2_000):
+        alice.page.keyboard.press("Alt+ArrowDown")
