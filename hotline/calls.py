@@ -9,7 +9,7 @@ from psycopg.rows import class_row
 from fleet import registry
 from fleet.database import Connection
 from fleet.errors import VigieError
-from hotline import matching
+from hotline import callbacks, matching
 from hotline.accounts import agents
 from hotline.call_state import Call, Reason, State, Step, apply
 from hotline.cti import CtiEvent
@@ -62,7 +62,7 @@ def record_event(conn: Connection, *, event: CtiEvent, now: datetime) -> Reason:
         {"call_id": event.call_id, "now": now, "event": event.name, "applied": step.applied, "reason": step.reason},
     )
     if step.applied:
-        _save(conn, before=stored, step=step)
+        callbacks.after(conn, call=_save(conn, before=stored, step=step), now=now)
     return step.reason
 
 
@@ -163,6 +163,7 @@ def choose_point_of_sale(conn: Connection, *, call: int, code: str) -> StoredCal
     if stored.direction != "out":
         _signal(conn, call=call, code=code, at=stored.rang_at)
     pass_on(conn, call=call)
+    callbacks.belongs_to(conn, call=call, code=code)
     _tell(conn, call=call)
     after = find_call(conn, call=call)
     assert after is not None
@@ -205,8 +206,8 @@ def _told(stored: StoredCall) -> Call:
     )
 
 
-def _save(conn: Connection, *, before: StoredCall | None, step: Step) -> None:
-    """Store the call as it is after the step, with whom and which shop it means, and tell the screens."""
+def _save(conn: Connection, *, before: StoredCall | None, step: Step) -> int:
+    """Store the call as it is after the step, with whom and which shop it means, tell the screens, and return its id."""
     told = step.call
     assert told is not None
     staff = agents(conn, active_only=True)
@@ -239,6 +240,7 @@ def _save(conn: Connection, *, before: StoredCall | None, step: Step) -> None:
     if number and (before is None or before.number != number) and not (before and before.candidates):
         _match_shops(conn, call=row[0], told=told, number=number)
     _tell(conn, call=row[0])
+    return int(row[0])
 
 
 def _match_shops(conn: Connection, *, call: int, told: Call, number: str) -> None:

@@ -1,0 +1,45 @@
+// What agents do with a call, by keyboard: the qualification's form is reached by Alt+Q, a digit chooses in its groups and
+// goes on to the next field.
+(() => {
+  "use strict";
+
+  // A refused form comes back with what was wrong: it is shown as any answer is.
+  document.addEventListener("htmx:beforeSwap", (event) => {
+    const { xhr, requestConfig } = event.detail;
+    if (requestConfig.elt.matches(".qualify") && [409, 422].includes(xhr.status)) {
+      event.detail.shouldSwap = true;
+      event.detail.isError = false;
+    }
+  });
+
+  // The form of the open call; on a call's own page, of that call.
+  const form = () => document.querySelector("#stack > .pop[data-open] .qualify") ?? document.querySelector("#main .qualify");
+
+  function chosenOrFirst(group) {
+    return group.querySelector("input:checked") ?? group.querySelector("input");
+  }
+
+  function next(group) {
+    const fields = [...group.form.querySelectorAll("fieldset, select, input[type=datetime-local], button")];
+    const after = fields.slice(fields.indexOf(group) + 1).find((field) => field.checkVisibility());
+    if (after) (after.matches("fieldset") ? chosenOrFirst(after) : after).focus();
+  }
+
+  document.addEventListener("keydown", (event) => {
+    if (document.documentElement.dataset.shortcuts === "off") return;
+    if (event.altKey && !event.ctrlKey && !event.metaKey && event.code === "KeyQ") {
+      const found = form();
+      if (!found) return;
+      event.preventDefault();
+      chosenOrFirst(found.querySelector("fieldset")).focus();
+    } else if (/^[1-9]$/.test(event.key) && !event.altKey && !event.ctrlKey && !event.metaKey) {
+      const group = event.target.closest?.(".qualify fieldset[data-digits]");
+      const choice = group?.querySelectorAll("input")[Number(event.key) - 1];
+      if (!choice) return;
+      event.preventDefault();
+      choice.checked = true;
+      choice.dispatchEvent(new Event("change", { bubbles: true }));
+      next(group);
+    }
+  });
+})();

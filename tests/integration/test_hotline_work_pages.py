@@ -1,0 +1,125 @@
+"""What agents do with calls, over HTTP: the qualification inside the call, the callbacks' page, and both by REST."""
+
+import re
+from collections.abc import Iterator
+from datetime import timedelta
+
+import httpx
+import psycopg
+import pytest
+
+from diagnostics.typologies.store import deliver
+from hotline.roles import Role
+from tests.running_web import RunningWeb
+
+SOLVED = {"subject": "technical", "outcome": "solved"}
+
+
+@pytest.fixture
+def web(database_url: str) -> Iterator[RunningWeb]:
+    """The web program, running on a small fleet, with the delivered typologies; one call that Alice answered."""
+    running = RunningWeb(database_url)
+    with psycopg.connect(database_url) as conn:
+        deliver(conn, now=running.clock() - timedelta(days=20))
+    running.start()
+    running.ring("one")
+    running.hook(event="answer", callId="one", answeringNumber="4021")
+    yield running
+    running.stop()
+
+
+class Browser:
+    """Somebody signed in, who sends what our pages' forms would."""
+
+    def __init__(self, web: RunningWeb, login: str) -> None:
+        self._client = web.client(login)
+        self._csrf = self._client.get("/console").text.split('name="csrf" value="')[1].split('"')[0]
+
+    def get(self, path: str) -> httpx.Response:
+        return self._client.get(path)
+
+    def post(self, path: str, **fields: object) -> httpx.Response:
+        return self._client.post(path, data=fields, headers={"X-CSRF-Token": self._csrf, "HX-Request": "true"})
+
+
+def program(web: RunningWeb, role: Role = Role.LEVEL1) -> httpx.Client:
+    return httpx.Client(base_url=f"{web.url}/api/v1", headers={"Authorization": f"Bearer {web.access.api[role]}"})
+
+
+def test_an_agent_qualifies_a_call_and_corrects_it(web: RunningWeb) -> None:
+    alice = Browser(web, "alice")
+    assert 'hx-get="/console/calls/1/qualification"' in alice.get("/console/calls/1").text
+    form = alice.get("/console/calls/1/qualification").text
+    assert 'name="seen" value="0"' in form
+    assert " checked" not in form
+    (typology,) = re.findall(r'<option value="(\d+)">Plus de papier', form)[:1]
+    saved = alice.post("/console/calls/1/qualification", seen=0, typology=typology, **SOLVED)
+    assert saved.status_code == 200, saved.text
+    assert "Enregistrée." in saved.text
+    assert 'name="seen" value="1"' in saved.text
+    assert f'<option value="{typology}" selected>' in saved.text
+    assert "HX-Trigger" not in saved.headers
+    again = alice.post("/console/calls/1/qualification", seen=1, close=1, **{**SOLVED, "outcome": "field_visit"})
+    assert 'value="field_visit" checked' in again.text
+    assert again.headers["HX-Trigger"] == '{"vigie:left": {"call": 1}}'
+    # Who may not handle calls reads it.
+    seen = Browser(web, "veille").get("/console/calls/1/qualification").text
+    assert "Intervention sur place" in seen
+    assert "<form" not in seen
+
+
+def test_a_stale_or_incomplete_form_comes_back_with_what_was_chosen(web: RunningWeb) -> None:
+    alice, carol = Browser(web, "alice"), Browser(web, "carol")
+    carol.post("/console/calls/1/qualification", seen=0, **SOLVED)
+    stale = alice.post("/console/calls/1/qualification", seen=0, subject="commercial", outcome="escalated")
+    assert stale.status_code == 409
+    assert "Carol Smith a enregistré entre-temps" in stale.text
+    assert 'value="commercial" checked' in stale.text
+    assert 'name="seen" value="1"' in stale.text
+    assert alice.get("/console/calls/1/qualification").text.count('value="technical" checked') == 1
+    missing = alice.post("/console/calls/1/qualification", seen=1, outcome="solved")
+    assert missing.status_code == 422
+    assert "Choisissez le sujet" in missing.text
+    assert 'value="solved" checked' in missing.text
+    past = alice.post(
+        "/console/calls/1/qualification", seen=1, subject="technical", outcome="callback", callback_at="2020-01-01T10:00"
+    )
+    assert "L'heure de rappel" in past.text.replace("&#39;", "'")
+    assert alice.post("/console/calls/99/qualification", **SOLVED).status_code == 404
+
+
+def test_an_abandoned_call_stands_among_the_callbacks_until_it_is_done(web: RunningWeb) -> None:
+    web.ring("two")
+    web.hook(event="hangup", callId="two", cause="cancel")
+    alice, bruno = Browser(web, "alice"), Browser(web, "bruno")
+    page = alice.get("/console/callbacks").text
+    assert "Le Bar du Port" in page
+    assert "appel sans réponse" in page
+    assert "Alice Martin" in alice.post("/console/callbacks/1/take").text.split("<tbody>")[1]
+    assert "plus rapide" in bruno.post("/console/callbacks/1/take").text
+    after = alice.post("/console/callbacks/1/done").text
+    assert "Personne à rappeler." in after
+    assert "rappelé" in after
+    assert "plus rapide" in bruno.post("/console/callbacks/1/drop").text
+    assert "<button" not in Browser(web, "veille").get("/console/callbacks/now").text
+
+
+def test_programs_qualify_and_read_callbacks(web: RunningWeb) -> None:
+    with program(web) as api:
+        assert api.get("/calls/1/qualification").json()["detail"] == "not qualified yet"
+        made = api.put("/calls/1/qualification", json={"subject": "commercial", "outcome": "callback"})
+        assert made.json()["version"] == 1
+        assert (made.json()["level"], made.json()["author"]) == (1, "api level1")
+        assert api.get("/calls/1/qualification").json() == made.json()
+        stale = api.put("/calls/1/qualification", json={"subject": "commercial", "outcome": "solved"})
+        assert (stale.status_code, stale.json()["errors"][0]["field"]) == (409, "version")
+        wrong = api.put("/calls/1/qualification", json={"subject": "x", "outcome": "solved", "version": 1})
+        assert (wrong.status_code, wrong.json()["errors"][0]["field"]) == (422, "subject")
+        assert api.put("/calls/99/qualification", json=SOLVED).status_code == 404
+        (callback,) = api.get("/callbacks", params={"state": "open"}).json()["items"]
+        assert (callback["call"], callback["made_by_abandon"], callback["agent"]) == (1, False, None)
+        assert api.post(f"/callbacks/{callback['id']}/done").json()["state"] == "done"
+        assert api.post(f"/callbacks/{callback['id']}/done").status_code == 409
+        assert api.get("/callbacks", params={"state": "open"}).json()["items"] == []
+    with program(web, Role.VEILLE) as reader:
+        assert reader.put("/calls/1/qualification", json=SOLVED).status_code == 403
