@@ -40,7 +40,9 @@ def page(
 def fragment(request: Request, template: str, *, session: Session, **values: Any) -> HTMLResponse:
     """A part of a page in the reader's language, without the frame."""
     program = web(request)
-    html = program.pages.render(template, language=language_of(request, session), **{"now": program.now(), **values})
+    html = program.pages.render(
+        template, language=language_of(request, session), session=session, **{"now": program.now(), **values}
+    )
     return HTMLResponse(html)
 
 
