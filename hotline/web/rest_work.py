@@ -10,6 +10,7 @@ from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 from hotline import callbacks
 from hotline.callbacks import Callback, CallbackError, CallbackState
 from hotline.calls import find_call
+from hotline.masking import Viewer, number_for_programs
 from hotline.qualification import (
     Given,
     Outcome,
@@ -31,7 +32,7 @@ router = APIRouter(prefix="/api/v1", tags=["calls"])
 
 Program = Annotated[Web, Depends(web)]
 Handling = Annotated[Caller, Depends(ApiGuard(Right.HANDLE_CALLS))]
-Reading = Depends(ApiGuard(Right.READ))
+Reading = Annotated[Caller, Depends(ApiGuard(Right.READ))]
 
 
 class QualificationIn(BaseModel):
@@ -75,7 +76,11 @@ class CallbackOut(BaseModel):
     done_at: datetime | None
 
 
-@router.get("/calls/{call}/qualification", summary="What a call was about and how it ended", dependencies=[Reading])
+@router.get(
+    "/calls/{call}/qualification",
+    summary="What a call was about and how it ended",
+    dependencies=[Depends(ApiGuard(Right.READ))],
+)
 def get_qualification(call: int, program: Program) -> QualificationOut:
     """The qualification that stands; 404 while there is none."""
     with program.pool.connection() as conn:
@@ -109,9 +114,10 @@ def put_qualification(call: int, new: QualificationIn, program: Program, caller:
         raise ProblemError(404 if error.field == "call" else 422, str(error), field=error.field) from None
 
 
-@router.get("/callbacks", summary="Callbacks, newest first", dependencies=[Reading])
+@router.get("/callbacks", summary="Callbacks, newest first")
 def get_callbacks(
     program: Program,
+    caller: Reading,
     state: CallbackState | None = None,
     cursor: str | None = None,
     limit: Annotated[int, Query(ge=1, le=500)] = 100,
@@ -122,7 +128,7 @@ def get_callbacks(
         raise ProblemError(422, "not a cursor of ours", field="cursor")
     with program.pool.connection() as conn:
         found = callbacks.list_callbacks(conn, state=state, before=int(key) if key else None, limit=limit + 1)
-    return page_of([_callback_out(one) for one in found], limit=limit, last_key="id")
+    return page_of([_callback_out(one, viewer=caller) for one in found], limit=limit, last_key="id")
 
 
 @router.post("/callbacks/{callback}/{change}", summary="Say that a shop was called back, or need not be")
@@ -132,7 +138,7 @@ def post_change(callback: int, change: Literal["done", "drop"], program: Program
     try:
         with program.pool.connection() as conn:
             agent = caller.agent.id if caller.agent else None
-            return _callback_out(close(conn, callback=callback, agent=agent, now=program.now()))
+            return _callback_out(close(conn, callback=callback, agent=agent, now=program.now()), viewer=caller)
     except CallbackError as error:
         raise ProblemError(409, str(error), field="callback") from None
 
@@ -150,13 +156,13 @@ def _qualification_out(one: Qualification) -> QualificationOut:
     )
 
 
-def _callback_out(one: Callback) -> CallbackOut:
+def _callback_out(one: Callback, *, viewer: Viewer) -> CallbackOut:
     return CallbackOut(
         id=one.id,
         call=one.call,
         made_by_abandon=one.made_by_abandon,
         point_of_sale=one.point_of_sale,
-        number=one.number,
+        number=number_for_programs(one.number, viewer=viewer),
         made_at=one.made_at,
         due_at=one.due_at,
         state=one.state,
