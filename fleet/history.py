@@ -66,6 +66,17 @@ def series_of(
     return found
 
 
+def events_between(
+    conn: Connection, *, terminal_id: str, start: datetime, end: datetime, limit: int
+) -> list[tuple[datetime, str, str]]:
+    """The terminal's events with `start <= at < end`, newest first: when, by its own clock; which; its detail."""
+    return conn.execute(
+        "SELECT at, code, detail FROM fleet.event WHERE terminal_id = %(terminal_id)s AND at >= %(start)s AND at < %(end)s"
+        " ORDER BY at DESC, boot DESC, seq DESC LIMIT %(limit)s",
+        {"terminal_id": terminal_id, "start": start, "end": end, "limit": limit},
+    ).fetchall()
+
+
 def _aggregate(name: str, weight: sql.Composable) -> sql.Composable:
     """A counter's sum, or a gauge's mean weighted by the samples behind each row that measured it."""
     field = sql.Identifier(name)

@@ -150,6 +150,18 @@ def store(conn: Connection, said: list[tuple[str, Presence]], *, received_at: da
     return len(history)
 
 
+def changes_between(
+    conn: Connection, *, terminal_id: str, start: datetime, end: datetime, limit: int
+) -> list[tuple[datetime, bool]]:
+    """When the terminal connected (True) and was lost (False), newest first."""
+    return conn.execute(
+        "SELECT changed_at, online FROM fleet.presence_change"
+        " WHERE terminal_id = %(terminal_id)s AND changed_at >= %(start)s AND changed_at < %(end)s"
+        " ORDER BY changed_at DESC, session DESC LIMIT %(limit)s",
+        {"terminal_id": terminal_id, "start": start, "end": end, "limit": limit},
+    ).fetchall()
+
+
 def _born(terminal: str, said: Presence, received_at: datetime) -> State:
     words = (said.firmware, said.slot, said.model, said.hw)
     firmware, slot, model, hw = (word and word.replace("\0", "\N{REPLACEMENT CHARACTER}") for word in words)

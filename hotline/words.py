@@ -16,6 +16,7 @@ from diagnostics.reasons import REASON_OF_TROUBLE, Reason, State
 from diagnostics.symptom_store import Symptom
 from diagnostics.troubles import Trouble
 from firmware_rollout.status import Kind, RolloutStatus
+from fleet.contract import EventCode
 from hotline.call_state import State as CallState
 from hotline.roles import Role
 from hotline.translations import mark as _
@@ -219,6 +220,23 @@ def reason_text(code: str, value: float | None, *, translate: Translate, languag
     figure = quantity(value, unit, decimals=0, language=language)
     said = _REASON_FIGURES.get(reason)
     return f"{words} ({translate(said) % {'figure': figure} if said else figure})"
+
+
+# What a terminal reports of itself; a code this release does not know is shown as it is.
+EVENTS: Final[Mapping[str, str]] = {
+    EventCode.PAPER_OUT: _("no paper left"),
+    EventCode.PAPER_JAM: _("paper jam"),
+    EventCode.COVER_OPEN: _("cover opened"),
+    EventCode.SCANNER_FAIL: _("slip scanner failed"),
+    EventCode.READER_FAIL: _("card reader failed"),
+    EventCode.POWER_LOSS: _("power lost"),
+    EventCode.REBOOT: _("restarted"),
+    EventCode.APP_CRASH: _("the betting application crashed"),
+    EventCode.NET_FAILOVER: _("switched to the spare network"),
+    EventCode.TAMPER: _("opened or moved by force"),
+    EventCode.OPEN: _("day opened by the shopkeeper"),
+    EventCode.CLOSE: _("day closed by the shopkeeper"),
+}
 
 
 # A symptom is said as the reason that it gives its terminal.

@@ -1,4 +1,4 @@
-"""The console's pages: calls, search, shops, terminals."""
+"""The console's pages: calls, shops, terminals."""
 
 import json
 from datetime import datetime, time, timedelta
@@ -13,12 +13,14 @@ from diagnostics.incidents import open_incidents
 from fleet import history, registry
 from fleet.database import Connection
 from hotline.calls import choose_point_of_sale, events_of, find_call, list_calls
+from hotline.masking import searched_for
 from hotline.matching import sees
 from hotline.pop import view_call, view_shop, view_terminals
 from hotline.readings import readings
 from hotline.roles import Right
 from hotline.sessions import Session
 from hotline.stored_call import StoredCall
+from hotline.terminal_history import read_history
 from hotline.web.context import Web, web
 from hotline.web.guards import Editor, Reader
 from hotline.web.layout import fragment, page, telemetry_state
@@ -32,7 +34,7 @@ PollingSession = Annotated[Session, Depends(Reader(Right.READ, slide=False))]
 HandlingSession = Annotated[Session, Depends(Editor(Right.HANDLE_CALLS))]
 Program = Annotated[Web, Depends(web)]
 
-TODAY_SHOWN, LIST_SHOWN, FOUND_SHOWN, INCIDENTS_SHOWN = 30, 100, 30, 5
+TODAY_SHOWN, LIST_SHOWN, INCIDENTS_SHOWN = 30, 100, 5
 SAMPLE_COLUMNS = (
     "tickets",
     "tx_ms",
@@ -111,7 +113,7 @@ def shops_to_pick(
 ) -> Response:
     """Shops a caller may belong to, by what the agent types."""
     with program.pool.connection() as conn:
-        found = registry.search(conn, q, limit=12) if len(q.strip()) >= 2 else []
+        found = registry.search(conn, searched_for(q, viewer=session), limit=12) if len(q.strip()) >= 2 else []
     return fragment(request, "picks.html", session=session, shops=found, call=call, q=q)
 
 
@@ -127,17 +129,6 @@ def pick_shop(call: int, session: HandlingSession, program: Program, code: Annot
     return Response(status_code=204)
 
 
-@router.get("/console/search")
-def search(request: Request, session: ReadingSession, program: Program, q: Annotated[str, Query(max_length=100)] = "") -> Response:
-    """Shops by what was typed; they bring their terminals along."""
-    with program.pool.connection() as conn:
-        found = registry.search(conn, q, limit=FOUND_SHOWN)
-        terminals: dict[str, list[str]] = {}
-        for terminal in registry.terminals_of(conn, points_of_sale=[shop.code for shop in found]):
-            terminals.setdefault(terminal.point_of_sale, []).append(terminal.id)
-    return page(request, "search.html", session=session, q=q, shops=found, terminals=terminals)
-
-
 @router.get("/console/points-of-sale/{code}")
 def point_of_sale(request: Request, code: str, session: ReadingSession, program: Program) -> Response:
     """One shop with its terminals."""
@@ -150,7 +141,7 @@ def point_of_sale(request: Request, code: str, session: ReadingSession, program:
 
 @router.get("/console/terminals/{terminal_id}")
 def terminal(request: Request, terminal_id: str, session: ReadingSession, program: Program) -> HTMLResponse:
-    """One terminal with its last hour."""
+    """One terminal with its last day, and its last hour in figures."""
     now = program.now()
     with program.pool.connection() as conn:
         found = registry.terminal(conn, terminal_id)
@@ -158,8 +149,10 @@ def terminal(request: Request, terminal_id: str, session: ReadingSession, progra
             raise HTTPException(404)
         (view,) = view_terminals(conn, terminals=[found], now=now)
         shop = registry.point_of_sale(conn, found.point_of_sale)
+        past = read_history(conn, terminal_id=terminal_id, now=now)
         samples = readings(history.samples_between(conn, terminal_id=terminal_id, start=now - timedelta(hours=1), end=now))
-    return page(request, "terminal.html", session=session, view=view, shop=shop, samples=samples[::-1], columns=SAMPLE_COLUMNS)
+    known: dict[str, Any] = {"view": view, "shop": shop, "past": past, "samples": samples[::-1], "columns": SAMPLE_COLUMNS}
+    return page(request, "terminal.html", session=session, **known)
 
 
 def _call(conn: Connection, call: int) -> StoredCall:

@@ -18,9 +18,10 @@ from diagnostics.incidents import Incident, IncidentEvent
 from diagnostics.typography import percent
 from firmware_rollout.status import RolloutStatus
 from fleet.departments import department_name
-from hotline import incident_words, translations, words, work_words
+from hotline import figures_words, incident_words, translations, words, work_words
 from hotline.day_plots import DayPlots
 from hotline.masking import Viewer, shown_number, shown_text
+from hotline.terminal_plots import figure_charts
 from hotline.web.shortcuts import SHORTCUTS
 
 # The hotline's own wall clock; a shop's local time is shown beside its name.
@@ -61,6 +62,7 @@ def _environment(language: str, catalogue: Any) -> Environment:
         other_language="en" if language == "fr" else "fr",
         words=words,
         work_words=work_words,
+        figures_words=figures_words,
         incident_words=incident_words,
         asset=asset,
         shortcuts=SHORTCUTS,
@@ -124,10 +126,12 @@ def _filters(language: str, translate: words.Translate) -> Mapping[str, Any]:
         "figure": figure,
         "reason": reason,
         "symptom": lambda symptom: words.symptom_text(symptom, translate=translate, language=language),
+        "figure_charts": lambda past: figure_charts(past, translate=translate, language=language),
         "day_strip": DayPlots(translate=translate, language=language).strip,
         "scope": lambda scope: wording.scope_in_words(scope, language),
         "incident_event": incident_event,
         **_of_incidents(language),
+        **figures_words.filters(language),
         "number": number,
         "text_for": text_for,
         "iso": lambda moment: moment.isoformat(timespec="seconds"),
