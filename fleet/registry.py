@@ -166,6 +166,23 @@ def search(conn: Connection, text: str, *, limit: int) -> list[PointOfSale]:
     )
 
 
+def search_terminals(conn: Connection, text: str, *, limit: int) -> list[Terminal]:
+    """Terminals for what a person typed: an id, its beginning (`T01`), or the digits it ends with (`12`); an exact one first."""
+    typed = text.strip().upper()
+    if typed.isascii() and typed.isdigit():
+        pattern = f"T%{typed}"
+    elif typed.startswith("T") and typed[1:].isascii() and typed[1:].isdigit():
+        pattern = f"{typed}%"
+    else:
+        return []
+    return _terminals(
+        conn,
+        f"{_TERMINAL} WHERE t.id LIKE %(pattern)s ORDER BY t.id NOT IN (%(typed)s, 'T' || lpad(%(typed)s, 5, '0')), t.id"
+        " LIMIT %(limit)s",
+        {"pattern": pattern, "typed": typed, "limit": limit},
+    )
+
+
 def folded(text: str) -> str:
     """The text in lower case without accents, the form in which names are compared."""
     return "".join(c for c in unicodedata.normalize("NFD", text.lower()) if not unicodedata.combining(c))

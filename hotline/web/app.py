@@ -10,30 +10,38 @@ from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse, RedirectResponse, Response
 from fastapi.staticfiles import StaticFiles
+from psycopg_pool import ConnectionPool
 from starlette.exceptions import HTTPException
 
 from fleet import VERSION
 from fleet.clock import Clock
-from fleet.database import open_pool
+from fleet.database import Connection, open_pool
+from hotline.attachments import close_with_incidents
 from hotline.settings import WebSettings
 from hotline.web import (
     console,
     console_articles,
+    console_attachments,
     console_callbacks,
+    console_figures,
     console_incident,
     console_incidents,
     console_maintenance,
     console_notes,
+    console_opening,
+    console_search,
     console_typologies,
     console_work,
     cti_hook,
     operations,
     rest_articles,
+    rest_attachments,
     rest_calls,
     rest_incidents,
     rest_maintenance,
     rest_notes,
     rest_registry,
+    rest_search,
     rest_typologies,
     rest_work,
     sign_in,
@@ -42,11 +50,13 @@ from hotline.web import (
 from hotline.web.context import Web
 from hotline.web.guards import ForbiddenError, SignInNeededError
 from hotline.web.hub import Hub
+from hotline.web.incident_ends import IncidentEnds
 from hotline.web.layout import error_page
 from hotline.web.metrics import WebMetrics
 from hotline.web.pages import CHARTS, STATIC, Pages
 from hotline.web.problems import ProblemError, on_http_exception, on_problem, on_validation_error, problem_response
 from hotline.web.stream import CallReader
+from hotline.web.witness import Witness
 
 log = logging.getLogger(__name__)
 
@@ -62,8 +72,12 @@ ROUTERS = (
     console_notes,
     console_typologies,
     console_articles,
+    console_search,
     console_work,
     console_callbacks,
+    console_attachments,
+    console_figures,
+    console_opening,
     stream,
     cti_hook,
     rest_registry,
@@ -73,7 +87,9 @@ ROUTERS = (
     rest_notes,
     rest_typologies,
     rest_work,
+    rest_attachments,
     rest_articles,
+    rest_search,
     operations,
 )
 
@@ -86,16 +102,19 @@ def create_app(settings: WebSettings, *, clock: Clock) -> FastAPI:
     hub_pool = open_pool(url, program="web hub", min_size=1, max_size=HUB_CONNECTIONS)
     pages, metrics = Pages(), WebMetrics()
     reader = CallReader(hub_pool, pages, clock)
-    hub = Hub(database_url=url, clock=clock, read_call=reader.one, read_live=reader.live, shown=metrics.shown)
+    witness = Witness(pool, clock)
+    hub = Hub(database_url=url, clock=clock, read_call=reader.one, read_live=reader.live, saw=witness.pops, shown=metrics.shown)
     metrics.screens.set_function(lambda: hub.screens)
+    ends = IncidentEnds(database_url=url, close=lambda: _close_calls(pool, clock))
 
     @asynccontextmanager
     async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
-        listening = asyncio.create_task(hub.run())
+        listening = [asyncio.create_task(hub.run()), asyncio.create_task(ends.run())]
         yield
-        listening.cancel()
-        with suppress(asyncio.CancelledError):
-            await listening
+        for task in listening:
+            task.cancel()
+            with suppress(asyncio.CancelledError):
+                await task
         pool.close()
         hub_pool.close()
 
@@ -110,12 +129,18 @@ def create_app(settings: WebSettings, *, clock: Clock) -> FastAPI:
         lifespan=lifespan,
         max_body_size=LARGEST_BODY_BYTES,
     )
-    app.state.web = Web(settings, clock, pool, pages, hub, metrics)
+    app.state.web = Web(settings, clock, pool, pages, hub, metrics, witness)
     for module in ROUTERS:
         app.include_router(module.router)
     app.mount("/static", StaticFiles(directory=str(STATIC), packages=[CHARTS]), name="static")
     _answer_errors(app)
     return app
+
+
+def _close_calls(pool: ConnectionPool[Connection], clock: Clock) -> int:
+    """Close the calls whose incident is over."""
+    with pool.connection() as conn:
+        return close_with_incidents(conn, now=clock())
 
 
 def _answer_errors(app: FastAPI) -> None:

@@ -1,0 +1,126 @@
+"""One box for everything: shops, terminals, calls, incidents and articles by what a person types.
+
+Each kind is looked for in the way it is known by: a code, a number or a part of it, words with any ending and without accents.
+"""
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Final
+
+from diagnostics.incidents import Incident, IncidentError, incident, list_incidents
+from diagnostics.wording import scope_in_words
+from fleet import registry
+from fleet.database import Connection
+from fleet.registry import PointOfSale, Terminal, folded
+from hotline.calls import find_call
+from hotline.incident_words import incident_title
+from hotline.knowledge import articles
+from hotline.knowledge.articles import Article
+from hotline.phone_numbers import read_number
+from hotline.stored_call import StoredCall
+from hotline.translations import LANGUAGES
+
+SHOPS, TERMINALS, CALLS, INCIDENTS, ARTICLES = 12, 12, 10, 8, 8
+# Older incidents are looked for by their number alone.
+INCIDENTS_SINCE: Final = timedelta(days=60)
+_INCIDENTS_READ: Final = 300
+# Fewer digits begin, or end, too many numbers to tell anything.
+_LEAST_BEGINNING, _LEAST_END = 8, 4
+_ID: Final = re.compile(r"^#?(\d{1,18})$")
+_WORD: Final = re.compile(r"[^\W_]+")
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """What was found, of each kind the best first and no more than fits a page."""
+
+    shops: Sequence[PointOfSale] = ()
+    terminals: Sequence[Terminal] = ()
+    calls: Sequence[StoredCall] = ()
+    incidents: Sequence[Incident] = ()
+    articles: Sequence[Article] = ()
+
+    def __bool__(self) -> bool:
+        return any((self.shops, self.terminals, self.calls, self.incidents, self.articles))
+
+
+def look_up(conn: Connection, text: str, *, number: str, now: datetime) -> Found:
+    """Everything that fits what was typed.
+
+    `number` is the same text where parts of telephone numbers may be searched for, else empty.
+    """
+    text = " ".join(text.replace("\0", " ").split())
+    if not text:
+        return Found()
+    return Found(
+        shops=registry.search(conn, number if _is_number(text) else text, limit=SHOPS),
+        terminals=registry.search_terminals(conn, text, limit=TERMINALS),
+        calls=_calls(conn, text, number=" ".join(number.split())),
+        incidents=_incidents(conn, text, now=now),
+        articles=articles.search(conn, text, limit=ARTICLES),
+    )
+
+
+def says_all(words: Sequence[str], told: str) -> bool:
+    """Whether each of these (folded) words begins a word of the text."""
+    there = _WORD.findall(folded(told))
+    return all(any(one.startswith(word) for one in there) for word in words)
+
+
+def _calls(conn: Connection, text: str, *, number: str) -> list[StoredCall]:
+    """Calls of a number or a part of it, by Vigie's or the telephone system's id, and by the words of their notes; newest first."""
+    own_id = _ID.match(text)
+    parameters: dict[str, object] = {"text": text, "limit": CALLS, "id": int(own_id.group(1)) if own_id else 0}
+    wanted = [
+        "SELECT id FROM hotline.call WHERE id = %(id)s OR call_id = %(text)s",
+        "SELECT n.call FROM hotline.call_note n WHERE hotline.stems(n.text, '') @@ hotline.asked(%(text)s, true)",
+    ]
+    for condition, value in _by_number(number):
+        parameters[f"value{len(parameters)}"] = value
+        wanted.append(f"SELECT id FROM hotline.call WHERE {condition} %(value{len(parameters) - 1})s")
+    newest = " UNION ".join(f"({one} ORDER BY 1 DESC LIMIT %(limit)s)" for one in wanted)
+    # Planned with the values at hand: a pattern's index serves only where its beginning is known.
+    rows = conn.execute(f"{newest} ORDER BY 1 DESC LIMIT %(limit)s", parameters, prepare=False).fetchall()
+    return [call for call in (find_call(conn, call=row[0]) for row in rows) if call is not None]
+
+
+def _by_number(number: str) -> list[tuple[str, str]]:
+    """How calls of a number are found: as a whole, by its beginning in E.164, by its end; none where too little is known of it."""
+    if not _is_number(number):
+        return []
+    found = []
+    if whole := read_number(number):
+        found.append(("from_number =", whole))
+    digits = "".join(filter(str.isdigit, number))
+    if len(digits) >= _LEAST_BEGINNING and number.startswith(("+", "0")):
+        found.append(("from_number LIKE", f"+{digits}%" if number.startswith("+") else f"+33{digits[1:]}%"))
+    if len(digits) >= _LEAST_END:
+        found.append(("reverse(from_number) LIKE", f"{digits[::-1]}%"))
+    return found
+
+
+def _incidents(conn: Connection, text: str, *, now: datetime) -> list[Incident]:
+    """The incident of this number, and those whose title or scope says every word, in either language; open ones first."""
+    if own_id := _ID.match(text):
+        try:
+            return [incident(conn, int(own_id.group(1)))]
+        except IncidentError:
+            return []
+    words = _WORD.findall(folded(text))
+    if not words:
+        return []
+    recent = list_incidents(conn, since=now - INCIDENTS_SINCE, limit=_INCIDENTS_READ)
+    said = [one for one in recent if says_all(words, _told(one))]
+    return sorted(said, key=lambda one: (one.state == "closed", -one.id))[:INCIDENTS]
+
+
+def _told(one: Incident) -> str:
+    titles = [incident_title(one, language) for language in LANGUAGES]
+    scopes = [scope_in_words(one.scope, language) for language in LANGUAGES]
+    return " ".join((*titles, *scopes, *one.scope.values()))
+
+
+def _is_number(text: str) -> bool:
+    return any(map(str.isdigit, text)) and not any(map(str.isalpha, text))
