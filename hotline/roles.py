@@ -1,7 +1,12 @@
-"""Who may do what: every route names the right it needs, every role has the rights listed here, and nothing else."""
+"""Who may do what: every route names the right it needs, every role has the rights listed here, and nothing else.
+
+The overflow floor, another company's, has of its roles' rights only those it needs to answer calls.
+"""
 
 from collections.abc import Mapping
 from enum import StrEnum
+
+from hotline.floors import Floor
 
 
 class Role(StrEnum):
@@ -26,6 +31,12 @@ class Right(StrEnum):
     EDIT_ARTICLES = "edit_articles"
     TEST_TERMINALS = "test_terminals"
     REBOOT_TERMINALS = "reboot_terminals"
+    SEE_FIGURES = "see_figures"
+    SEE_AGENT_FIGURES = "see_agent_figures"
+    EDIT_RACE_DAYS = "edit_race_days"
+    EXPORT = "export"
+    READ_AUDIT = "read_audit"
+    MANAGE_AGENTS = "manage_agents"
 
 
 RIGHTS: Mapping[Right, frozenset[Role]] = {
@@ -37,12 +48,23 @@ RIGHTS: Mapping[Right, frozenset[Role]] = {
     # A ping and a test print disturb nobody; a reboot stops a shop's sales for minutes.
     Right.TEST_TERMINALS: frozenset({Role.LEVEL1, Role.LEVEL2, Role.SUPERVISOR, Role.ADMINISTRATOR}),
     Right.REBOOT_TERMINALS: frozenset({Role.LEVEL2, Role.SUPERVISOR, Role.ADMINISTRATOR}),
+    Right.SEE_FIGURES: frozenset({Role.SUPERVISOR, Role.VEILLE, Role.DSI, Role.ADMINISTRATOR}),
+    # How one person works is for those who lead them.
+    Right.SEE_AGENT_FIGURES: frozenset({Role.SUPERVISOR, Role.ADMINISTRATOR}),
+    Right.EDIT_RACE_DAYS: frozenset({Role.SUPERVISOR, Role.VEILLE, Role.ADMINISTRATOR}),
+    # Files with many rows at once, to take away.
+    Right.EXPORT: frozenset(Role),
+    Right.READ_AUDIT: frozenset({Role.SUPERVISOR, Role.ADMINISTRATOR}),
+    Right.MANAGE_AGENTS: frozenset({Role.ADMINISTRATOR}),
 }
+
+# A right that is not named here is not the overflow floor's, whatever the role.
+OVERFLOW_RIGHTS = frozenset({Right.READ, Right.HANDLE_CALLS, Right.TEST_TERMINALS, Right.REBOOT_TERMINALS})
 
 # A call that names none of our agents rings on the screens of these.
 ANSWERING = frozenset({Role.LEVEL1, Role.LEVEL2})
 
 
-def may(role: Role, right: Right) -> bool:
-    """Whether the role has the right."""
-    return role in RIGHTS[right]
+def may(role: Role, right: Right, floor: Floor = Floor.OWN) -> bool:
+    """Whether the role has the right, on this floor."""
+    return role in RIGHTS[right] and (floor == Floor.OWN or right in OVERFLOW_RIGHTS)

@@ -8,6 +8,7 @@ from enum import StrEnum
 from fleet.database import Connection
 from hotline.accounts import AGENT_COLUMNS, Agent, check_password, digest
 from hotline.floors import Floor
+from hotline.roles import Right, may
 
 # Guesses: five wrong passwords for one login, or thirty from one address (a floor may share it), within a quarter of an hour.
 GUESS_WINDOW = timedelta(minutes=15)
@@ -36,6 +37,10 @@ class Session:
     def floor(self) -> Floor:
         """Where the agent sits: what they may see depends on it."""
         return self.agent.floor
+
+    def may(self, right: Right) -> bool:
+        """Whether the agent has the right."""
+        return may(self.agent.role, right, self.floor)
 
 
 def sign_in(
@@ -98,6 +103,17 @@ def find_session(conn: Connection, *, token: str, lifetime: timedelta, now: date
 def sign_out(conn: Connection, *, token: str) -> None:
     """End a session; nothing happens where it has ended already."""
     conn.execute("DELETE FROM hotline.session WHERE token_digest = %(digest)s", {"digest": digest(token)})
+
+
+def sign_out_everywhere(conn: Connection, *, agent_id: int) -> int:
+    """End all of an agent's sessions; returns how many there were."""
+    return conn.execute("DELETE FROM hotline.session WHERE agent_id = %(agent)s", {"agent": agent_id}).rowcount
+
+
+def known_login(conn: Connection, *, login: str) -> str | None:
+    """The login as it is stored, if somebody has it."""
+    row = conn.execute("SELECT login FROM hotline.agent WHERE login = %(login)s", {"login": login.strip().lower()}).fetchone()
+    return row[0] if row else None
 
 
 def still_signed_in(conn: Connection, *, token_digest: bytes, now: datetime) -> bool:

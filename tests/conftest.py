@@ -63,6 +63,15 @@ def database_url(postgres: EmbeddedPostgres, template_database: str) -> Iterator
     _drop(postgres, name)
 
 
+@pytest.fixture(scope="module")
+def module_database_url(postgres: EmbeddedPostgres, template_database: str) -> Iterator[str]:
+    """The address of a fresh migrated database that one file's tests share."""
+    name = f"module_{uuid.uuid4().hex[:12]}"
+    _create(postgres, name, template=template_database)
+    yield postgres.url_of(name)
+    _drop(postgres, name)
+
+
 @pytest.fixture(scope="session")
 def shared_database_url(postgres: EmbeddedPostgres, template_database: str) -> Iterator[str]:
     """The address of a migrated database that stays empty because every test in it rolls back."""

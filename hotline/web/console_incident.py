@@ -18,7 +18,7 @@ from fleet.departments import NAMES, department_name
 from hotline import incident_words
 from hotline.incident_page import IncidentPage, read_incident_page
 from hotline.incident_plots import IncidentPlots
-from hotline.roles import Right, may
+from hotline.roles import Right
 from hotline.sessions import Session
 from hotline.translations import mark as _
 from hotline.web import france_map
@@ -30,6 +30,7 @@ router = APIRouter(include_in_schema=False)
 
 ReadingSession = Annotated[Session, Depends(Reader(Right.READ))]
 PollingSession = Annotated[Session, Depends(Reader(Right.READ, slide=False))]
+ExportingSession = Annotated[Session, Depends(Reader(Right.EXPORT))]
 ActingSession = Annotated[Session, Depends(Editor(Right.DECLARE_INCIDENTS))]
 Program = Annotated[Web, Depends(web)]
 Department = Annotated[str, Query(max_length=3)]
@@ -73,7 +74,7 @@ def incident_now(
 
 
 @router.get("/console/incidents/{incident_id}/silent.csv")
-def silent_csv(incident_id: int, session: ReadingSession, program: Program) -> Response:
+def silent_csv(incident_id: int, session: ExportingSession, program: Program) -> Response:
     """The shops hit that have not rung, with their numbers, as a file for whoever calls them."""
     del session
     with program.pool.connection() as conn:
@@ -167,7 +168,8 @@ def _read(request: Request, session: Session, program: Web, incident_id: int, *,
         "incident": view.incident,
         "notices": notices,
         "csrf": session.csrf,
-        "acts": may(session.agent.role, Right.DECLARE_INCIDENTS),
+        "acts": session.may(Right.DECLARE_INCIDENTS),
+        "exports": session.may(Right.EXPORT),
         "plots": IncidentPlots(translate=translate, language=language),
         "map": _draw_map(view, translate=translate, language=language),
         "legend": france_map.LEGEND,

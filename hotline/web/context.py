@@ -12,11 +12,12 @@ from hotline.settings import WebSettings
 from hotline.web.hub import Hub
 from hotline.web.metrics import WebMetrics
 from hotline.web.pages import Pages
+from hotline.web.witness import Witness
 
 
 @dataclass(frozen=True, slots=True)
 class Web:
-    """The program's settings, clock, database, pages, hub and metrics."""
+    """The program's settings, clock, database, pages, hub, metrics and witness."""
 
     settings: WebSettings
     clock: Clock
@@ -24,6 +25,7 @@ class Web:
     pages: Pages
     hub: Hub
     metrics: WebMetrics
+    witness: Witness
 
     @property
     def session_lifetime(self) -> timedelta:

@@ -12,11 +12,13 @@ from urllib.parse import quote
 from fastapi import Form, Request
 
 from hotline.accounts import Agent, find_token
+from hotline.audit import Actor
 from hotline.floors import Floor
 from hotline.roles import Right, Role, may
 from hotline.sessions import Session, find_session
 from hotline.web.context import web
 from hotline.web.problems import ProblemError
+from hotline.web.witness import tell_actor
 
 SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 CSRF_HEADER = "X-CSRF-Token"
@@ -42,6 +44,10 @@ class Caller:
     floor: Floor
     name: str
     agent: Agent | None
+
+    def may(self, right: Right) -> bool:
+        """Whether they have the right."""
+        return may(self.role, right, self.floor)
 
 
 def cookie_name(*, secure: bool) -> str:
@@ -74,7 +80,8 @@ class Reader:
         session = session_of(request, slide=self._slide)
         if session is None:
             raise SignInNeededError(_back_to(request))
-        if not may(session.agent.role, self.right):
+        tell_actor(request, Actor(session.agent.login, session.agent.id, session.floor))
+        if not session.may(self.right):
             raise ForbiddenError
         return session
 
@@ -105,8 +112,11 @@ class ApiGuard:
         found = _by_token(request) or _by_session(request)
         if found is None:
             raise ProblemError(401, "a bearer token or a session is needed", headers={"WWW-Authenticate": "Bearer"})
-        if not may(found.role, self.right):
-            raise ProblemError(403, f"the role {found.role} may not do this")
+        name = found.name if found.agent else f"[{found.name}]"
+        tell_actor(request, Actor(name, found.agent.id if found.agent else None, found.floor))
+        if not found.may(self.right):
+            where = " on the overflow floor" if found.floor == Floor.OVERFLOW else ""
+            raise ProblemError(403, f"the role {found.role} may not do this{where}")
         return found
 
 

@@ -84,20 +84,25 @@ class Screen:
 
 ReadCall = Callable[[int, Sequence[Onlooker]], Shown | None]
 ReadLive = Callable[[Sequence[Onlooker]], list[Shown]]
+Saw = Callable[[Sequence[tuple[int, Agent]]], Awaitable[None]]
 
 
 class Hub:
     """Keeps the open screens up to date; lives in the web program's event loop."""
 
-    def __init__(self, *, database_url: str, clock: Clock, read_call: ReadCall, read_live: ReadLive, shown: Histogram) -> None:
+    def __init__(
+        self, *, database_url: str, clock: Clock, read_call: ReadCall, read_live: ReadLive, saw: Saw, shown: Histogram
+    ) -> None:
         """`read_call` and `read_live` read and render in a thread; the hub itself touches no table.
 
-        `shown` observes how long a change takes from the database's notice to every stream.
+        `saw` is told which call came up on whose screens; `shown` observes how long a change takes from the database's
+        notice to every stream.
         """
         self._url = database_url
         self._clock = clock
         self._read_call = read_call
         self._read_live = read_live
+        self._saw = saw
         self._screens: set[Screen] = set()
         self._shown = shown
         self._threads = CapacityLimiter(THREADS)
@@ -148,18 +153,26 @@ class Hub:
             # Registered first, read after: a change meanwhile is told twice rather than not at all.
             yield b"retry: 1000\n\n"
             await self._replay([screen])
+            asked_at = time.monotonic()
             while not self._stopped.is_set():
+                message: Message | None = None
+                quiet = False
                 try:
                     message = await asyncio.wait_for(screen.unread.get(), heartbeat_s)
                 except TimeoutError:
+                    quiet = True
+                # A busy stream asks as often as a quiet one: who has signed out is not told of the next call for long.
+                if time.monotonic() - asked_at >= heartbeat_s:
+                    asked_at = time.monotonic()
                     if not await still_welcome():
                         yield Message("signed-out", "{}").encode()
                         return
+                if message is not None:
+                    yield message.encode()
+                elif quiet:
                     yield b": still here\n\n"
-                    continue
-                if message is None:
+                else:
                     return
-                yield message.encode()
         finally:
             self._screens.discard(screen)
 
@@ -192,9 +205,9 @@ class Hub:
                 self._changing[call] = False
                 onlookers = self._onlookers(self._screens)
                 shown = await to_thread.run_sync(partial(self._read_call, call, onlookers), limiter=self._threads)
-                if shown is not None:
-                    self._tell(list(self._screens), shown)
+                viewers = self._tell(list(self._screens), shown) if shown is not None else []
                 self._shown.observe(time.monotonic() - begun)
+                self._witness([(call, agent) for agent in viewers])
                 again = self._changing[call]
         except Exception:
             log.exception("a call could not be shown", extra={"action": "show_call", "call": call})
@@ -207,10 +220,26 @@ class Hub:
             return
         try:
             live = await to_thread.run_sync(partial(self._read_live, self._onlookers(screens)), limiter=self._threads)
+            self._tell_all(screens, live)
+            self._witness([(call, screen.agent) for screen in screens for call in screen.shows])
         except psycopg.Error as error:
             # The screens stay as they are; the listener's return tells them anew.
             log.warning("the state could not be replayed: %s", error, extra={"action": "replay"})
-            return
+
+    def _witness(self, sights: list[tuple[int, Agent]]) -> None:
+        """Have it written who saw what, beside the telling: a ring waits for nothing."""
+        if sights:
+            task = asyncio.create_task(self._write(sights))
+            self._tasks.add(task)
+            task.add_done_callback(self._tasks.discard)
+
+    async def _write(self, sights: list[tuple[int, Agent]]) -> None:
+        try:
+            await self._saw(sights)
+        except Exception:
+            log.exception("who saw %s calls could not be written", len(sights), extra={"action": "audit"})
+
+    def _tell_all(self, screens: list[Screen], live: list[Shown]) -> None:
         now = self._clock()
         for screen in screens:
             theirs = [shown.call.id for shown in live if sees(shown.call, screen.agent, now=now)]
@@ -219,10 +248,12 @@ class Hub:
         for shown in live:
             self._tell(screens, shown)
 
-    def _tell(self, screens: list[Screen], shown: Shown) -> None:
+    def _tell(self, screens: list[Screen], shown: Shown) -> list[Agent]:
+        """Send the call to the screens it belongs on, and take it off the others; on whose it came up now."""
         call, now = shown.call, self._clock()
+        viewers: list[Agent] = []
         if call.version < self._versions.get(call.id, 0):
-            return
+            return viewers
         self._versions[call.id] = call.version
         if len(self._versions) > _MOST_VERSIONS:
             del self._versions[next(iter(self._versions))]
@@ -232,11 +263,14 @@ class Hub:
                 # An ended call stays where it was on screen; it comes to no new one.
                 if html is None or (call.state is State.ENDED and call.id not in screen.shows):
                     continue
+                if call.id not in screen.shows:
+                    viewers.append(screen.agent)
                 screen.shows[call.id] = call.version
                 data = {"call": call.id, "version": call.version, "state": call.state, "html": html}
                 screen.put(Message("pop", json.dumps(data), id=f"{call.id}-{call.version}"))
             elif screen.shows.pop(call.id, None) is not None:
                 screen.put(Message("leave", json.dumps({"call": call.id, "version": call.version})))
+        return viewers
 
     @staticmethod
     def _onlookers(screens: set[Screen] | list[Screen]) -> list[Onlooker]:

@@ -10,18 +10,20 @@ from hotline.calls import find_call, list_calls
 from hotline.phone_numbers import read_number
 from hotline.roles import Right
 from hotline.web.context import Web, web
-from hotline.web.guards import ApiGuard
+from hotline.web.guards import ApiGuard, Caller
 from hotline.web.problems import ProblemError
 from hotline.web.rest_models import CallOut, Page, call_out, from_cursor, page_of
 
-router = APIRouter(prefix="/api/v1", tags=["calls"], dependencies=[Depends(ApiGuard(Right.READ))])
+router = APIRouter(prefix="/api/v1", tags=["calls"])
 
 Program = Annotated[Web, Depends(web)]
+Reading = Annotated[Caller, Depends(ApiGuard(Right.READ))]
 
 
 @router.get("/calls", summary="Calls, newest first")
 def get_calls(
     *,
+    caller: Reading,
     program: Program,
     point_of_sale: Annotated[str | None, Query(max_length=40)] = None,
     phone: Annotated[str | None, Query(max_length=60, description="A number in any usual form.")] = None,
@@ -49,14 +51,14 @@ def get_calls(
             before=int(key) if key else None,
             limit=limit + 1,
         )
-    return page_of([call_out(call) for call in found], limit=limit, last_key="id")
+    return page_of([call_out(call, viewer=caller) for call in found], limit=limit, last_key="id")
 
 
 @router.get("/calls/{call}", summary="One call")
-def get_call(call: int, program: Program) -> CallOut:
+def get_call(call: int, caller: Reading, program: Program) -> CallOut:
     """One call by Vigie's id."""
     with program.pool.connection() as conn:
         found = find_call(conn, call=call)
     if found is None:
         raise ProblemError(404, "no such call", field="call")
-    return call_out(found)
+    return call_out(found, viewer=caller)

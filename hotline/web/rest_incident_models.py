@@ -14,6 +14,7 @@ from diagnostics.incident_views import HitTerminal
 from diagnostics.incidents import Incident, IncidentEvent, Minute, SilentVictim
 from diagnostics.maintenance_store import Maintenance
 from hotline import incident_words, translations
+from hotline.masking import Viewer, shown_text
 from hotline.words import Translate
 
 
@@ -128,10 +129,11 @@ def incident_detail(incident: Incident, language: str, *, children: list[int]) -
     )
 
 
-def event_out(event: IncidentEvent, language: str, *, translate: Translate) -> EventOut:
-    """A step for programs."""
+def event_out(event: IncidentEvent, language: str, *, translate: Translate, viewer: Viewer) -> EventOut:
+    """A step for programs; telephone numbers in what a person said as the viewer may have them."""
     text = incident_words.event_text(event, translate=translate, language=language)
-    return EventOut(id=event.id, at=event.at, kind=event.kind, actor=event.actor, text=text, detail=event.detail, data=event.data)
+    detail = shown_text(event.detail, viewer=viewer)
+    return EventOut(id=event.id, at=event.at, kind=event.kind, actor=event.actor, text=text, detail=detail, data=event.data)
 
 
 def hit_terminal_out(one: HitTerminal) -> HitTerminalOut:

@@ -51,7 +51,9 @@ router = APIRouter(prefix="/api/v1", tags=["incidents"])
 
 Program = Annotated[Web, Depends(web)]
 Acting = Annotated[Caller, Depends(ApiGuard(Right.DECLARE_INCIDENTS))]
-Reading = Depends(ApiGuard(Right.READ))
+READING = ApiGuard(Right.READ)
+Reading = Depends(READING)
+ReadBy = Annotated[Caller, Depends(READING)]
 Limit = Annotated[int, Query(ge=1, le=500)]
 
 
@@ -126,9 +128,9 @@ def get_incident(incident_id: int, program: Program, language: Language) -> Inci
         return _detail(conn, _find(conn, incident_id), language)
 
 
-@router.get("/incidents/{incident_id}/events", summary="Its course", dependencies=[Reading])
+@router.get("/incidents/{incident_id}/events", summary="Its course")
 def get_events(
-    *, incident_id: int, program: Program, language: Language, cursor: str | None = None, limit: Limit = 100
+    *, incident_id: int, caller: ReadBy, program: Program, language: Language, cursor: str | None = None, limit: Limit = 100
 ) -> Page[EventOut]:
     """Every step of its life, oldest first."""
     after = _number(from_cursor(cursor)) if cursor else 0
@@ -136,7 +138,8 @@ def get_events(
     with program.pool.connection() as conn:
         found = sorted(events_of(conn, _find(conn, incident_id).id), key=lambda event: event.id)
     later = [event for event in found if event.id > after][: limit + 1]
-    return page_of([event_out(event, language, translate=translate) for event in later], limit=limit, last_key="id")
+    shown = [event_out(event, language, translate=translate, viewer=caller) for event in later]
+    return page_of(shown, limit=limit, last_key="id")
 
 
 @router.get("/incidents/{incident_id}/terminals", summary="The terminals it touches", dependencies=[Reading])

@@ -11,6 +11,7 @@ from pydantic import BaseModel, Field
 from diagnostics.health import Health
 from firmware_rollout.status import RolloutStatus
 from fleet.registry import PointOfSale, Terminal
+from hotline.masking import Viewer, number_for_programs
 from hotline.pop import TerminalView
 from hotline.stored_call import StoredCall
 from hotline.web.problems import ProblemError
@@ -121,7 +122,7 @@ class PointOfSaleDetail(BaseModel):
 
 
 class CallOut(BaseModel):
-    """A call; `number` is the shop's side of it, E.164 where it could be read."""
+    """A call; `number` is the shop's side of it, E.164 where it could be read; the overflow floor gets its end only."""
 
     id: int
     call_id: str
@@ -138,9 +139,10 @@ class CallOut(BaseModel):
     candidates: list[str]
 
 
-def point_out(shop: PointOfSale) -> PointOfSaleOut:
-    """A shop for programs."""
-    return PointOfSaleOut.model_validate(shop, from_attributes=True)
+def point_out(shop: PointOfSale, *, viewer: Viewer) -> PointOfSaleOut:
+    """A shop for programs; its numbers as the viewer may have them."""
+    out = PointOfSaleOut.model_validate(shop, from_attributes=True)
+    return out.model_copy(update={"phones": [number_for_programs(phone, viewer=viewer) for phone in shop.phones]})
 
 
 def terminal_out(terminal: Terminal) -> TerminalOut:
@@ -168,20 +170,20 @@ def detail_out(view: TerminalView, *, now: datetime, language: str) -> TerminalD
     )
 
 
-def call_out(call: StoredCall) -> CallOut:
-    """A call for programs."""
+def call_out(call: StoredCall, *, viewer: Viewer) -> CallOut:
+    """A call for programs; its numbers as the viewer may have them."""
     return CallOut(
         id=call.id,
         call_id=call.call_id,
         direction=call.direction,
         state=call.state,
-        number=call.number,
+        number=number_for_programs(call.number, viewer=viewer),
         queue=call.queue,
         rang_at=call.rang_at,
         answered_at=call.answered_at,
         ended_at=call.ended_at,
         cause=call.cause,
-        answered_by=call.answered_by_name or call.answered_as or None,
+        answered_by=call.answered_by_name or number_for_programs(call.answered_as, viewer=viewer) or None,
         point_of_sale=call.point_of_sale,
         candidates=call.candidates,
     )

@@ -7,6 +7,7 @@ from fastapi import APIRouter, Depends
 from pydantic import BaseModel, ConfigDict, Field
 
 from hotline.calls import find_call
+from hotline.masking import shown_text
 from hotline.notes import LONGEST_NOTE, NoteError, call_of_exchange, notes_of, write_note
 from hotline.roles import Right
 from hotline.web.context import Web, web
@@ -16,6 +17,7 @@ from hotline.web.problems import ProblemError
 router = APIRouter(prefix="/api/v1", tags=["calls"])
 
 Program = Annotated[Web, Depends(web)]
+Reading = Annotated[Caller, Depends(ApiGuard(Right.READ))]
 Writing = Annotated[Caller, Depends(ApiGuard(Right.HANDLE_CALLS))]
 
 
@@ -35,14 +37,14 @@ class NoteOut(BaseModel):
     text: str
 
 
-@router.get("/calls/{call}/notes", summary="What was written of a call", dependencies=[Depends(ApiGuard(Right.READ))])
-def get_notes(call: int, program: Program) -> list[NoteOut]:
+@router.get("/calls/{call}/notes", summary="What was written of a call")
+def get_notes(call: int, caller: Reading, program: Program) -> list[NoteOut]:
     """Every author's note, oldest first."""
     with program.pool.connection() as conn:
         if find_call(conn, call=call) is None:
             raise ProblemError(404, "no such call", field="call")
         found = notes_of(conn, call=call)
-    return [NoteOut(author=note.author_name, at=note.at, text=note.text) for note in found]
+    return [NoteOut(author=note.author_name, at=note.at, text=shown_text(note.text, viewer=caller)) for note in found]
 
 
 @router.put("/calls/{call}/note", summary="Write of a call", status_code=204)

@@ -6,12 +6,13 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Depends, Query
 
 from fleet import history, registry
+from hotline.masking import searched_for
 from hotline.phone_numbers import read_number
 from hotline.pop import view_shop, view_terminals
 from hotline.readings import readings
 from hotline.roles import Right
 from hotline.web.context import Web, web
-from hotline.web.guards import ApiGuard
+from hotline.web.guards import ApiGuard, Caller
 from hotline.web.problems import ProblemError
 from hotline.web.rest_incident_models import Language
 from hotline.web.rest_models import (
@@ -27,9 +28,11 @@ from hotline.web.rest_models import (
     terminal_out,
 )
 
-router = APIRouter(prefix="/api/v1", tags=["registry"], dependencies=[Depends(ApiGuard(Right.READ))])
+READING = ApiGuard(Right.READ)
+router = APIRouter(prefix="/api/v1", tags=["registry"], dependencies=[Depends(READING)])
 
 Program = Annotated[Web, Depends(web)]
+Reading = Annotated[Caller, Depends(READING)]
 Limit = Annotated[int, Query(ge=1, le=500)]
 Filter = Annotated[str | None, Query(max_length=40)]
 # A raw answer holds a week at the open cadence; coarser steps any span that is kept.
@@ -41,6 +44,8 @@ FIRST_YEAR, LAST_YEAR = 2000, 9998
 
 @router.get("/points-of-sale", summary="Shops by telephone number, by what a person would type, or all")
 def list_points_of_sale(
+    *,
+    caller: Reading,
     program: Program,
     phone: Annotated[str | None, Query(max_length=60, description="A number in any usual form.")] = None,
     q: Annotated[str | None, Query(max_length=100, description="Code, part of a name, terminal, digits of a number.")] = None,
@@ -53,15 +58,17 @@ def list_points_of_sale(
             number = read_number(phone)
             if number is None:
                 raise ProblemError(422, "not a telephone number", field="phone")
-            return Page(items=[point_out(shop) for shop in registry.find_points_of_sale(conn, phone=number)], next=None)
+            sharing = registry.find_points_of_sale(conn, phone=number)
+            return Page(items=[point_out(shop, viewer=caller) for shop in sharing], next=None)
         if q is not None:
-            return Page(items=[point_out(shop) for shop in registry.search(conn, q, limit=limit)], next=None)
+            hits = registry.search(conn, searched_for(q, viewer=caller), limit=limit)
+            return Page(items=[point_out(shop, viewer=caller) for shop in hits], next=None)
         found = registry.points_of_sale_after(conn, code=from_cursor(cursor) if cursor else "", limit=limit + 1)
-    return page_of([point_out(shop) for shop in found], limit=limit, last_key="code")
+    return page_of([point_out(shop, viewer=caller) for shop in found], limit=limit, last_key="code")
 
 
 @router.get("/points-of-sale/{code}", summary="A shop with its terminals, worst first")
-def get_point_of_sale(code: str, program: Program, language: Language) -> PointOfSaleDetail:
+def get_point_of_sale(code: str, caller: Reading, program: Program, language: Language) -> PointOfSaleDetail:
     """One shop, as a call shows it."""
     now = program.now()
     with program.pool.connection() as conn:
@@ -69,7 +76,7 @@ def get_point_of_sale(code: str, program: Program, language: Language) -> PointO
     if found is None:
         raise ProblemError(404, "no such point of sale", field="code")
     return PointOfSaleDetail(
-        point_of_sale=point_out(found.shop),
+        point_of_sale=point_out(found.shop, viewer=caller),
         open=found.is_open,
         terminals=[detail_out(view, now=now, language=language) for view in found.terminals],
     )

@@ -11,6 +11,7 @@ from hotline.web.app import LARGEST_BODY_BYTES, create_app
 from hotline.web.context import Web
 from hotline.web.envelope import Envelope
 from hotline.web.hub import Hub
+from hotline.web.witness import WitnessLayer
 
 log = logging.getLogger(__name__)
 
@@ -42,7 +43,9 @@ def build(settings: WebSettings) -> Server:
     web: Web = app.state.web
     config = uvicorn.Config(
         # Outermost, so that the framework's own refusals are dressed as well.
-        Envelope(app, metrics=web.metrics, secure=settings.secure, largest_body_bytes=LARGEST_BODY_BYTES),
+        Envelope(
+            WitnessLayer(app, web.witness), metrics=web.metrics, secure=settings.secure, largest_body_bytes=LARGEST_BODY_BYTES
+        ),
         host=settings.web_host,
         port=settings.web_port,
         ssl_certfile=settings.web_certificate_file or None,

@@ -8,8 +8,10 @@ from fastapi import APIRouter, Depends, Form, Request
 from fastapi.responses import RedirectResponse, Response
 
 from hotline.accounts import set_language
+from hotline.audit import SIGN_IN_REFUSED, SIGNED_IN, Actor, Deed, record
+from hotline.floors import Floor
 from hotline.roles import Right
-from hotline.sessions import Refusal, Session, sign_in, sign_out
+from hotline.sessions import Refusal, Session, known_login, sign_in, sign_out, sign_out_everywhere
 from hotline.translations import LANGUAGES
 from hotline.web.context import Web, web
 from hotline.web.guards import Editor, ForbiddenError, cookie_name, session_of
@@ -17,6 +19,7 @@ from hotline.web.layout import page
 
 log = logging.getLogger(__name__)
 router = APIRouter(include_in_schema=False)
+ROUTE = "POST /sign-in"
 
 
 @router.get("/")
@@ -49,11 +52,19 @@ def sign_in_here(
         result = sign_in(
             conn, login=login, password=password, address=address, lifetime=program.session_lifetime, now=program.now()
         )
+        if isinstance(result, Refusal):
+            # What is no login of ours may be a password typed into the wrong field.
+            known = known_login(conn, login=login)
+            deed = Deed(Actor(known or "?", None, Floor.OWN), SIGN_IN_REFUSED, ROUTE, {"reason": result}, address, 401)
+        else:
+            agent = result[1]
+            deed = Deed(Actor(agent.login, agent.id, agent.floor), SIGNED_IN, ROUTE, {}, address, 303)
+        record(conn, [deed], now=program.now())
     if isinstance(result, Refusal):
         log.warning("a sign-in was refused: %s", result, extra={"action": "sign_in", "reason": result})
         status = 429 if result is Refusal.TOO_MANY else 401
         return page(request, "sign_in.html", session=None, status=status, refusal=result, next=own_path(next), login=login)
-    token, _agent = result
+    token, _ = result
     answer = RedirectResponse(own_path(next), status_code=303)
     secure = program.settings.secure
     answer.set_cookie(cookie_name(secure=secure), token, httponly=True, secure=secure, samesite="lax", path="/")
@@ -70,6 +81,19 @@ def sign_out_here(
         sign_out(conn, token=request.cookies[name])
     answer = RedirectResponse("/sign-in", status_code=303)
     answer.delete_cookie(name, path="/", secure=program.settings.secure, httponly=True, samesite="lax")
+    return answer
+
+
+@router.post("/sign-out-everywhere")
+def sign_out_everywhere_here(
+    session: Annotated[Session, Depends(Editor(Right.READ))], program: Annotated[Web, Depends(web)]
+) -> Response:
+    """End every session of this agent, on whatever machine one was left open."""
+    with program.pool.connection() as conn:
+        sign_out_everywhere(conn, agent_id=session.agent.id)
+    answer = RedirectResponse("/sign-in", status_code=303)
+    secure = program.settings.secure
+    answer.delete_cookie(cookie_name(secure=secure), path="/", secure=secure, httponly=True, samesite="lax")
     return answer
 
 
