@@ -28,6 +28,11 @@ def _mqtt_url(value: SecretStr) -> SecretStr:
     return value
 
 
+def optional_mqtt_url(value: SecretStr) -> SecretStr:
+    """A broker's URL, or an empty one."""
+    return _mqtt_url(value) if value.get_secret_value() else value
+
+
 class VigieSettings(BaseSettings):
     """Frozen, prefix `VIGIE_`; subclasses add fields."""
 

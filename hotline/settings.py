@@ -1,13 +1,35 @@
 """The web program's settings."""
 
-from typing import Self
+from datetime import time
+from typing import Annotated, Self
 
-from pydantic import Field, model_validator
+from pydantic import AfterValidator, Field, SecretStr, field_validator, model_validator
 
-from fleet.settings import ClockSettings, DatabaseSettings
+from fleet.settings import ClockSettings, DatabaseSettings, VigieSettings, optional_mqtt_url
+from hotline.opening import OPENS
 
 
-class WebSettings(DatabaseSettings, ClockSettings):
+class FiguresSettings(VigieSettings):
+    """By which rules the hotline's figures are counted."""
+
+    answer_within_s: float = Field(60.0, gt=0, description="Seconds within which a call should be answered.")
+    short_abandon_s: float = Field(
+        5.0, ge=0, description="Calls given up earlier than this many seconds are not counted; 0: all are."
+    )
+    usual_end: time = Field(
+        time(22, 30),
+        description="When the hotline closes on days that the race calendar does not name; before 07:00: the next morning.",
+    )
+
+    @field_validator("usual_end")
+    @classmethod
+    def _is_no_opening(cls, value: time) -> time:
+        if value == OPENS:
+            raise ValueError("the hotline opens then")
+        return value
+
+
+class WebSettings(DatabaseSettings, ClockSettings, FiguresSettings):
     """What `vigie web` needs to know."""
 
     web_host: str = Field("127.0.0.1", description="Address the console and the REST API listen on.")
@@ -16,6 +38,16 @@ class WebSettings(DatabaseSettings, ClockSettings):
     web_key_file: str = Field("", description="Private key (PEM) of the certificate.")
     web_behind_tls: bool = Field(False, description="A proxy in front serves HTTPS: cookies are marked Secure, HSTS is sent.")
     session_hours: float = Field(10.0, gt=0, le=24 * 31, description="Hours without a click after which a session ends.")
+    command_mqtt_url: Annotated[SecretStr, AfterValidator(optional_mqtt_url)] = Field(
+        SecretStr(""),
+        description="Broker by which terminals get orders, with the console's account: mqtt://…; empty: none can be given.",
+    )
+    command_mqtt_ca_file: str = Field("", description="Certificate authority that signed that broker's certificate.")
+
+    @property
+    def gives_commands(self) -> bool:
+        """Whether terminals can be given orders."""
+        return bool(self.command_mqtt_url.get_secret_value())
 
     @property
     def secure(self) -> bool:

@@ -11,7 +11,7 @@ from pydantic import AfterValidator, Field, SecretStr, model_validator
 from diagnostics.notices import mail, retained, webhook
 from diagnostics.notices.policy import Channel
 from diagnostics.notices.sending import Sender
-from fleet.settings import VigieSettings
+from fleet.settings import VigieSettings, optional_mqtt_url
 
 
 def _urls(value: SecretStr) -> SecretStr:
@@ -24,12 +24,6 @@ def _urls(value: SecretStr) -> SecretStr:
 def _smtp(value: SecretStr) -> SecretStr:
     if value.get_secret_value():
         mail.server_of(value.get_secret_value())
-    return value
-
-
-def _mqtt(value: SecretStr) -> SecretStr:
-    if value.get_secret_value() and not value.get_secret_value().startswith(("mqtt://", "mqtts://")):
-        raise ValueError("must look like mqtt://user:password@host:1883, or mqtts://… for TLS")
     return value
 
 
@@ -71,7 +65,7 @@ class NoticeSettings(VigieSettings):
     notice_mail_to: Addresses = Field("", description="Recipients of mail, separated by blanks.")
     notice_mail_language: Literal["fr", "en"] = Field("fr", description="Language of mail, `fr` or `en`.")
     notice_mail_minimum: int = Field(0, ge=0, description="Incidents that never had so many terminals are not told by mail.")
-    notice_mqtt_url: Annotated[SecretStr, AfterValidator(_mqtt)] = Field(
+    notice_mqtt_url: Annotated[SecretStr, AfterValidator(optional_mqtt_url)] = Field(
         SecretStr(""),
         description="Broker that retains the state of each incident, with the watch's account: mqtt://…; empty: none.",
     )

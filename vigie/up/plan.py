@@ -9,6 +9,8 @@ PARIS = ZoneInfo("Europe/Paris")
 DAYS = ("Mo", "Tu", "We", "Th", "Fr", "Sa", "Su")
 # The programs in starting order; each but the last (which answers on its own port) shows metrics on a port of its own.
 PROGRAMS = ("ingest", "watch", "rollout", "web")
+# Runs besides them where there is an exchange to listen to.
+TELEPHONY = "telephony"
 ACCOUNTS: Mapping[str, str] = {
     "ingest": "vigie-ingest",
     "watch": "vigie-watch",
@@ -18,8 +20,11 @@ ACCOUNTS: Mapping[str, str] = {
 
 
 def mqtt_setting(program: str) -> str:
-    """The setting that names a program's broker; for the watch it is one of several places where incidents are told."""
-    return "VIGIE_NOTICE_MQTT_URL" if program == "watch" else "VIGIE_MQTT_URL"
+    """The setting that names a program's broker.
+
+    For the watch it is one of several places where incidents are told; the console needs it for orders to terminals alone.
+    """
+    return {"watch": "VIGIE_NOTICE_MQTT_URL", "web": "VIGIE_COMMAND_MQTT_URL"}.get(program, "VIGIE_MQTT_URL")
 
 
 @dataclass(frozen=True)
@@ -30,7 +35,7 @@ class Ports:
     terminals: int = 1883
     services: int = 1884
     web: int = 8080
-    metrics: Mapping[str, int] = field(default_factory=lambda: {"ingest": 9101, "watch": 9102, "rollout": 9103})
+    metrics: Mapping[str, int] = field(default_factory=lambda: {"ingest": 9101, "watch": 9102, "rollout": 9103, TELEPHONY: 9104})
 
 
 @dataclass(frozen=True)
@@ -44,7 +49,7 @@ class Program:
 
 
 def programs(
-    *, database_url: str, mqtt_urls: Mapping[str, str], ports: Ports, listen: str, clock_offset_s: int
+    *, database_url: str, mqtt_urls: Mapping[str, str], ports: Ports, listen: str, clock_offset_s: int, exchange: bool = False
 ) -> tuple[Program, ...]:
     """The programs of the house, in starting order.
 
@@ -54,9 +59,10 @@ def programs(
         ports: where they answer.
         listen: address the console is served on.
         clock_offset_s: seconds every program's clock runs ahead of the machine's.
+        exchange: whether settings, which programs inherit, name a telephone exchange to listen to.
     """
     planned = []
-    for name in PROGRAMS:
+    for name in (*PROGRAMS, TELEPHONY) if exchange else PROGRAMS:
         port = ports.web if name == "web" else ports.metrics[name]
         environment = {"VIGIE_DATABASE_URL": database_url, "VIGIE_CLOCK_OFFSET_S": str(clock_offset_s)}
         if name in mqtt_urls:
