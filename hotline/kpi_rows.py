@@ -1,0 +1,126 @@
+"""Reads the calls that came in as the figures see them: one row a call, whatever happened to it on the way."""
+
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from enum import StrEnum
+from typing import Final
+
+from fleet.database import Connection
+from hotline.kpi import CallRow
+from hotline.occupancy import Span
+from hotline.opening import Opening
+from hotline.stored_call import LONGEST_RING, LONGEST_TALK
+
+# A shop that was answered this long ago and rings again has something that was not solved.
+REPEAT_WITHIN: Final = timedelta(days=7)
+
+
+class Doing(StrEnum):
+    """What an agent who is there does."""
+
+    SPEAKING = "speaking"
+    WRAPPING_UP = "wrapping_up"
+    FREE = "free"
+
+
+_CALLS: Final = """
+    WITH asked AS (
+        SELECT c.id, c.rang_at, c.answered_at, c.ended_at, c.answered_by,
+               -- The shop where it is known, else the number; who withholds it is nobody in particular.
+               coalesce(c.point_of_sale, nullif(c.from_number, '')) AS caller
+        FROM hotline.call c
+        WHERE c.direction IS DISTINCT FROM 'out' AND c.rang_at >= %(earliest)s AND c.rang_at < %(until)s
+    ), told AS (
+        SELECT a.*, a.caller IS NOT NULL AND coalesce(bool_or(a.answered_at IS NOT NULL) OVER (
+                   PARTITION BY a.caller ORDER BY a.rang_at
+                   RANGE BETWEEN %(repeat_within)s PRECEDING AND CURRENT ROW EXCLUDE CURRENT ROW), false) AS repeat
+        FROM asked a
+    ), part AS (
+        SELECT l.*, l.kind = 'agent' AND l.answered_at IS NOT NULL AS had_it
+        FROM hotline.leg l JOIN told t ON t.id = l.call WHERE t.rang_at >= %(since)s
+    ), last AS (
+        -- Where the call came out: with the last who spoke to the caller, else where it waited last.
+        SELECT DISTINCT ON (call) call, floor, level, agent FROM part ORDER BY call, had_it DESC, number DESC
+    ), parts AS (
+        SELECT call, bool_or(outcome = 'overflowed') AS overflowed,
+               sum(extract(epoch FROM coalesce(wrapped_at, ended_at) - answered_at)::float8) FILTER (WHERE had_it) AS handled_s
+        FROM part GROUP BY call
+    )
+    SELECT t.id, t.rang_at, t.answered_at, t.ended_at, coalesce(l.floor, g.floor, 'own'),
+           coalesce(l.level, CASE WHEN g.role = 'level2' THEN 2 ELSE 1 END), coalesce(l.agent, t.answered_by),
+           coalesce(p.overflowed, false), p.handled_s, q.outcome = 'solved', t.repeat
+    FROM told t
+    LEFT JOIN last l ON l.call = t.id
+    LEFT JOIN parts p ON p.call = t.id
+    LEFT JOIN hotline.agent g ON g.id = t.answered_by
+    LEFT JOIN hotline.qualification q ON q.call = t.id
+    WHERE t.rang_at >= %(since)s ORDER BY t.rang_at, t.id
+"""
+
+
+def read_rows(conn: Connection, *, since: datetime, until: datetime, opening: Opening, now: datetime) -> list[CallRow]:
+    """The calls that came in within the period, oldest first."""
+    found = conn.execute(
+        _CALLS, {"since": since, "until": until, "earliest": since - REPEAT_WITHIN, "repeat_within": REPEAT_WITHIN}
+    ).fetchall()
+    return [
+        CallRow(
+            call=call,
+            rang_at=rang_at,
+            in_hours=opening.is_open(rang_at),
+            by_hand=False,
+            answered=answered_at is not None,
+            over=ended_at is not None,
+            wait_s=max(0.0, ((answered_at or ended_at or now) - rang_at).total_seconds()),
+            handled_s=_handled_s(handled_s, answered_at, ended_at),
+            floor=floor,
+            level=level,
+            agent=agent if answered_at else None,
+            overflowed=overflowed,
+            solved=solved,
+            repeat=repeat,
+        )
+        for call, rang_at, answered_at, ended_at, floor, level, agent, overflowed, handled_s, solved, repeat in found
+    ]
+
+
+def busy_spans(conn: Connection, *, since: datetime, until: datetime, now: datetime) -> dict[int, list[Span]]:
+    """When each agent was on a call or at the work after it, of what touches the period; what goes on lasts until now."""
+    found: dict[int, list[Span]] = {}
+    for agent, begun, ended in conn.execute(
+        """
+        SELECT agent, answered_at, least(%(now)s, coalesce(wrapped_at, ended_at, %(now)s)) FROM hotline.leg
+        WHERE agent IS NOT NULL AND answered_at IS NOT NULL AND began_at >= %(earliest)s AND began_at < %(until)s
+        AND coalesce(wrapped_at, ended_at, %(now)s) >= %(since)s
+        """,
+        {"since": since, "until": until, "now": now, "earliest": since - LONGEST_TALK - LONGEST_RING},
+    ):
+        found.setdefault(agent, []).append((begun, ended))
+    return found
+
+
+def on_calls(conn: Connection, *, now: datetime) -> dict[int, Doing]:
+    """The agents who are on a call or at the work after it."""
+    rows = conn.execute(
+        "SELECT agent, bool_or(ended_at IS NULL) FROM hotline.leg WHERE agent IS NOT NULL AND answered_at IS NOT NULL"
+        " AND wrapped_at IS NULL AND answered_at BETWEEN %(earliest)s AND %(now)s GROUP BY agent",
+        {"earliest": now - LONGEST_TALK, "now": now},
+    )
+    return {agent: Doing.SPEAKING if speaks else Doing.WRAPPING_UP for agent, speaks in rows}
+
+
+def _handled_s(by_parts: float | None, answered_at: datetime | None, ended_at: datetime | None) -> float | None:
+    """How long the call kept us; of one whose parts nobody told, how long it was spoken."""
+    if answered_at is None or ended_at is None:
+        return None
+    return max(0.0, by_parts if by_parts is not None else (ended_at - answered_at).total_seconds())
+
+
+def shops_of(conn: Connection, calls: Sequence[int]) -> dict[int, str]:
+    """The shops of those of these calls whose shop is known."""
+    return dict(
+        conn.execute(
+            "SELECT id, point_of_sale FROM hotline.call WHERE id = ANY(%(calls)s) AND point_of_sale IS NOT NULL",
+            {"calls": list(calls)},
+        ).fetchall()
+    )

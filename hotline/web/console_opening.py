@@ -1,0 +1,95 @@
+"""The console's race calendar: when the hotline closes on each day."""
+
+from collections.abc import Mapping
+from datetime import date, time, timedelta
+from typing import Annotated, Final
+
+from fastapi import APIRouter, Depends, Form, Request
+from fastapi.responses import RedirectResponse, Response
+
+from hotline.accounts import agents
+from hotline.opening import OPENS, ZONE
+from hotline.race_days import RaceDayError, race_days, set_race_days
+from hotline.roles import Right, may
+from hotline.sessions import Session
+from hotline.translations import mark as _
+from hotline.web.context import Web, web
+from hotline.web.figures_query import read_day
+from hotline.web.guards import Editor, Reader
+from hotline.web.layout import page
+
+router = APIRouter(include_in_schema=False)
+
+ReadingSession = Annotated[Session, Depends(Reader(Right.READ))]
+EditingSession = Annotated[Session, Depends(Editor(Right.EDIT_RACE_DAYS))]
+Program = Annotated[Web, Depends(web)]
+
+SHOWN: Final = timedelta(days=28)
+_BEFORE: Final = timedelta(days=7)
+_REFUSED: Final = _("A time is written as 22:15, and the races cannot end when the hotline opens. Nothing was saved.")
+
+
+@router.get("/console/opening")
+def calendar(request: Request, session: ReadingSession, first: str = "") -> Response:
+    """Four weeks of the calendar, from a week ago on where nothing else is asked."""
+    return _page(request, session, first=read_day(first))
+
+
+@router.post("/console/opening")
+def save_calendar(
+    *,
+    request: Request,
+    session: EditingSession,
+    program: Program,
+    day: Annotated[list[str] | None, Form()] = None,
+    ends: Annotated[list[str] | None, Form()] = None,
+) -> Response:
+    """Save each day's end, an empty one as the usual one."""
+    days = [read_day(text) for text in day or []]
+    first = min((one for one in days if one), default=None)
+    try:
+        said = {one: _clock(text) for one, text in zip(days, ends or [], strict=True) if one is not None}
+        with program.pool.connection() as conn:
+            set_race_days(conn, ends=said, by=session.agent.login, now=program.now())
+    except (ValueError, RaceDayError):
+        typed = {one: text for one, text in zip(days, ends or [], strict=False) if one is not None}
+        return _page(request, session, first=first, typed=typed, status=422)
+    return RedirectResponse(f"/console/opening?first={first}" if first else "/console/opening", status_code=303)
+
+
+def _page(
+    request: Request, session: Session, *, first: date | None, typed: Mapping[date, str] | None = None, status: int = 200
+) -> Response:
+    """The calendar from a day on; with what was typed, where that was refused."""
+    program = web(request)
+    today = program.now().astimezone(ZONE).date()
+    first = first or today - _BEFORE
+    shown = [first + timedelta(days=count) for count in range(SHOWN.days)]
+    with program.pool.connection() as conn:
+        known = race_days(conn, first=first, last=shown[-1])
+        names = {agent.login: agent.name for agent in agents(conn)}
+    clocks = {day: f"{one.ends_at.astimezone(ZONE):%H:%M}" for day, one in known.items()} | dict(typed or {})
+    return page(
+        request,
+        "opening.html",
+        session=session,
+        here="figures",
+        status=status,
+        days=[(day, clocks.get(day, ""), known.get(day)) for day in shown],
+        today=today,
+        earlier=first - SHOWN,
+        later=first + SHOWN,
+        names=names,
+        edits=may(session.agent.role, Right.EDIT_RACE_DAYS),
+        opens=may(session.agent.role, Right.SEE_FIGURES),
+        opens_at=f"{OPENS:%H:%M}",
+        usual_end=f"{program.settings.usual_end:%H:%M}",
+        error=program.pages.translate(session.agent.language)(_REFUSED) if typed is not None else None,
+    )
+
+
+def _clock(text: str) -> time | None:
+    """A time of day as the browser's field gives it; None where the field is empty."""
+    if not text.strip():
+        return None
+    return time.fromisoformat(text.strip()).replace(second=0, microsecond=0, tzinfo=None)
