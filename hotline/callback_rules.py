@@ -10,8 +10,8 @@ from enum import StrEnum
 from typing import Final
 from zoneinfo import ZoneInfo
 
+from hotline.call_events import Direction
 from hotline.call_state import State
-from hotline.cti import Direction
 
 # A shop that gave up is called back soon: long enough for it to ring again by itself, which most do within minutes.
 DUE_AFTER: Final = timedelta(minutes=30)
@@ -27,6 +27,7 @@ class Dropped(StrEnum):
     ANSWERED_AFTER_ALL = "answered_after_all"
     REQUALIFIED = "requalified"
     NOT_NEEDED = "not_needed"
+    INCIDENT_OVER = "incident_over"
 
 
 class Step(StrEnum):

@@ -10,12 +10,13 @@ from fleet import registry
 from fleet.database import Connection
 from fleet.errors import VigieError
 from hotline import callbacks, matching
-from hotline.accounts import agents
+from hotline.accounts import Agent, agents
+from hotline.call_events import CallEvent
 from hotline.call_state import Call, Reason, State, Step, apply
-from hotline.cti import CtiEvent
 from hotline.notes import pass_on
 from hotline.phone_numbers import caller_of
 from hotline.stored_call import LONGEST_RING, LONGEST_TALK, StoredCall, is_live
+from hotline.stored_legs import finish_wrap_up, save_legs, told_legs
 
 # The channel that tells web processes of a call's change; the payload is the call's id.
 CHANNEL = "vigie_call"
@@ -27,27 +28,31 @@ class CallError(VigieError):
 
 _COLUMNS = (
     "c.id, c.call_id, c.version, c.direction, c.state, c.from_number, c.to_number, c.queue, c.rang_at, c.answered_at, c.ended_at,"
-    " c.cause, c.users, c.answered_as, c.called, c.answered_by, a.name AS answered_by_name, c.point_of_sale,"
+    " c.cause, c.users, c.answered_as, c.called, c.answered_by, a.name AS answered_by_name, c.point_of_sale, c.offers,"
+    " ARRAY(SELECT l.agent FROM hotline.leg l WHERE l.call = c.id AND l.agent IS NOT NULL AND l.answered_at IS NULL"
+    " AND l.ended_at IS NULL) AS ringing,"
+    " ARRAY(SELECT l.agent FROM hotline.leg l WHERE l.call = c.id AND l.agent IS NOT NULL AND l.answered_at IS NOT NULL"
+    " AND (l.ended_at IS NULL OR l.wrapped_at IS NULL)) AS handling,"
     " ARRAY(SELECT p.point_of_sale FROM hotline.call_point_of_sale p WHERE p.call = c.id ORDER BY 1) AS candidates"
 )
 _FROM = "FROM hotline.call c LEFT JOIN hotline.agent a ON a.id = c.answered_by"
 
 _UPSERT = """
     INSERT INTO hotline.call (call_id, direction, state, from_number, to_number, queue, rang_at, answered_at, ended_at, cause,
-                              users, answered_as, called, answered_by)
+                              users, answered_as, called, answered_by, offers)
     VALUES (%(call_id)s, %(direction)s, %(state)s, %(from_number)s, %(to_number)s, %(queue)s, %(rang_at)s, %(answered_at)s,
-            %(ended_at)s, %(cause)s, %(users)s, %(answered_as)s, %(called)s, %(answered_by)s)
+            %(ended_at)s, %(cause)s, %(users)s, %(answered_as)s, %(called)s, %(answered_by)s, %(offers)s)
     ON CONFLICT (call_id) DO UPDATE SET
         version = call.version + 1, direction = excluded.direction, state = excluded.state, from_number = excluded.from_number,
         to_number = excluded.to_number, queue = excluded.queue, answered_at = excluded.answered_at,
         ended_at = excluded.ended_at, cause = excluded.cause, users = excluded.users, answered_as = excluded.answered_as,
-        called = excluded.called, answered_by = excluded.answered_by
+        called = excluded.called, answered_by = excluded.answered_by, offers = excluded.offers
     RETURNING id
 """
 
 
-def record_event(conn: Connection, *, event: CtiEvent, now: datetime) -> Reason:
-    """Store one event of the telephone system and what it does to its call; says what became of it.
+def record_event(conn: Connection, *, event: CallEvent, now: datetime) -> Reason:
+    """Store one event, of whatever source, and what it does to its call; says what became of it.
 
     The screens are told when the caller commits.
     """
@@ -55,20 +60,30 @@ def record_event(conn: Connection, *, event: CtiEvent, now: datetime) -> Reason:
     conn.execute("SELECT pg_advisory_xact_lock(hashtextextended(%(id)s, 0))", {"id": event.call_id})
     event = replace(event, from_number=caller_of(event.from_number), to_number=caller_of(event.to_number))
     stored = _find(conn, "c.call_id = %(key)s", event.call_id)
-    step = apply(_told(stored) if stored else None, event, now=now)
+    told = _told(conn, stored) if stored else None
+    staff = agents(conn, active_only=True)
+    step = apply(told, event, now=now, who=_who(event, staff))
     conn.execute(
         "INSERT INTO hotline.call_event (call_id, received_at, event, applied, reason)"
         " VALUES (%(call_id)s, %(now)s, %(event)s, %(applied)s, %(reason)s)",
         {"call_id": event.call_id, "now": now, "event": event.name, "applied": step.applied, "reason": step.reason},
     )
     if step.applied:
-        callbacks.after(conn, call=_save(conn, before=stored, step=step), now=now)
+        call = _save(conn, before=stored, step=step, staff=staff)
+        assert step.call is not None
+        save_legs(conn, call=call, before=told.legs if told else (), after=step.call.legs, staff=staff)
+        callbacks.after(conn, call=call, now=now)
     return step.reason
 
 
 def find_call(conn: Connection, *, call: int) -> StoredCall | None:
     """One call by Vigie's id."""
     return _find(conn, "c.id = %(key)s", call)
+
+
+def calls_by_id(conn: Connection, ids: Sequence[int]) -> list[StoredCall]:
+    """These calls, newest first; one that is not there is left out."""
+    return _select(conn, "WHERE c.id = ANY(%(ids)s) ORDER BY c.id DESC", {"ids": list(ids)})
 
 
 def live_calls(conn: Connection, *, now: datetime) -> list[StoredCall]:
@@ -170,6 +185,13 @@ def choose_point_of_sale(conn: Connection, *, call: int, code: str) -> StoredCal
     return after
 
 
+def end_wrap_up(conn: Connection, *, call: int, agent: int, now: datetime) -> None:
+    """Say that an agent has finished the work after a call; said once, it stays."""
+    if finish_wrap_up(conn, call=call, agent=agent, now=now):
+        conn.execute("UPDATE hotline.call SET version = version + 1 WHERE id = %(call)s", {"call": call})
+        _tell(conn, call=call)
+
+
 def events_of(conn: Connection, *, call_id: str) -> list[tuple[datetime, str, bool, str]]:
     """What the telephone system sent of a call, in order: when, which event, whether it changed the call, and why."""
     return conn.execute(
@@ -188,8 +210,14 @@ def _select(conn: Connection, rest: str, parameters: Mapping[str, object]) -> li
         return cursor.execute(f"SELECT {_COLUMNS} {_FROM} {rest}", parameters).fetchall()
 
 
-def _told(stored: StoredCall) -> Call:
-    """What the telephone system told of the call."""
+def _who(event: CallEvent, staff: Sequence[Agent]) -> dict[str, int]:
+    """Which of our agents the names in an event stand for."""
+    meant = {name: matching.agents_meant([name], staff) for name in (*event.users, event.agent)}
+    return {name: found[0] for name, found in meant.items() if found}
+
+
+def _told(conn: Connection, stored: StoredCall) -> Call:
+    """What was told of the call."""
     return Call(
         call_id=stored.call_id,
         state=stored.state,
@@ -199,22 +227,24 @@ def _told(stored: StoredCall) -> Call:
         to_number=stored.to_number,
         queue=stored.queue,
         users=tuple(stored.users),
+        offers=stored.offers,
         answered_at=stored.answered_at,
-        answered_as=stored.answered_as,
         ended_at=stored.ended_at,
         cause=stored.cause,
+        legs=told_legs(conn, call=stored.id),
     )
 
 
-def _save(conn: Connection, *, before: StoredCall | None, step: Step) -> int:
+def _save(conn: Connection, *, before: StoredCall | None, step: Step, staff: Sequence[Agent]) -> int:
     """Store the call as it is after the step, with whom and which shop it means, tell the screens, and return its id."""
     told = step.call
     assert told is not None
-    staff = agents(conn, active_only=True)
-    answered = matching.agents_meant([told.answered_as], staff)
     called = matching.agents_meant(told.users, staff)
-    if told.answered_at is not None and not told.answered_as and len(called) == 1:
-        # It rang for one agent only, and somebody answered without a name.
+    # Calls of a release before legs have none.
+    answered_as = told.answered_as or (before.answered_as if before else "")
+    answered = matching.agents_meant([answered_as], staff)
+    if told.answered_at is not None and not answered_as and len(called) == 1:
+        # It rang for one agent of ours only, and somebody answered without a name.
         answered = called
     row = conn.execute(
         _UPSERT,
@@ -230,9 +260,10 @@ def _save(conn: Connection, *, before: StoredCall | None, step: Step) -> int:
             "ended_at": told.ended_at,
             "cause": told.cause,
             "users": list(told.users),
-            "answered_as": told.answered_as,
+            "answered_as": answered_as,
             "called": called,
             "answered_by": answered[0] if answered else None,
+            "offers": told.offers,
         },
     ).fetchone()
     assert row is not None

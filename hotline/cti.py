@@ -5,29 +5,17 @@ out of all but the first event. Whatever can be understood is; what cannot names
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from enum import StrEnum
-from typing import Literal
 
 from fleet.errors import VigieError
+from hotline.call_events import CallEvent, Direction, Happening
 
 MAX_TEXT = 250
 MAX_USERS = 100
 
 
-class Kind(StrEnum):
-    """What an event does to its call; every event that is none of Zammad's three changes nothing."""
-
-    NEW_CALL = "newCall"
-    ANSWER = "answer"
-    HANGUP = "hangup"
-    OTHER = "other"
-
-
-Direction = Literal["in", "out"]
-
 # Case and underscores do not count in names: `call_id` is `callId`.
-_KINDS = {"newcall": Kind.NEW_CALL, "answer": Kind.ANSWER, "hangup": Kind.HANGUP}
+# Every event that is none of these three changes nothing but what is not known yet.
+_KINDS = {"newcall": Happening.RANG, "answer": Happening.CONNECTED, "hangup": Happening.ENDED}
 _DIRECTIONS: dict[str, Direction] = {
     "in": "in",
     "inbound": "in",
@@ -47,23 +35,7 @@ class CtiError(VigieError):
         self.detail = detail
 
 
-@dataclass(frozen=True, slots=True)
-class CtiEvent:
-    """One event of a call; what later events leave out is empty (direction: None)."""
-
-    kind: Kind
-    name: str
-    call_id: str
-    direction: Direction | None = None
-    from_number: str = ""
-    to_number: str = ""
-    users: tuple[str, ...] = ()
-    answering: str = ""
-    queue: str = ""
-    cause: str = ""
-
-
-def parse_event(fields: Mapping[str, object]) -> CtiEvent:
+def parse_event(fields: Mapping[str, object]) -> CallEvent:
     """Read one posted event; `CtiError` names the field that cannot be read."""
     flat = _normalise(fields)
     name = _text(flat, "event", "event")
@@ -75,15 +47,19 @@ def parse_event(fields: Mapping[str, object]) -> CtiEvent:
     direction = _text(flat, "direction", "direction").lower()
     if direction and direction not in _DIRECTIONS:
         raise CtiError("direction", f"neither in nor out: {direction[:40]!r}")
-    return CtiEvent(
-        kind=_KINDS.get(_plain(name), Kind.OTHER),
-        name=name,
+    kind = _KINDS.get(_plain(name), Happening.DETAILS)
+    users = _users(flat.get("user"))
+    # Who answers is told by its own field or as the only user.
+    answering = _text(flat, "answeringnumber", "answeringNumber") or (users[0] if len(users) == 1 else "")
+    return CallEvent(
+        kind=kind,
         call_id=call_id,
+        name=name,
         direction=_DIRECTIONS.get(direction),
         from_number=_text(flat, "from", "from"),
         to_number=_text(flat, "to", "to"),
-        users=_users(flat.get("user")),
-        answering=_text(flat, "answeringnumber", "answeringNumber"),
+        users=users,
+        agent=answering if kind is Happening.CONNECTED else "",
         queue=_text(flat, "queue", "queue"),
         cause=_text(flat, "cause", "cause"),
     )

@@ -24,14 +24,17 @@ def agents_meant(names: Iterable[str], agents: Sequence[Agent]) -> list[int]:
 def sees(call: StoredCall, agent: Agent, *, now: datetime) -> bool:
     """Whether the call stands on this agent's screens.
 
-    Rings: the agents called, else everyone who answers. Answered: who answered, alone (nobody, where that is no agent of
-    ours); where the telephone system does not say who, those it rang for, since a call too many is better than none.
-    Ended: who answered, to finish the work.
+    Rings: the agents at whose phone it rings now, where its source tells so; else the agents called, else everyone who
+    answers. Answered: who has it or has not finished the work after it, and whom it rings to be passed on (nobody, where
+    that is no agent of ours); where the telephone system does not say who, those it rang for, since a call too many is
+    better than none. Ended: who answered, to finish the work.
     """
     if call.state is State.ENDED:
-        return call.answered_by == agent.id
+        return agent.id == call.answered_by or agent.id in call.handling
     if not is_live(call, now=now):
         return False
+    if agent.id in (*call.handling, *call.ringing) or call.offers or call.handling:
+        return agent.id in (*call.handling, *call.ringing)
     if call.state is State.ANSWERED and (call.answered_by is not None or call.answered_as):
         return call.answered_by == agent.id
     if call.called:

@@ -1,10 +1,10 @@
 """A call as it is stored: what the telephone system told, and what Vigie knows about it besides."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
+from hotline.call_events import Direction
 from hotline.call_state import State
-from hotline.cti import Direction
 
 # A hangup can get lost: after this long, a call is taken for ended on the screens (the call itself is left as it was told).
 LONGEST_RING = timedelta(minutes=15)
@@ -35,6 +35,11 @@ class StoredCall:
     point_of_sale: str | None
     # The shops the number belongs to.
     candidates: list[str]
+    # Its source tells at whose phone it rings.
+    offers: bool = False
+    # Our agents at whose phone it rings now, and who have it or have not finished the work after it.
+    ringing: list[int] = field(default_factory=list)
+    handling: list[int] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "state", State(self.state))

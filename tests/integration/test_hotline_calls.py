@@ -8,9 +8,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from hotline.accounts import add_agent
+from hotline.call_events import CallEvent
 from hotline.call_state import Reason, State
 from hotline.calls import choose_point_of_sale, events_of, list_calls, live_calls, record_event
-from hotline.cti import CtiEvent, parse_event
+from hotline.cti import parse_event
 from hotline.roles import Role
 from hotline.stored_call import StoredCall
 from tests.running_web import CAFE, PASSWORD, PORT_BAR, SHARED_NUMBER, TABAC, seed
@@ -19,7 +20,7 @@ NOW = datetime(2026, 11, 23, 13, 0, tzinfo=UTC)
 numbers = itertools.count(1)
 
 
-def event(**fields: object) -> CtiEvent:
+def event(**fields: object) -> CallEvent:
     return parse_event(fields)
 
 
@@ -115,7 +116,7 @@ EVENTS = [
 
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.lists(st.sampled_from(EVENTS), min_size=1, max_size=8))
-def test_any_order_repeat_or_loss_is_one_call_that_never_reopens(conn: psycopg.Connection, events: list[CtiEvent]) -> None:
+def test_any_order_repeat_or_loss_is_one_call_that_never_reopens(conn: psycopg.Connection, events: list[CallEvent]) -> None:
     rank = [State.RINGING, State.ANSWERED, State.ENDED]
     with conn.transaction(force_rollback=True):
         seen: list[int] = []
@@ -131,7 +132,7 @@ def test_the_same_events_at_the_same_moment_make_one_call(database_url: str) -> 
     with psycopg.connect(database_url) as conn:
         seed(conn, now=NOW)
 
-    def post(one: CtiEvent) -> None:
+    def post(one: CallEvent) -> None:
         with psycopg.connect(database_url) as conn:
             record_event(conn, event=one, now=NOW)
 

@@ -5,7 +5,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hotline.cti import CtiError, CtiEvent, Kind, parse_event
+from hotline.call_events import CallEvent, Happening
+from hotline.cti import CtiError, parse_event
 
 JSON = {
     "event": "newCall",
@@ -16,7 +17,9 @@ JSON = {
     "user": ["Alice Martin", "Bob Roux"],
     "queue": "niveau 1",
 }
-PARSED = CtiEvent(Kind.NEW_CALL, "newCall", "c-1", "in", "0199001234", "0353010000", ("Alice Martin", "Bob Roux"), queue="niveau 1")
+PARSED = CallEvent(
+    Happening.RANG, "c-1", "newCall", "in", "0199001234", "0353010000", ("Alice Martin", "Bob Roux"), queue="niveau 1"
+)
 
 
 def with_(**changes: Any) -> dict[str, Any]:
@@ -43,9 +46,23 @@ def test_every_spelling_gives_the_same_event(fields: dict[str, Any]) -> None:
 
 
 def test_later_events_may_leave_out_everything_but_the_call() -> None:
-    assert parse_event({"event": "hangup", "callId": "c-1", "cause": "normalClearing"}) == CtiEvent(
-        Kind.HANGUP, "hangup", "c-1", cause="normalClearing"
+    assert parse_event({"event": "hangup", "callId": "c-1", "cause": "normalClearing"}) == CallEvent(
+        Happening.ENDED, "c-1", "hangup", cause="normalClearing"
     )
+
+
+@pytest.mark.parametrize(
+    ("fields", "agent"),
+    [
+        pytest.param({"answeringNumber": "4021", "user": "Alice Martin"}, "4021", id="by its own field"),
+        pytest.param({"user": "Alice Martin"}, "Alice Martin", id="by the only user"),
+        pytest.param({"user[]": ["Alice Martin", "Bob Roux"]}, "", id="one of several, nobody says which"),
+        pytest.param({}, "", id="nobody says"),
+    ],
+)
+def test_who_answers(fields: dict[str, Any], agent: str) -> None:
+    event = parse_event({"event": "answer", "callId": "c-1", **fields})
+    assert (event.kind, event.agent) == (Happening.CONNECTED, agent)
 
 
 def test_a_lone_user_is_one_user() -> None:
@@ -57,7 +74,7 @@ def test_a_number_given_as_a_number_is_read() -> None:
 
 
 def test_other_events_are_read_so_that_they_can_be_recorded() -> None:
-    assert parse_event({"event": "hold", "callId": "c-1"}).kind is Kind.OTHER
+    assert parse_event({"event": "hold", "callId": "c-1"}).kind is Happening.DETAILS
 
 
 @pytest.mark.parametrize(
