@@ -93,11 +93,11 @@ def percentage(value: float | None, language: str, *, places: int = 1) -> str:
 
 
 def seconds_text(value: float | None) -> str:
-    """A length of time as it is read at a glance: `42 s`, `3:05 min`, `1:02 h`; a dash where there is none."""
+    """A length of time as it is read at a glance: `60 s`, `3:05 min`, `1:02 h`; a dash where there is none."""
     if value is None:
         return "—"
     whole = round(value)
-    if whole < 60:
+    if whole < 100:
         return f"{whole}{NNBSP}s"
     if whole < 3600:
         return f"{whole // 60}:{whole % 60:02}{NNBSP}min"

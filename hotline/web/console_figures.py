@@ -17,7 +17,7 @@ from hotline.kpi import AGAINST_TARGET, TARGETS, CallRow, Picked, outcome_of
 from hotline.kpi_rows import shops_of
 from hotline.opening import ZONE
 from hotline.race_days import opening
-from hotline.roles import Right, may
+from hotline.roles import Right
 from hotline.sessions import Session
 from hotline.wallboard import floors_now
 from hotline.web.context import Web, web
@@ -163,8 +163,8 @@ def _tools(session: Session, period: Period) -> Mapping[str, Any]:
         "staff": period.staff,
         "Picked": Picked,
         "Grouping": Grouping,
-        "opens": may(session.agent.role, Right.SEE_FIGURES),
-        "sees_agents": may(session.agent.role, Right.SEE_AGENT_FIGURES),
+        "opens": session.may(Right.SEE_FIGURES),
+        "sees_agents": session.may(Right.SEE_AGENT_FIGURES),
         "sees_floors": session.floor is Floor.OWN,
     }
 

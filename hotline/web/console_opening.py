@@ -10,7 +10,7 @@ from fastapi.responses import RedirectResponse, Response
 from hotline.accounts import agents
 from hotline.opening import OPENS, ZONE
 from hotline.race_days import RaceDayError, race_days, set_race_days
-from hotline.roles import Right, may
+from hotline.roles import Right
 from hotline.sessions import Session
 from hotline.translations import mark as _
 from hotline.web.context import Web, web
@@ -80,8 +80,8 @@ def _page(
         earlier=first - SHOWN,
         later=first + SHOWN,
         names=names,
-        edits=may(session.agent.role, Right.EDIT_RACE_DAYS),
-        opens=may(session.agent.role, Right.SEE_FIGURES),
+        edits=session.may(Right.EDIT_RACE_DAYS),
+        opens=session.may(Right.SEE_FIGURES),
         opens_at=f"{OPENS:%H:%M}",
         usual_end=f"{program.settings.usual_end:%H:%M}",
         error=program.pages.translate(session.agent.language)(_REFUSED) if typed is not None else None,

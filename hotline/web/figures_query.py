@@ -1,6 +1,6 @@
 """What is asked of the figures, as addresses spell it: days, floor, level, agent, and by what to tell apart."""
 
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from datetime import date, timedelta
 from typing import Final
 from urllib.parse import urlencode
@@ -11,7 +11,7 @@ from hotline.figures import LONGEST_PERIOD, Asked, Grouping, House
 from hotline.floors import Floor
 from hotline.kpi import Policy
 from hotline.opening import ZONE
-from hotline.roles import Right, may
+from hotline.roles import Right
 from hotline.sessions import Session
 from hotline.settings import WebSettings
 from hotline.web.context import web
@@ -45,19 +45,14 @@ def asked_by_page(request: Request) -> Asked:
 
 def permitted(asked: Asked, *, session: Session) -> Asked:
     """What of it somebody may see; a page of refusal where that is nothing."""
-    if asks_of_agents(asked) and not may(session.agent.role, Right.SEE_AGENT_FIGURES):
+    if asks_of_agents(asked) and not session.may(Right.SEE_AGENT_FIGURES):
         raise ForbiddenError
-    return of_own_floor(asked, floor=session.floor)
+    return asked
 
 
 def asks_of_agents(asked: Asked) -> bool:
     """Whether figures of single agents are asked for."""
     return asked.agent is not None or asked.by is Grouping.AGENT
-
-
-def of_own_floor(asked: Asked, *, floor: Floor) -> Asked:
-    """What is asked, as far as a floor may see it: the overflow floor, another company's, sees its own figures."""
-    return asked if floor is Floor.OWN else replace(asked, floor=floor)
 
 
 def address(path: str, asked: Asked, **changes: object) -> str:

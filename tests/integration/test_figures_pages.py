@@ -1,0 +1,128 @@
+import csv
+import io
+import re
+from collections.abc import Iterator
+from datetime import datetime, timedelta
+
+import httpx
+import psycopg
+import pytest
+
+from hotline.opening import ZONE
+from tests.running_web import PORT_BAR, RunningWeb
+from tests.stored_calls import put_call, put_leg
+
+
+@pytest.fixture
+def web(database_url: str) -> Iterator[RunningWeb]:
+    """The web program at noon in Paris, with the calls of the reference case: 70 in time, 10 given up in time, 20 later."""
+    today = datetime.now(ZONE).replace(hour=12, minute=0, second=0, microsecond=0)
+    running = RunningWeb(database_url, clock_offset_s=round((today - datetime.now(ZONE)).total_seconds()))
+    with psycopg.connect(database_url) as conn:
+        alice = conn.execute("SELECT id FROM hotline.agent WHERE login = 'alice'").fetchone()
+        assert alice is not None
+        for count, answered, ended in ((70, 20.0, 110.0), (10, None, 30.0), (20, 90.0, 200.0)):
+            for place in range(count):
+                rang_at = running.clock() - timedelta(hours=2, seconds=place)
+                call = put_call(conn, rang_at=rang_at, answered_s=answered, ended_s=ended, shop=PORT_BAR if place == 0 else None)
+                if answered is not None:
+                    put_leg(conn, call, number=1, rang_at=rang_at, began_s=0, answered_s=answered, ended_s=ended, agent=alice[0])
+    running.start()
+    yield running
+    running.stop()
+
+
+def text(answer: httpx.Response) -> str:
+    """What a page says, spaces made plain."""
+    assert answer.status_code == 200, answer.text
+    return re.sub(r"\s+", " ", re.sub(r"<[^>]*>", " ", answer.text))
+
+
+def test_the_page_shows_all_four_readings_and_each_figure_opens_its_calls(web: RunningWeb) -> None:
+    with web.client("supervisor") as browser:
+        page = browser.get("/console/figures?by=floor")
+        said = text(page)
+        for share in ("77,8 %", "70 %", "80 %"):
+            assert share in said
+        assert "objectif manqué" in said
+        links = re.findall(r'href="(/console/figures/calls\?[^"]*what=(\w+)[^"]*)"[^>]*>([^<]*)<', page.text)
+        opened = {what: browser.get(address.replace("&amp;", "&")) for address, what, _ in links}
+        assert {"offered", "in_time", "answered", "abandoned", "gave_up_in_time"} <= set(opened)
+        counts = {what: re.search(r'<h1>[^<]*<span class="muted">(\d+)<', answer.text) for what, answer in opened.items()}
+        found = {what: int(count.group(1)) for what, count in counts.items() if count}
+        assert (found["offered"], found["in_time"], found["answered"]) == (100, 70, 90)
+        assert (found["abandoned"], found["gave_up_in_time"]) == (10, 10)
+        assert "Le Bar du Port" in opened["abandoned"].text
+
+
+def test_every_grouping_and_period_is_a_page_in_both_languages(web: RunningWeb) -> None:
+    for login in ("supervisor", "administrator"):
+        with web.client(login) as browser:
+            for by in ("half_hour", "day", "floor", "level", "agent"):
+                assert "100" in text(browser.get(f"/console/figures?by={by}"))
+            assert browser.get("/console/figures?first=2020-01-01&last=nonsense&floor=x&level=9&agent=-&by=z").status_code == 200
+    with web.client("carol") as english:
+        assert "Answered within 60 s" in text(english.get("/console/wallboard"))
+
+
+def test_the_wall_is_for_everybody_and_figures_for_those_who_lead(web: RunningWeb) -> None:
+    with web.client("alice") as browser:
+        wall = browser.get("/console/wallboard")
+        assert "70 %" in text(wall)
+        assert "/console/figures/calls" not in wall.text
+        assert browser.get("/console/wallboard/now").status_code == 200
+        assert browser.get("/console/figures").status_code == 403
+        assert browser.get("/console/figures.csv").status_code == 403
+    with web.client("dsi") as browser:
+        assert browser.get("/console/figures").status_code == 200
+        assert browser.get("/console/figures?by=agent").status_code == 403
+        assert browser.get("/console/figures?agent=1").status_code == 403
+
+
+def test_the_overflow_floor_is_shown_its_own_wall_and_no_more(web: RunningWeb) -> None:
+    with psycopg.connect(web.database_url) as conn:
+        conn.execute("UPDATE hotline.agent SET floor = 'overflow' WHERE login IN ('bruno', 'supervisor')")
+    with web.client("bruno") as browser:
+        wall = text(browser.get("/console/wallboard"))
+        assert "70 %" not in wall
+        assert "plateau interne" not in wall
+    with web.client("supervisor") as browser:
+        assert browser.get("/console/figures").status_code == 403
+        assert browser.get("/console/figures.csv").status_code == 403
+
+
+def test_files_hold_the_figures_and_their_calls_without_numbers(web: RunningWeb) -> None:
+    with web.client("supervisor") as browser:
+        answer = browser.get("/console/figures.csv?by=level")
+        assert answer.headers["Content-Type"] == "text/csv; charset=utf-8"
+        whole, level = csv.DictReader(io.StringIO(answer.content.decode("utf-8-sig")))
+        assert (whole["level"], level["level"]) == ("", "1")
+        assert (whole["offered"], whole["abandons_against"], whole["abandons_for"]) == ("100", "0.7", "0.8")
+        assert float(whole["abandons_against_low"]) < 0.7 < float(whole["abandons_against_high"])
+        assert whole["handling_s"] == "94.4444"
+        calls = browser.get("/console/figures/calls.csv?what=gave_up_in_time").content.decode("utf-8-sig")
+        listed = list(csv.DictReader(io.StringIO(calls)))
+        assert len(listed) == 10
+        assert {one["outcome"] for one in listed} == {"gave_up_in_time"}
+        assert {one["wait_s"] for one in listed} == {"30"}
+        assert "199001234" not in calls
+
+
+def test_the_calendar_moves_the_figures(web: RunningWeb) -> None:
+    today = web.clock().astimezone(ZONE).date()
+    with web.client("supervisor") as browser:
+        csrf = browser.get("/console/opening").text.split('name="csrf" value="')[1].split('"')[0]
+        saved = browser.post("/console/opening", data={"csrf": csrf, "day": [str(today)], "ends": ["09:00"]})
+        assert saved.status_code == 303
+        assert "Personne supervisor" in text(browser.get("/console/opening"))
+        said = text(browser.get("/console/figures"))
+        assert "Hors horaires d'ouverture 100" in said.replace("&#39;", "'")
+        refused = browser.post("/console/opening", data={"csrf": csrf, "day": [str(today)], "ends": ["7 Uhr"]})
+        assert refused.status_code == 422
+        assert "7 Uhr" in refused.text
+        assert browser.post("/console/opening", data={"csrf": csrf, "day": [str(today)], "ends": ["07:00"]}).status_code == 422
+        assert browser.post("/console/opening", data={"csrf": csrf, "day": [str(today)], "ends": []}).status_code == 422
+        browser.post("/console/opening", data={"csrf": csrf, "day": [str(today)], "ends": [""]})
+        assert "77,8 %" in text(browser.get("/console/figures"))
+    with web.client("alice") as browser:
+        assert browser.get("/console/opening").status_code == 200
