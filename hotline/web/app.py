@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 
 import psycopg
+from anyio import to_thread
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse, RedirectResponse, Response
@@ -17,12 +18,15 @@ from fleet import VERSION
 from fleet.clock import Clock
 from fleet.database import Connection, open_pool
 from hotline.attachments import close_with_incidents
+from hotline.command_publisher import CommandPublisher
+from hotline.retention import Retention
 from hotline.settings import WebSettings
 from hotline.web import (
     console,
     console_articles,
     console_attachments,
     console_callbacks,
+    console_commands,
     console_figures,
     console_incident,
     console_incidents,
@@ -37,6 +41,7 @@ from hotline.web import (
     rest_articles,
     rest_attachments,
     rest_calls,
+    rest_commands,
     rest_incidents,
     rest_maintenance,
     rest_notes,
@@ -73,6 +78,7 @@ ROUTERS = (
     console_typologies,
     console_articles,
     console_search,
+    console_commands,
     console_work,
     console_callbacks,
     console_attachments,
@@ -90,6 +96,7 @@ ROUTERS = (
     rest_attachments,
     rest_articles,
     rest_search,
+    rest_commands,
     operations,
 )
 
@@ -107,10 +114,19 @@ def create_app(settings: WebSettings, *, clock: Clock) -> FastAPI:
     metrics.screens.set_function(lambda: hub.screens)
     ends = IncidentEnds(database_url=url, close=lambda: _close_calls(pool, clock))
 
+    orders = _publisher(settings, clock)
+    retention = Retention(url, clock=clock, settings=settings)
+
     @asynccontextmanager
     async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
         listening = [asyncio.create_task(hub.run()), asyncio.create_task(ends.run())]
+        retention.start()
+        if orders is not None:
+            orders.start()
         yield
+        await to_thread.run_sync(retention.stop)
+        if orders is not None:
+            await to_thread.run_sync(orders.stop)
         for task in listening:
             task.cancel()
             with suppress(asyncio.CancelledError):
@@ -141,6 +157,18 @@ def _close_calls(pool: ConnectionPool[Connection], clock: Clock) -> int:
     """Close the calls whose incident is over."""
     with pool.connection() as conn:
         return close_with_incidents(conn, now=clock())
+
+
+def _publisher(settings: WebSettings, clock: Clock) -> CommandPublisher | None:
+    """What sends orders to terminals, if a broker is named."""
+    if not settings.gives_commands:
+        return None
+    return CommandPublisher(
+        database_url=settings.database_url.get_secret_value(),
+        mqtt_url=settings.command_mqtt_url.get_secret_value(),
+        ca_file=settings.command_mqtt_ca_file,
+        clock=clock,
+    )
 
 
 def _answer_errors(app: FastAPI) -> None:
