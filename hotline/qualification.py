@@ -11,6 +11,7 @@ from psycopg.rows import class_row
 from fleet.database import Connection
 from fleet.errors import VigieError
 from hotline import callbacks
+from hotline.calls import end_wrap_up
 from hotline.roles import Role
 
 # A promise without a time is for an hour from now; none is for the past or for next season.
@@ -143,6 +144,9 @@ def qualify(
             "now": now,
         },
     )
+    if agent is not None:
+        # Who says how it ended has finished with it.
+        end_wrap_up(conn, call=call, agent=agent, now=now)
     if due is not None:
         callbacks.promise(conn, call=call, due=due, agent=agent, now=now)
     else:

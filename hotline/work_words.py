@@ -26,6 +26,7 @@ DROPPED: Final[Mapping[Dropped, str]] = {
     Dropped.ANSWERED_AFTER_ALL: _("the call was answered after all"),
     Dropped.REQUALIFIED: _("the call was qualified otherwise"),
     Dropped.NOT_NEEDED: _("not needed"),
+    Dropped.INCIDENT_OVER: _("the incident behind it is over"),
 }
 
 # By the field at fault.

@@ -19,6 +19,7 @@ from fleet.clock import Clock
 from fleet.database import Connection, open_pool
 from hotline.attachments import close_with_incidents
 from hotline.command_publisher import CommandPublisher
+from hotline.rate_limit import RateLimit
 from hotline.retention import Retention
 from hotline.settings import WebSettings
 from hotline.web import (
@@ -110,6 +111,7 @@ def create_app(settings: WebSettings, *, clock: Clock) -> FastAPI:
     pages, metrics = Pages(), WebMetrics()
     reader = CallReader(hub_pool, pages, clock)
     witness = Witness(pool, clock)
+    cti_limit = RateLimit(per_s=settings.cti_events_per_s, burst=cti_hook.BURST_S * settings.cti_events_per_s)
     hub = Hub(database_url=url, clock=clock, read_call=reader.one, read_live=reader.live, saw=witness.pops, shown=metrics.shown)
     metrics.screens.set_function(lambda: hub.screens)
     ends = IncidentEnds(database_url=url, close=lambda: _close_calls(pool, clock))
@@ -145,7 +147,7 @@ def create_app(settings: WebSettings, *, clock: Clock) -> FastAPI:
         lifespan=lifespan,
         max_body_size=LARGEST_BODY_BYTES,
     )
-    app.state.web = Web(settings, clock, pool, pages, hub, metrics, witness)
+    app.state.web = Web(settings, clock, pool, pages, hub, metrics, witness, cti_limit)
     for module in ROUTERS:
         app.include_router(module.router)
     app.mount("/static", StaticFiles(directory=str(STATIC), packages=[CHARTS]), name="static")

@@ -9,10 +9,13 @@ from fastapi import APIRouter, Depends, Form, Request
 from fastapi.responses import Response
 from starlette.exceptions import HTTPException
 
+from diagnostics.incidents import IncidentError, open_incidents_of
+from diagnostics.incidents import incident as find_incident
 from diagnostics.typologies import matches, store
 from diagnostics.typologies.advice import advice_for
 from fleet import registry
 from fleet.database import Connection
+from hotline.attachments import AttachmentError, attach, attachment_of, undo
 from hotline.callbacks import callback_of
 from hotline.calls import find_call
 from hotline.qualification import (
@@ -100,6 +103,28 @@ def save_qualification(
     return answer
 
 
+@router.post("/console/calls/{call}/incident")
+def attach_to_incident(
+    request: Request, call: int, session: HandlingSession, program: Program, incident: Annotated[int, Form()]
+) -> Response:
+    """Attach this call to an incident (0: undo that, where it was attached alone)."""
+    author, now = session.agent.login, program.now()
+    with program.pool.connection() as conn:
+        found = _call(conn, call)
+        try:
+            if incident:
+                attach(conn, incident=incident, calls=[call], author=author, agent=session.agent.id, now=now)
+            elif (standing := attachment_of(conn, call=call)) and standing.calls == [call]:
+                undo(conn, attachment_id=standing.id, author=author, now=now)
+        except IncidentError:
+            raise HTTPException(404) from None
+        except AttachmentError:
+            # Another was quicker: the fragment shows what stands.
+            conn.rollback()
+        values = _read(conn, found, now=now)
+    return _fragment(request, session, values)
+
+
 def _given(subject: str, outcome: str, typology: int, callback_at: str) -> Given:
     """What the form says; `QualificationError` names the field that says nothing."""
     if subject not in set(Subject):
@@ -128,6 +153,7 @@ def _read(conn: Connection, call: StoredCall, *, now: datetime) -> dict[str, Any
     due = callback.due_at if callback and not callback.made_by_abandon else _next_quarter(now + PROMISED_AFTER)
     return {
         "call": call.id,
+        **_incidents(conn, call),
         "current": current,
         "callback": callback,
         "suggested": [one for one in known if one.id in suggested],
@@ -138,6 +164,17 @@ def _read(conn: Connection, call: StoredCall, *, now: datetime) -> dict[str, Any
         "typology": current.typology if current else 0,
         "callback_at": due.astimezone(HOTLINE_ZONE).replace(tzinfo=None).isoformat(timespec="minutes"),
     }
+
+
+def _incidents(conn: Connection, call: StoredCall) -> dict[str, Any]:
+    """The incident that the call is attached to, or those at its shop that it could be."""
+    standing = attachment_of(conn, call=call.id)
+    if standing is not None:
+        return {"attachment": standing, "incident": find_incident(conn, standing.incident), "incidents": []}
+    terminals = registry.terminals_of(conn, points_of_sale=[call.point_of_sale]) if call.point_of_sale else []
+    touching = open_incidents_of(conn, [terminal.id for terminal in terminals]).values()
+    found = {one.id: one for of_terminal in touching for one in of_terminal if one.parent_id is None and not one.muted}
+    return {"attachment": None, "incident": None, "incidents": sorted(found.values(), key=lambda one: one.began_at)}
 
 
 def _suggested(conn: Connection, call: StoredCall) -> set[int]:

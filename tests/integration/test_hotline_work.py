@@ -7,6 +7,17 @@ from datetime import UTC, datetime, timedelta
 import psycopg
 import pytest
 
+from diagnostics.incidents import IncidentError, declare, resolve
+from hotline.attachments import (
+    Attachment,
+    AttachmentError,
+    attach,
+    attached_to,
+    attachment_of,
+    attachments_of,
+    close_with_incidents,
+    undo,
+)
 from hotline.callbacks import Callback, CallbackError, done, give_back, list_callbacks, open_callbacks, take
 from hotline.calls import choose_point_of_sale, list_calls, record_event
 from hotline.cti import parse_event
@@ -45,6 +56,14 @@ def give_up(conn: psycopg.Connection, minutes: float, number: str = PORT_BAR_NUM
 
 def states(conn: psycopg.Connection) -> list[tuple[str, str]]:
     return [(one.state, one.reason) for one in list_callbacks(conn)[::-1]]
+
+
+def attach_calls(conn: psycopg.Connection, incident: int, *calls: int) -> Attachment:
+    return attach(conn, incident=incident, calls=calls, author="alice", agent=agent(conn, "alice"), now=NOW)
+
+
+def declared(conn: psycopg.Connection, lot: str = "L07") -> int:
+    return declare(conn, scope={"lot": lot}, title="Lot", advice="", actor="veille", now=NOW).id
 
 
 @pytest.fixture
@@ -220,3 +239,85 @@ def test_a_correction_does_not_reopen_a_promise_that_was_kept(house: psycopg.Con
     assert states(house) == [("done", "")]
     say(house, call, Outcome.CALLBACK, seen=2, callback_at=at(240))
     assert states(house) == [("open", "")]
+
+
+def test_many_calls_are_attached_in_one_action_and_detached_in_one(house: psycopg.Connection) -> None:
+    incident, other = declared(house), declared(house, "L02")
+    calls = [call_of(house, ring(house, minute)) for minute in range(4)]
+    attach_calls(house, other, calls[3])
+    made = attach_calls(house, incident, *calls)
+    # What is attached elsewhere stays there.
+    assert (made.calls, made.author_name) == (calls[:3], "Alice Martin")
+    assert attached_to(house, calls=calls) == {**dict.fromkeys(calls[:3], incident), calls[3]: other}
+    with pytest.raises(AttachmentError):
+        attach_calls(house, incident, *calls)
+    undone = undo(house, attachment_id=made.id, author="bruno", now=at(5))
+    assert (undone.undone_at, undone.undone_by) == (at(5), "bruno")
+    assert attached_to(house, calls=calls) == {calls[3]: other}
+    with pytest.raises(AttachmentError):
+        undo(house, attachment_id=made.id, author="bruno", now=at(6))
+    again = attach_calls(house, incident, calls[0])
+    assert attachment_of(house, call=calls[0]) == again
+    assert {one.id for one in attachments_of(house, incident=incident)} == {again.id, made.id}
+
+
+@pytest.mark.parametrize(("incident", "call", "error"), [(False, True, IncidentError), (True, False, AttachmentError)])
+def test_only_what_is_there_is_attached(house: psycopg.Connection, incident: bool, call: bool, error: type[Exception]) -> None:
+    found, ringing = declared(house), call_of(house, ring(house, 0))
+    with pytest.raises(error):
+        attach_calls(house, found if incident else 999_999, ringing if call else 999_999)
+
+
+def test_the_end_of_an_incident_closes_its_calls(house: psycopg.Connection) -> None:
+    incident = declared(house)
+    abandoned = call_of(house, give_up(house, 0, ISLAND_NUMBER))
+    qualified, promised, free = (call_of(house, ring(house, minute)) for minute in (5, 6, 7))
+    say(house, qualified, Outcome.SOLVED)
+    say(house, promised, Outcome.CALLBACK, callback_at=at(300))
+    made = attach_calls(house, incident, abandoned, qualified, promised)
+    assert close_with_incidents(house, now=at(10)) == 0
+    assert qualification_of(house, call=abandoned) is None
+    resolve(house, incident, actor="dsi", detail="", now=at(20))
+    assert close_with_incidents(house, now=at(21)) == 3
+    assert close_with_incidents(house, now=at(22)) == 0
+    closed = qualification_of(house, call=abandoned)
+    assert closed is not None
+    assert (closed.subject, closed.outcome, closed.author) == (Subject.TECHNICAL, Outcome.ESCALATED, "Vigie")
+    stands = qualification_of(house, call=qualified)
+    assert stands is not None
+    assert stands.outcome is Outcome.SOLVED
+    # Nobody needs to ring a shop for what is over; what was promised is kept.
+    assert states(house) == [("dropped", "incident_over"), ("open", "")]
+    assert qualification_of(house, call=free) is None
+    undo(house, attachment_id=made.id, author="alice", now=at(30))
+    assert qualification_of(house, call=abandoned) is None
+    assert qualification_of(house, call=qualified) == stands
+    assert states(house) == [("open", ""), ("open", "")]
+
+
+def test_undoing_leaves_what_an_agent_said_since(house: psycopg.Connection) -> None:
+    incident = declared(house)
+    call = call_of(house, ring(house, 0))
+    made = attach_calls(house, incident, call)
+    resolve(house, incident, actor="dsi", detail="", now=at(20))
+    close_with_incidents(house, now=at(21))
+    said = say(house, call, Outcome.FIELD_VISIT, seen=1)
+    undo(house, attachment_id=made.id, author="alice", now=at(30))
+    assert qualification_of(house, call=call) == said
+
+
+def test_calls_of_a_part_wait_for_the_end_of_the_whole(house: psycopg.Connection) -> None:
+    part, whole = declared(house), declared(house, "L02")
+    attach_calls(house, part, call_of(house, ring(house, 0)))
+    house.execute(
+        "UPDATE diagnostics.incident SET state = 'closed', closed_at = %s, parent_id = %s WHERE id = %s", [NOW, whole, part]
+    )
+    assert close_with_incidents(house, now=at(1)) == 0
+    resolve(house, whole, actor="dsi", detail="", now=at(2))
+    assert close_with_incidents(house, now=at(3)) == 1
+
+
+def test_a_call_attached_to_what_is_over_is_closed_at_once(house: psycopg.Connection) -> None:
+    incident = declared(house)
+    resolve(house, incident, actor="dsi", detail="", now=at(1))
+    assert attach_calls(house, incident, call_of(house, ring(house, 0))).closed == 1

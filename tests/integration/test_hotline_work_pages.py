@@ -1,7 +1,8 @@
 """What agents do with calls, over HTTP: the qualification inside the call, the callbacks' page, and both by REST."""
 
 import re
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from datetime import timedelta
 
 import httpx
@@ -40,6 +41,13 @@ class Browser:
 
     def post(self, path: str, **fields: object) -> httpx.Response:
         return self._client.post(path, data=fields, headers={"X-CSRF-Token": self._csrf, "HX-Request": "true"})
+
+
+def wait_for(condition: Callable[[], bool], within_s: float = 8) -> None:
+    deadline = time.monotonic() + within_s
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
 
 
 def program(web: RunningWeb, role: Role = Role.LEVEL1) -> httpx.Client:
@@ -123,3 +131,49 @@ def test_programs_qualify_and_read_callbacks(web: RunningWeb) -> None:
         assert api.get("/callbacks", params={"state": "open"}).json()["items"] == []
     with program(web, Role.VEILLE) as reader:
         assert reader.put("/calls/1/qualification", json=SOLVED).status_code == 403
+
+
+def test_calls_are_attached_to_an_incident_and_end_with_it(web: RunningWeb) -> None:
+    web.ring("two")
+    web.hook(event="hangup", callId="two", cause="cancel")
+    alice = Browser(web, "alice")
+    page = alice.get("/console/incidents/1/calls").text
+    calls = re.findall(r'name="call" value="(\d+)"', page)
+    assert len(calls) == 2
+    assert alice.post("/console/incidents/1/calls").status_code == 422
+    assert alice.post("/console/incidents/99/calls", call=[1]).status_code == 404
+    attached = alice.post("/console/incidents/1/calls", call=calls)
+    assert attached.status_code == 303, attached.text
+    assert attached.headers["Location"] == "/console/incidents/1/calls"
+    page = alice.get("/console/incidents/1/calls").text
+    assert page.count('name="call"') == 0
+    assert "2 appels" in page
+    assert "est rattaché à l" in alice.get("/console/calls/1/qualification").text
+    dsi = Browser(web, "dsi")
+    assert "/undo" not in dsi.get("/console/incidents/1/calls").text
+    dsi.post("/console/incidents/1/resolve", detail="rétabli")
+    wait_for(lambda: "Escaladé" in dsi.get(f"/console/calls/{calls[0]}/qualification").text)
+    assert "par Vigie" in dsi.get(f"/console/calls/{calls[0]}/qualification").text
+    alice.post("/console/attachments/1/undo")
+    assert "Pas encore qualifié" in dsi.get(f"/console/calls/{calls[0]}/qualification").text
+    assert alice.post("/console/attachments/1/undo").status_code == 404
+
+
+def test_a_call_is_attached_from_its_own_form(web: RunningWeb) -> None:
+    alice = Browser(web, "alice")
+    assert 'name="incident" value="1"' in alice.get("/console/calls/1/qualification").text
+    assert 'name="incident" value="0"' in alice.post("/console/calls/1/incident", incident=1).text
+    assert 'name="incident" value="1"' in alice.post("/console/calls/1/incident", incident=0).text
+
+
+def test_programs_attach_calls(web: RunningWeb) -> None:
+    with program(web) as api:
+        made = api.post("/incidents/1/calls", json={"calls": [1]})
+        assert (made.status_code, made.json()["calls"], made.json()["author"]) == (201, [1], "api level1")
+        assert api.get("/incidents/1/calls").json() == [made.json()]
+        again = api.post("/incidents/1/calls", json={"calls": [1]})
+        assert (again.status_code, again.json()["errors"][0]["field"]) == (422, "calls")
+        assert api.post("/incidents/99/calls", json={"calls": [1]}).status_code == 404
+        assert api.get("/incidents/99/calls").status_code == 404
+        assert api.post(f"/attachments/{made.json()['id']}/undo").json()["undone_at"] is not None
+        assert api.post(f"/attachments/{made.json()['id']}/undo").status_code == 409

@@ -12,6 +12,16 @@
     }
   });
 
+  document.addEventListener("change", (event) => {
+    const form = event.target.closest?.("form.ticks");
+    if (!form) return;
+    const all = form.querySelector("[data-tick-all]");
+    const ticks = [...form.querySelectorAll("input[name=call]")];
+    if (event.target === all) for (const tick of ticks) tick.checked = all.checked;
+    all.checked = ticks.every((tick) => tick.checked);
+    all.indeterminate = !all.checked && ticks.some((tick) => tick.checked);
+  });
+
   // The form of the open call; on a call's own page, of that call.
   const form = () => document.querySelector("#stack > .pop[data-open] .qualify") ?? document.querySelector("#main .qualify");
 
