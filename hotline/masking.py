@@ -12,13 +12,17 @@ from hotline.floors import Floor
 from hotline.phone_numbers import show_number
 
 HIDDEN = "•"
+# What stands in the place of a number that was forgotten; one that was never known is empty, and is shown as withheld.
+FORGOTTEN = HIDDEN * 2
 DIGITS_LEFT = 2
 # What has no more digits than this is an internal extension, which says nothing of a shopkeeper.
 LONGEST_EXTENSION = 4
 # A French number has nine digits after its 0 or its country code; shorter runs in a text are dates, prices and the like.
 SHORTEST_NUMBER = 9
 # Digits of one number as people type it, with what they put between them: blanks of any width, dots, dashes, slashes, brackets.
-_NUMBER_IN_TEXT = re.compile(rf"\+?\(?\d(?:[\s./()_\u00b7\u2010-\u2015-]{{0,3}}\d){{{SHORTEST_NUMBER - 1},}}")
+# The database understands the same expression.
+NUMBER_IN_TEXT = rf"\+?\(?\d(?:[\s./()_\u00a0\u202f\u00b7\u2010-\u2015-]{{0,3}}\d){{{SHORTEST_NUMBER - 1},}}"
+_NUMBER_IN_TEXT = re.compile(NUMBER_IN_TEXT)
 
 
 class Viewer(Protocol):

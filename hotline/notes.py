@@ -11,6 +11,7 @@ from psycopg.rows import class_row
 
 from fleet.database import Connection
 from fleet.errors import VigieError
+from hotline.masking import FORGOTTEN, NUMBER_IN_TEXT
 
 LONGEST_NOTE = 1000
 
@@ -72,7 +73,10 @@ def call_of_exchange(conn: Connection, *, call_id: str) -> int | None:
 
 
 def pass_on(conn: Connection, *, call: int) -> None:
-    """Let the terminals of the call's shop carry what was written of it, in place of what was passed on before."""
+    """Let the terminals of the call's shop carry what was written of it, in place of what was passed on before.
+
+    Telephone numbers are left out: what is learnt from notes needs none, and keeps its examples for good.
+    """
     conn.execute(
         "DELETE FROM fleet.signal g USING hotline.call c"
         " WHERE c.id = %(call)s AND g.kind = 'note' AND g.ref = %(call)s::text AND g.at = c.rang_at",
@@ -80,10 +84,11 @@ def pass_on(conn: Connection, *, call: int) -> None:
     )
     conn.execute(
         "INSERT INTO fleet.signal (at, terminal_id, kind, ref, detail)"
-        " SELECT c.rang_at, coalesce(t.id, ''), 'note', c.id::text, n.text FROM hotline.call c"
+        " SELECT c.rang_at, coalesce(t.id, ''), 'note', c.id::text, regexp_replace(n.text, %(number)s, %(hidden)s, 'g')"
+        " FROM hotline.call c"
         " JOIN (SELECT call, string_agg(text, ' / ' ORDER BY at, author) AS text FROM hotline.call_note GROUP BY call) n"
         "   ON n.call = c.id"
         " LEFT JOIN fleet.terminal t ON t.point_of_sale = c.point_of_sale"
         " WHERE c.id = %(call)s AND c.direction IS DISTINCT FROM 'out'",
-        {"call": call},
+        {"call": call, "number": NUMBER_IN_TEXT, "hidden": FORGOTTEN},
     )

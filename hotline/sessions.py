@@ -78,24 +78,29 @@ def sign_in(
     return token, agent
 
 
-def find_session(conn: Connection, *, token: str, lifetime: timedelta, now: datetime, slide: bool = True) -> Session | None:
+def find_session(
+    conn: Connection, *, token: str, lifetime: timedelta, longest: timedelta, now: datetime, slide: bool = True
+) -> Session | None:
     """The session of a cookie's token, its end moved on by use; None once it has ended or its account is closed.
+
+    It ends `lifetime` after its last use, and `longest` after the sign-in whatever the use.
 
     `slide` False looks without counting as use: a page that refreshes itself must not keep an empty chair signed in.
     """
     row = conn.execute(
-        f"SELECT s.csrf, s.token_digest, s.expires_at, {', '.join('a.' + c for c in AGENT_COLUMNS.split(', '))}"
+        f"SELECT s.csrf, s.token_digest, s.expires_at, s.created_at, {', '.join('a.' + c for c in AGENT_COLUMNS.split(', '))}"
         " FROM hotline.session s JOIN hotline.agent a ON a.id = s.agent_id"
         " WHERE s.token_digest = %(digest)s AND s.expires_at > %(now)s AND a.active",
         {"digest": digest(token), "now": now},
     ).fetchone()
     if row is None:
         return None
-    csrf, token_digest, expires_at, *agent = row
-    if slide and now + lifetime - expires_at > _SLIDE_EVERY:
+    csrf, token_digest, expires_at, created_at, *agent = row
+    end = min(now + lifetime, created_at + longest)
+    if slide and end - expires_at > _SLIDE_EVERY:
         conn.execute(
             "UPDATE hotline.session SET expires_at = %(end)s WHERE token_digest = %(digest)s",
-            {"end": now + lifetime, "digest": token_digest},
+            {"end": end, "digest": token_digest},
         )
     return Session(Agent(*agent), csrf, bytes(token_digest))
 

@@ -16,6 +16,9 @@ class FiguresSettings(VigieSettings):
     short_abandon_s: float = Field(
         5.0, ge=0, description="Calls given up earlier than this many seconds are not counted; 0: all are."
     )
+    wrap_up_s: float = Field(
+        60.0, ge=0, description="Longest work after a call, in seconds; it ends before when the call is qualified."
+    )
     usual_end: time = Field(
         time(22, 30),
         description="When the hotline closes on days that the race calendar does not name; before 07:00: the next morning.",
@@ -29,7 +32,17 @@ class FiguresSettings(VigieSettings):
         return value
 
 
-class WebSettings(DatabaseSettings, ClockSettings, FiguresSettings):
+class RetentionOfCalls(VigieSettings):
+    """How long what a call says of people is kept."""
+
+    # Calls again within 7 days are counted by shop and by number.
+    keep_numbers_days: int = Field(90, ge=8, description="Days shopkeepers' numbers are kept with their calls and callbacks.")
+    keep_notes_days: int = Field(400, ge=8, description="Days what agents wrote of calls is kept.")
+    # The database refuses to delete younger rows.
+    keep_audit_days: int = Field(400, ge=181, description="Days the audit of who saw and changed what is kept.")
+
+
+class WebSettings(DatabaseSettings, ClockSettings, FiguresSettings, RetentionOfCalls):
     """What `vigie web` needs to know."""
 
     web_host: str = Field("127.0.0.1", description="Address the console and the REST API listen on.")
@@ -38,6 +51,10 @@ class WebSettings(DatabaseSettings, ClockSettings, FiguresSettings):
     web_key_file: str = Field("", description="Private key (PEM) of the certificate.")
     web_behind_tls: bool = Field(False, description="A proxy in front serves HTTPS: cookies are marked Secure, HSTS is sent.")
     session_hours: float = Field(10.0, gt=0, le=24 * 31, description="Hours without a click after which a session ends.")
+    session_longest_hours: float = Field(24.0, gt=0, le=24 * 31, description="Hours after which a session ends, used or not.")
+    cti_events_per_s: float = Field(
+        100.0, gt=0, description="Events a second the call hook takes from one address; ten times as many at once."
+    )
     command_mqtt_url: Annotated[SecretStr, AfterValidator(optional_mqtt_url)] = Field(
         SecretStr(""),
         description="Broker by which terminals get orders, with the console's account: mqtt://…; empty: none can be given.",

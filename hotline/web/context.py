@@ -8,6 +8,7 @@ from psycopg_pool import ConnectionPool
 
 from fleet.clock import Clock
 from fleet.database import Connection
+from hotline.rate_limit import RateLimit
 from hotline.settings import WebSettings
 from hotline.web.hub import Hub
 from hotline.web.metrics import WebMetrics
@@ -17,7 +18,7 @@ from hotline.web.witness import Witness
 
 @dataclass(frozen=True, slots=True)
 class Web:
-    """The program's settings, clock, database, pages, hub, metrics and witness."""
+    """The program's settings, clock, database, pages, hub, metrics, witness, and the limit of the call hook."""
 
     settings: WebSettings
     clock: Clock
@@ -26,11 +27,17 @@ class Web:
     hub: Hub
     metrics: WebMetrics
     witness: Witness
+    cti_limit: RateLimit
 
     @property
     def session_lifetime(self) -> timedelta:
         """How long a session lasts without use."""
         return timedelta(hours=self.settings.session_hours)
+
+    @property
+    def session_longest(self) -> timedelta:
+        """How long a session lasts at most."""
+        return timedelta(hours=self.settings.session_longest_hours)
 
     def now(self) -> datetime:
         """The time that is stored and shown."""

@@ -2,6 +2,8 @@
 
 import json
 import logging
+import math
+import time
 from collections.abc import Mapping
 from typing import Annotated, Any
 from urllib.parse import parse_qs
@@ -18,6 +20,16 @@ from hotline.web.problems import ProblemError
 
 log = logging.getLogger(__name__)
 router = APIRouter()
+# An exchange that comes back after an outage tells all at once what it kept: so many seconds' worth pass.
+BURST_S = 10
+
+
+async def spared(request: Request) -> None:
+    """Refuse an address that sends more than any exchange would; async, so that one thread counts."""
+    address = request.client.host if request.client else ""
+    wait_s = web(request).cti_limit.wait_s(address, now_s=time.monotonic())
+    if wait_s > 0:
+        raise ProblemError(429, "too many events from this address", headers={"Retry-After": str(math.ceil(wait_s))})
 
 
 async def posted_fields(request: Request) -> Mapping[str, object]:
@@ -45,6 +57,7 @@ async def posted_fields(request: Request) -> Mapping[str, object]:
     tags=["calls"],
     summary="One event of a call, from the telephone system",
     response_description="Always an empty object",
+    dependencies=[Depends(spared)],
     openapi_extra={
         "requestBody": {
             "required": True,

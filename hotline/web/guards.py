@@ -62,7 +62,14 @@ def session_of(request: Request, *, slide: bool = True) -> Session | None:
     if not token:
         return None
     with program.pool.connection() as conn:
-        return find_session(conn, token=token, lifetime=program.session_lifetime, now=program.now(), slide=slide)
+        return find_session(
+            conn,
+            token=token,
+            lifetime=program.session_lifetime,
+            longest=program.session_longest,
+            now=program.now(),
+            slide=slide,
+        )
 
 
 class Reader:

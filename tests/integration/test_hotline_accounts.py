@@ -18,11 +18,20 @@ from hotline.accounts import (
 )
 from hotline.floors import Floor
 from hotline.roles import Role
-from hotline.sessions import GUESS_WINDOW, GUESSES_PER_ADDRESS, GUESSES_PER_LOGIN, Refusal, find_session, sign_in, sign_out
+from hotline.sessions import (
+    GUESS_WINDOW,
+    GUESSES_PER_ADDRESS,
+    GUESSES_PER_LOGIN,
+    Refusal,
+    find_session,
+    sign_in,
+    sign_out,
+    sign_out_everywhere,
+)
 from vigie.cli import app
 
 NOW = datetime(2026, 11, 23, 9, 0, tzinfo=UTC)
-HOURS = timedelta(hours=10)
+HOURS, DAY = timedelta(hours=10), timedelta(hours=24)
 PASSWORD = "correct horse battery"
 
 
@@ -68,10 +77,30 @@ def test_an_account_sits_on_our_floor_unless_told_otherwise(alice: psycopg.Conne
 def test_a_session_lasts_while_it_is_used(alice: psycopg.Connection) -> None:
     token = come_in(alice)
     later = NOW + timedelta(hours=9)
-    assert find_session(alice, token=token, lifetime=HOURS, now=later, slide=False)
-    assert find_session(alice, token=token, lifetime=HOURS, now=NOW + timedelta(hours=11)) is None
-    assert find_session(alice, token=token, lifetime=HOURS, now=later)
-    assert find_session(alice, token=token, lifetime=HOURS, now=NOW + timedelta(hours=11))
+    assert find_session(alice, token=token, lifetime=HOURS, longest=DAY, now=later, slide=False)
+    assert find_session(alice, token=token, lifetime=HOURS, longest=DAY, now=NOW + timedelta(hours=11)) is None
+    assert find_session(alice, token=token, lifetime=HOURS, longest=DAY, now=later)
+    assert find_session(alice, token=token, lifetime=HOURS, longest=DAY, now=NOW + timedelta(hours=11))
+
+
+def test_a_session_ends_after_a_day_however_much_it_is_used(alice: psycopg.Connection) -> None:
+    token = str(come_in(alice))
+    for hour in range(5, 25, 5):
+        stands = find_session(alice, token=token, lifetime=HOURS, longest=DAY, now=NOW + timedelta(hours=hour))
+        assert stands is not None, hour
+    assert find_session(alice, token=token, lifetime=HOURS, longest=DAY, now=NOW + DAY) is None
+
+
+def test_signing_out_everywhere_ends_ones_own_sessions_only(alice: psycopg.Connection) -> None:
+    add_agent(alice, login="bruno", name="Bruno", role=Role.LEVEL1, password=PASSWORD)
+    mine, also_mine = str(come_in(alice)), str(come_in(alice))
+    other = sign_in(alice, login="bruno", password=PASSWORD, address="10.0.0.2", lifetime=HOURS, now=NOW)
+    assert not isinstance(other, Refusal)
+    session = find_session(alice, token=mine, lifetime=HOURS, longest=DAY, now=NOW)
+    assert session is not None
+    assert sign_out_everywhere(alice, agent_id=session.agent.id) == 2
+    left = [find_session(alice, token=token, lifetime=HOURS, longest=DAY, now=NOW) for token in (mine, also_mine, other[0])]
+    assert [one.agent.login if one else None for one in left] == [None, None, "bruno"]
 
 
 def test_a_sessions_token_is_kept_only_as_a_digest(alice: psycopg.Connection) -> None:
@@ -86,7 +115,7 @@ def test_signing_out_changing_the_password_and_closing_the_account_end_sessions(
     first, second, third = (str(come_in(alice)) for _ in range(3))
 
     def stands(token: str) -> bool:
-        return find_session(alice, token=token, lifetime=HOURS, now=NOW) is not None
+        return find_session(alice, token=token, lifetime=HOURS, longest=DAY, now=NOW) is not None
 
     sign_out(alice, token=first)
     assert [stands(first), stands(second)] == [False, True]

@@ -244,6 +244,7 @@ PROGRAMS = {
     "WatchSettings": "watch",
     "RolloutSettings": "rollout",
     "WebSettings": "web",
+    "TelephonySettings": "telephony",
     "SimulateSettings": "simulate",
     "EngineSettings": "engines",
 }
@@ -255,6 +256,7 @@ PARTS = {
     "MetricsSettings",
     "RetentionSettings",
     "NoticeSettings",
+    "RetentionOfCalls",
 }
 
 

@@ -1,0 +1,88 @@
+"""What is past its time is forgotten, what is not stays, and doing it again changes nothing."""
+
+from datetime import UTC, datetime, timedelta
+
+import psycopg
+import pytest
+
+from hotline.audit import COMMAND_LINE, SAW, Deed, entries, record
+from hotline.masking import FORGOTTEN
+from hotline.notes import notes_of, write_note
+from hotline.retention import Forgotten, forget
+from hotline.settings import RetentionOfCalls
+
+NOW = datetime.now(UTC)
+SETTINGS = RetentionOfCalls(keep_numbers_days=90, keep_notes_days=200, keep_audit_days=365)
+
+
+def call(conn: psycopg.Connection, name: str, *, days: int, direction: str = "in", number: str = "+33199001234") -> int:
+    """A call so many days old, with a note that holds a number."""
+    shop, us = ("to_number", "from_number") if direction == "out" else ("from_number", "to_number")
+    row = conn.execute(
+        f"INSERT INTO hotline.call (call_id, direction, state, {shop}, {us}, rang_at, ended_at)"
+        " VALUES (%s, %s, 'ended', %s, '3008', %s, %s) RETURNING id",
+        [name, direction, number, NOW - timedelta(days=days), NOW - timedelta(days=days)],
+    ).fetchone()
+    assert row is not None
+    note = "imprimante, rappeler au 06 39 98 12 34"
+    write_note(conn, call=row[0], author="alice", agent_id=None, text=note, now=NOW - timedelta(days=days))
+    return int(row[0])
+
+
+def numbers(conn: psycopg.Connection, call: int) -> tuple[str, str]:
+    row = conn.execute("SELECT from_number, to_number FROM hotline.call WHERE id = %s", [call]).fetchone()
+    assert row is not None
+    return row[0], row[1]
+
+
+def test_old_numbers_are_forgotten_and_the_calls_stay(conn: psycopg.Connection) -> None:
+    young, old = call(conn, "young", days=89), call(conn, "old", days=91)
+    out = call(conn, "out", days=91, direction="out")
+    withheld = call(conn, "withheld", days=91, number="")
+    assert forget(conn, settings=SETTINGS, now=NOW) == Forgotten(numbers=2, texts=3, notes=0, audit=0)
+    assert numbers(conn, young) == ("+33199001234", "3008")
+    assert numbers(conn, old) == (FORGOTTEN, "3008")
+    assert numbers(conn, out) == ("3008", FORGOTTEN)
+    assert numbers(conn, withheld) == ("", "3008")
+    assert [note.text for note in notes_of(conn, call=old)] == [f"imprimante, rappeler au {FORGOTTEN}"]
+    assert "06 39 98" in notes_of(conn, call=young)[0].text
+    assert forget(conn, settings=SETTINGS, now=NOW) == Forgotten(numbers=0, texts=0, notes=0, audit=0)
+
+
+def test_old_notes_go_whole(conn: psycopg.Connection) -> None:
+    young, old = call(conn, "young", days=199), call(conn, "old", days=201)
+    assert forget(conn, settings=SETTINGS, now=NOW).notes == 1
+    assert (len(notes_of(conn, call=young)), notes_of(conn, call=old)) == (1, [])
+
+
+def test_what_is_learnt_from_notes_never_holds_a_number(conn: psycopg.Connection) -> None:
+    call(conn, "new", days=0)
+    assert conn.execute("SELECT detail FROM fleet.signal WHERE kind = 'note'").fetchall() == [
+        (f"imprimante, rappeler au {FORGOTTEN}",)
+    ]
+
+
+@pytest.mark.parametrize(("state", "done_at", "kept"), [("open", None, True), ("done", NOW, False)])
+def test_a_callbacks_number_stays_until_it_is_made(
+    conn: psycopg.Connection, state: str, done_at: datetime | None, kept: bool
+) -> None:
+    one = call(conn, "old", days=100)
+    conn.execute(
+        "INSERT INTO hotline.callback (call, made_by_abandon, number, made_at, due_at, state, done_at)"
+        " VALUES (%s, false, '+33199001234', %s, %s, %s, %s)",
+        [one, NOW - timedelta(days=100), NOW - timedelta(days=100), state, done_at],
+    )
+    forget(conn, settings=SETTINGS, now=NOW)
+    assert conn.execute("SELECT number = '+33199001234' FROM hotline.callback").fetchall() == [(kept,)]
+
+
+def test_the_audit_outlives_the_numbers_and_goes_in_its_time(conn: psycopg.Connection) -> None:
+    for days in (364, 366):
+        record(conn, [Deed(COMMAND_LINE, SAW, f"{days}", {})], now=NOW - timedelta(days=days))
+    assert forget(conn, settings=SETTINGS, now=NOW).audit == 1
+    assert [row.route for row in entries(conn)] == ["364"]
+
+
+def test_the_settings_cannot_ask_for_what_the_database_refuses() -> None:
+    with pytest.raises(ValueError, match="keep_audit_days"):
+        RetentionOfCalls(keep_numbers_days=90, keep_notes_days=200, keep_audit_days=180)
