@@ -58,10 +58,14 @@ class Asked:
 
 @dataclass(frozen=True, slots=True)
 class House:
-    """By which rules calls are counted, and when the hotline closes on a day that the race calendar does not name."""
+    """By which rules calls are counted.
+
+    `usual_end`: when the hotline closes on a day that the race calendar does not name; `wrap_up`: the longest work after a call.
+    """
 
     policy: Policy
     usual_end: time
+    wrap_up: timedelta
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,12 +112,15 @@ def read_period(conn: Connection, *, asked: Asked, house: House, now: datetime) 
     """Read what happened; counting is the period's own business."""
     since, until = asked.period
     hours = opening(conn, first=asked.first, last=asked.last, usual_end=house.usual_end)
-    rows = [row for row in read_rows(conn, since=since, until=until, opening=hours, now=now) if asked.takes(row)]
+    found = read_rows(conn, since=since, until=until, opening=hours, wrap_up=house.wrap_up, now=now)
     staff = {agent.id: agent for agent in agents(conn)}
-    busy, there = busy_spans(conn, since=since, until=until, now=now), attendance(conn, since=since, until=until)
+    busy, there = (
+        busy_spans(conn, since=since, until=until, wrap_up=house.wrap_up, now=now),
+        attendance(conn, since=since, until=until),
+    )
     slots = occupancy(busy, there, since=since, until=min(until, now))
     taken = {slot: one for slot, one in slots.items() if slot.agent in staff and _is_asked(staff[slot.agent], asked)}
-    return Period(asked, house.policy, rows, taken, staff)
+    return Period(asked, house.policy, [row for row in found if asked.takes(row)], taken, staff)
 
 
 def key_of(row: CallRow, by: Grouping) -> str:

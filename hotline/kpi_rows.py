@@ -43,7 +43,8 @@ _CALLS: Final = """
         SELECT DISTINCT ON (call) call, floor, level, agent FROM part ORDER BY call, had_it DESC, number DESC
     ), parts AS (
         SELECT call, bool_or(outcome = 'overflowed') AS overflowed,
-               sum(extract(epoch FROM coalesce(wrapped_at, ended_at) - answered_at)::float8) FILTER (WHERE had_it) AS handled_s
+               sum(extract(epoch FROM least(coalesce(wrapped_at, %(now)s), ended_at + %(wrap_up)s) - answered_at)::float8)
+                   FILTER (WHERE had_it) AS handled_s
         FROM part GROUP BY call
     )
     SELECT t.id, t.rang_at, t.answered_at, t.ended_at, coalesce(l.floor, g.floor, 'own'),
@@ -58,10 +59,20 @@ _CALLS: Final = """
 """
 
 
-def read_rows(conn: Connection, *, since: datetime, until: datetime, opening: Opening, now: datetime) -> list[CallRow]:
-    """The calls that came in within the period, oldest first."""
+def read_rows(
+    conn: Connection, *, since: datetime, until: datetime, opening: Opening, wrap_up: timedelta, now: datetime
+) -> list[CallRow]:
+    """The calls that came in within the period, oldest first; the work after a call lasts no longer than `wrap_up`."""
     found = conn.execute(
-        _CALLS, {"since": since, "until": until, "earliest": since - REPEAT_WITHIN, "repeat_within": REPEAT_WITHIN}
+        _CALLS,
+        {
+            "since": since,
+            "until": until,
+            "earliest": since - REPEAT_WITHIN,
+            "repeat_within": REPEAT_WITHIN,
+            "wrap_up": wrap_up,
+            "now": now,
+        },
     ).fetchall()
     return [
         CallRow(
@@ -84,27 +95,28 @@ def read_rows(conn: Connection, *, since: datetime, until: datetime, opening: Op
     ]
 
 
-def busy_spans(conn: Connection, *, since: datetime, until: datetime, now: datetime) -> dict[int, list[Span]]:
+def busy_spans(conn: Connection, *, since: datetime, until: datetime, wrap_up: timedelta, now: datetime) -> dict[int, list[Span]]:
     """When each agent was on a call or at the work after it, of what touches the period; what goes on lasts until now."""
     found: dict[int, list[Span]] = {}
     for agent, begun, ended in conn.execute(
         """
-        SELECT agent, answered_at, least(%(now)s, coalesce(wrapped_at, ended_at, %(now)s)) FROM hotline.leg
+        SELECT agent, answered_at, least(coalesce(wrapped_at, %(now)s), ended_at + %(wrap_up)s, %(now)s) FROM hotline.leg
         WHERE agent IS NOT NULL AND answered_at IS NOT NULL AND began_at >= %(earliest)s AND began_at < %(until)s
-        AND coalesce(wrapped_at, ended_at, %(now)s) >= %(since)s
+        AND coalesce(ended_at + %(wrap_up)s, %(now)s) >= %(since)s
         """,
-        {"since": since, "until": until, "now": now, "earliest": since - LONGEST_TALK - LONGEST_RING},
+        {"since": since, "until": until, "now": now, "wrap_up": wrap_up, "earliest": since - LONGEST_TALK - LONGEST_RING},
     ):
         found.setdefault(agent, []).append((begun, ended))
     return found
 
 
-def on_calls(conn: Connection, *, now: datetime) -> dict[int, Doing]:
+def on_calls(conn: Connection, *, wrap_up: timedelta, now: datetime) -> dict[int, Doing]:
     """The agents who are on a call or at the work after it."""
     rows = conn.execute(
         "SELECT agent, bool_or(ended_at IS NULL) FROM hotline.leg WHERE agent IS NOT NULL AND answered_at IS NOT NULL"
-        " AND wrapped_at IS NULL AND answered_at BETWEEN %(earliest)s AND %(now)s GROUP BY agent",
-        {"earliest": now - LONGEST_TALK, "now": now},
+        " AND wrapped_at IS NULL AND answered_at BETWEEN %(earliest)s AND %(now)s"
+        " AND (ended_at IS NULL OR ended_at > %(wrapping_since)s) GROUP BY agent",
+        {"earliest": now - LONGEST_TALK, "now": now, "wrapping_since": now - wrap_up},
     )
     return {agent: Doing.SPEAKING if speaks else Doing.WRAPPING_UP for agent, speaks in rows}
 

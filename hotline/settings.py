@@ -16,9 +16,7 @@ class FiguresSettings(VigieSettings):
     short_abandon_s: float = Field(
         5.0, ge=0, description="Calls given up earlier than this many seconds are not counted; 0: all are."
     )
-    wrap_up_s: float = Field(
-        60.0, ge=0, description="Longest work after a call, in seconds; it ends before when the call is qualified."
-    )
+    wrap_up_s: float = Field(60.0, ge=0, description="Longest work after a call, in seconds; qualifying the call ends it.")
     usual_end: time = Field(
         time(22, 30),
         description="When the hotline closes on days that the race calendar does not name; before 07:00: the next morning.",

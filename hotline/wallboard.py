@@ -39,8 +39,12 @@ def floors_now(conn: Connection, *, house: House, now: datetime) -> list[FloorNo
     """Each floor as it is; a call whose end got lost is no longer believed."""
     today = now.astimezone(ZONE).date()
     hours = opening(conn, first=today, last=today, usual_end=house.usual_end)
-    live = [row for row in read_rows(conn, since=now - LONGEST_TALK, until=now, opening=hours, now=now) if not row.over]
-    busy, there = on_calls(conn, now=now), present_now(conn, now=now)
+    live = [
+        row
+        for row in read_rows(conn, since=now - LONGEST_TALK, until=now, opening=hours, wrap_up=house.wrap_up, now=now)
+        if not row.over
+    ]
+    busy, there = on_calls(conn, wrap_up=house.wrap_up, now=now), present_now(conn, now=now)
     staff = [
         agent for agent in agents(conn, active_only=True) if agent.id in busy or (agent.id in there and agent.role in ANSWERING)
     ]

@@ -22,7 +22,9 @@ _LEVELS: Final = {"1": 1, "2": 2}
 
 def house_of(settings: WebSettings) -> House:
     """The rules that the settings say."""
-    return House(Policy(settings.answer_within_s, settings.short_abandon_s), settings.usual_end)
+    return House(
+        Policy(settings.answer_within_s, settings.short_abandon_s), settings.usual_end, timedelta(seconds=settings.wrap_up_s)
+    )
 
 
 def asked_by_page(request: Request) -> Asked:

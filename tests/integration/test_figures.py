@@ -19,7 +19,7 @@ from tests.stored_calls import put_call, put_leg
 MONDAY = date(2026, 11, 23)
 NOON = moment(MONDAY, time(12))
 NOW = moment(MONDAY, time(15))
-HOUSE = House(Policy(), time(22, 30))
+HOUSE = House(Policy(), time(22, 30), wrap_up=timedelta(seconds=60))
 ALL_DAY = Opening(time(22, 30))
 
 
@@ -37,7 +37,7 @@ def lea(conn: psycopg.Connection) -> Agent:
 
 def rows(conn: psycopg.Connection, *, days: int = 1) -> list[CallRow]:
     since = moment(MONDAY, time())
-    return read_rows(conn, since=since, until=since + timedelta(days=days), opening=ALL_DAY, now=NOW)
+    return read_rows(conn, since=since, until=since + timedelta(days=days), opening=ALL_DAY, wrap_up=HOUSE.wrap_up, now=NOW)
 
 
 def period(conn: psycopg.Connection, **asked: object) -> Period:
@@ -167,7 +167,7 @@ def test_what_is_asked_for_narrows_calls_and_agents(conn: psycopg.Connection, an
     for narrowed in (period(conn, floor=Floor.OVERFLOW), period(conn, level=2), period(conn, agent=lea.id)):
         assert [row.agent for row in narrowed.rows] == [lea.id]
         assert {slot.agent for slot in narrowed.slots} == {lea.id}
-        assert narrowed.whole().occupied.busy_s == 300.0
+        assert narrowed.whole().occupied.busy_s == 360.0
 
 
 def test_the_reference_case_comes_out_of_the_database_too(conn: psycopg.Connection) -> None:
@@ -184,8 +184,8 @@ def test_occupancy_is_of_the_time_a_console_was_open(conn: psycopg.Connection, a
     for minute in range(0, 61):
         note_present(conn, agents=[ann.id], now=NOON + timedelta(minutes=minute))
     assert attendance(conn, since=NOON, until=NOW) == {ann.id: [(NOON, NOON + timedelta(hours=1))]}
-    call = put_call(conn, rang_at=NOON, answered_s=600, ended_s=1500, agent=ann.id)
-    put_leg(conn, call, number=1, rang_at=NOON, began_s=0, answered_s=600, ended_s=1500, agent=ann.id)
+    call = put_call(conn, rang_at=NOON, answered_s=600, ended_s=1440, agent=ann.id)
+    put_leg(conn, call, number=1, rang_at=NOON, began_s=0, answered_s=600, ended_s=1440, agent=ann.id)
     assert period(conn).whole().occupied.value == 0.25
 
 
@@ -231,3 +231,21 @@ def test_the_calendar_keeps_who_said_a_days_end(conn: psycopg.Connection) -> Non
 def test_no_day_ends_when_it_begins(conn: psycopg.Connection) -> None:
     with pytest.raises(RaceDayError):
         set_race_days(conn, ends={MONDAY: time(7)}, by="vera", now=NOW)
+
+
+@pytest.mark.parametrize(
+    ("wrapped_s", "handled_s"),
+    [
+        pytest.param(130.0, 120.0, id="qualified soon"),
+        pytest.param(900.0, 150.0, id="known to be over only much later"),
+        pytest.param(None, 150.0, id="never said to be over"),
+    ],
+)
+def test_the_work_after_a_call_lasts_no_longer_than_the_setting(
+    conn: psycopg.Connection, ann: Agent, wrapped_s: float | None, handled_s: float
+) -> None:
+    call = put_call(conn, rang_at=NOON, answered_s=10, ended_s=100, agent=ann.id)
+    put_leg(conn, call, number=1, rang_at=NOON, began_s=0, answered_s=10, ended_s=100, wrapped_s=wrapped_s, agent=ann.id)
+    (row,) = rows(conn)
+    assert row.handled_s == handled_s
+    assert period(conn).whole().occupied.busy_s == handled_s

@@ -99,7 +99,7 @@ def test_files_hold_the_figures_and_their_calls_without_numbers(web: RunningWeb)
         assert (whole["level"], level["level"]) == ("", "1")
         assert (whole["offered"], whole["abandons_against"], whole["abandons_for"]) == ("100", "0.7", "0.8")
         assert float(whole["abandons_against_low"]) < 0.7 < float(whole["abandons_against_high"])
-        assert whole["handling_s"] == "94.4444"
+        assert whole["handling_s"] == "154.4444"
         calls = browser.get("/console/figures/calls.csv?what=gave_up_in_time").content.decode("utf-8-sig")
         listed = list(csv.DictReader(io.StringIO(calls)))
         assert len(listed) == 10
