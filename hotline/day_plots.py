@@ -24,6 +24,8 @@ _LABEL, _LINE, _LANE, _GAP, _AXIS = 16.0, 26.0, 10.0, 5.0, 20.0
 _STILL_OPEN: Final = timedelta(minutes=15)
 # Figures whose zero means nothing, with the least span to draw: less of it is no change.
 _NO_ZERO: Final[Mapping[str, float]] = {"signal_dbm": 20.0, "board_c": 20.0, "head_c": 20.0, "clock_ms": 1000.0}
+# So that what stands at its usual height does not touch the label above it.
+_HEADROOM: Final = 1.2
 _SYMPTOMS, _HEARD = _("symptoms"), _("data received")
 
 
@@ -107,7 +109,7 @@ def _path(name: str, values: Sequence[tuple[datetime, float | None]], across: Sc
 def _reach(name: str, found: Sequence[float]) -> tuple[float, float]:
     """The figures between floor and top: from zero where zero means none, so that noise looks like noise."""
     if name not in _NO_ZERO:
-        return min(*found, 0.0), max(*found, 1e-9)
+        return min(*found, 0.0), max(*found, 1e-9) * _HEADROOM
     spare = max(0.0, _NO_ZERO[name] - (max(found) - min(found))) / 2
     return min(found) - spare, max(found) + spare
 

@@ -4,6 +4,7 @@ Diagnostics reads them as signals of the shop's terminals (kind `note`, the text
 call whose shop is not known is a signal of no terminal.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -64,6 +65,15 @@ def notes_of(conn: Connection, *, call: int) -> list[CallNote]:
             " LEFT JOIN hotline.agent a ON a.id = n.agent_id WHERE n.call = %(call)s ORDER BY n.at, n.author",
             {"call": call},
         ).fetchall()
+
+
+def texts_of(conn: Connection, *, calls: Sequence[int]) -> dict[int, str]:
+    """What was written of each of these calls, by whomever; calls without a note are left out."""
+    rows = conn.execute(
+        "SELECT call, string_agg(text, ' / ' ORDER BY at, author) FROM hotline.call_note WHERE call = ANY(%(calls)s) GROUP BY call",
+        {"calls": list(calls)},
+    ).fetchall()
+    return dict(rows)
 
 
 def call_of_exchange(conn: Connection, *, call_id: str) -> int | None:

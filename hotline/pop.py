@@ -22,7 +22,10 @@ from fleet.database import Connection
 from fleet.feed import latest_samples
 from fleet.registry import PointOfSale, Terminal
 from fleet.scope import in_scope
+from hotline.callbacks import Callback, open_callbacks
 from hotline.calls import list_calls
+from hotline.notes import texts_of
+from hotline.qualification import Qualification, qualifications_of
 from hotline.readings import Reading, readings
 from hotline.stored_call import StoredCall
 from hotline.terminal_day import TerminalDay, read_days
@@ -76,6 +79,11 @@ class ShopView:
     # Announced work that goes on at a terminal of this shop.
     maintenance: Sequence[Maintenance]
     calls: Sequence[StoredCall]
+    # How those calls were qualified and what was written of them, by their ids.
+    qualified: Mapping[int, Qualification]
+    notes: Mapping[int, str]
+    # What the shop was promised, or is owed for a call that nobody answered.
+    callbacks: Sequence[Callback]
 
     @property
     def worst(self) -> State:
@@ -105,11 +113,8 @@ def view_call(conn: Connection, *, call: StoredCall, now: datetime) -> CallView:
         found = [registry.point_of_sale(conn, code) for code in call.candidates]
         return CallView(call, None, sorted(filter(None, found), key=lambda shop: shop.name), 0)
     shop = view_shop(conn, code=call.point_of_sale, now=now)
-    earlier = [
-        other
-        for other in (shop.calls if shop else ())
-        if other.id != call.id and other.direction != "out" and timedelta(0) <= call.rang_at - other.rang_at < REPEAT_WITHIN
-    ]
+    lately = list_calls(conn, point_of_sale=call.point_of_sale, since=call.rang_at - REPEAT_WITHIN)
+    earlier = [other for other in lately if other.id != call.id and other.direction != "out" and other.rang_at <= call.rang_at]
     return CallView(call, shop, [], len(earlier))
 
 
@@ -121,6 +126,8 @@ def view_shop(conn: Connection, *, code: str, now: datetime) -> ShopView | None:
     terminals = registry.terminals_of(conn, points_of_sale=[code])
     views = view_terminals(conn, terminals=terminals, now=now)
     answers = advice_for(conn, terminals=[terminal.id for terminal in terminals])
+    calls = list_calls(conn, point_of_sale=code, limit=CALLS_SHOWN)
+    ids = [call.id for call in calls]
     hours = opening_hours.parse(shop.opening_hours)
     return ShopView(
         shop=shop,
@@ -130,7 +137,10 @@ def view_shop(conn: Connection, *, code: str, now: datetime) -> ShopView | None:
         incidents=_incidents_of(conn, views, answers),
         answers=[answer for answer in answers if answer.incident_id is None],
         maintenance=[one for one in current_maintenance(conn, now=now) if in_scope(one.scope, terminals)],
-        calls=list_calls(conn, point_of_sale=code, limit=CALLS_SHOWN),
+        calls=calls,
+        qualified=qualifications_of(conn, calls=ids),
+        notes=texts_of(conn, calls=ids),
+        callbacks=open_callbacks(conn, point_of_sale=code),
     )
 
 
