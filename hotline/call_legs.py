@@ -238,14 +238,14 @@ def _settle_queue(leg: CallLeg, legs: Legs, *, answered_at: datetime | None, end
         took = answered_at
     if took is not None:
         end = _earlier(took, ended_at)
-        return replace(leg, answered_at=end, ended_at=end, outcome=Outcome.ANSWERED)
+        return _ended(leg if leg.answered_at == end else replace(leg, answered_at=end), end, Outcome.ANSWERED)
     later = queues[queues.index(leg) + 1 :]
     end = _earlier(leg.ended_at, leg.released_at, ended_at, *(one.began_at for one in later))
     if end is None:
         return leg
     elsewhere = bool(later) or any(_until(one, ended_at) for one in answers)
     over = Outcome.ABANDONED if ended_at is not None else None
-    return replace(leg, ended_at=end, outcome=Outcome.OVERFLOWED if elsewhere else over)
+    return _ended(leg, end, Outcome.OVERFLOWED if elsewhere else over)
 
 
 def _settle_agent(leg: CallLeg, legs: Legs, *, ended_at: datetime | None) -> CallLeg:
@@ -256,11 +256,11 @@ def _settle_agent(leg: CallLeg, legs: Legs, *, ended_at: datetime | None) -> Cal
         taken = (one.answered_at for one in _answered(legs) if not leg.queue or one.queue in ("", leg.queue))
         quicker = (at for at in taken if at is not None and at >= leg.began_at)
         end = _earlier(leg.ended_at, leg.released_at, ended_at, *quicker)
-        return replace(leg, ended_at=end, outcome=Outcome.MISSED if end is not None else None)
+        return _ended(leg, end, Outcome.MISSED if end is not None else None)
     end = _earlier(leg.released_at, ended_at)
     gone_on = end is not None and not _until(leg, ended_at) and any(_follows(one, leg) for one in legs)
     given = Outcome.TRANSFERRED if gone_on else Outcome.ANSWERED
-    return replace(leg, ended_at=end, outcome=given if end is not None else None)
+    return _ended(leg, end, given if end is not None else None)
 
 
 def _follows(other: CallLeg, leg: CallLeg) -> bool:
@@ -275,8 +275,16 @@ def _within(leg: CallLeg) -> CallLeg:
     """The leg with its times in order, and no hold beyond its end."""
     end = leg.ended_at
     answered = _earlier(leg.answered_at, end) if leg.answered_at is not None else None
-    leg = replace(leg, began_at=_earlier(leg.began_at, answered, end) or leg.began_at, answered_at=answered)
+    began = _earlier(leg.began_at, answered, end) or leg.began_at
+    if (began, answered) != (leg.began_at, leg.answered_at):
+        leg = replace(leg, began_at=began, answered_at=answered)
     return _taken_back(leg, end) if end is not None else leg
+
+
+def _ended(leg: CallLeg, end: datetime | None, outcome: Outcome | None) -> CallLeg:
+    if (end, outcome) == (leg.ended_at, leg.outcome):
+        return leg
+    return replace(leg, ended_at=end, outcome=outcome)
 
 
 def _taken_back(leg: CallLeg, at: datetime) -> CallLeg:
