@@ -10,7 +10,7 @@ from psycopg.rows import class_row
 
 from fleet.database import Connection
 from fleet.errors import VigieError
-from hotline import callbacks
+from hotline import callbacks, editing
 from hotline.calls import end_wrap_up
 from hotline.roles import Role
 
@@ -153,6 +153,7 @@ def qualify(
         callbacks.take_back_promise(conn, call=call, now=now)
     after = qualification_of(conn, call=call)
     assert after is not None
+    editing.saved(conn, call=call, version=after.version, by=after.author_name, now=now)
     return after
 
 

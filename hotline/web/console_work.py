@@ -18,6 +18,7 @@ from fleet.database import Connection
 from hotline.attachments import AttachmentError, attach, attachment_of, undo
 from hotline.callbacks import callback_of
 from hotline.calls import find_call
+from hotline.editing import come, leave
 from hotline.qualification import (
     PROMISED_AFTER,
     Given,
@@ -43,6 +44,8 @@ router = APIRouter(include_in_schema=False)
 # A page asks for it by itself.
 PollingSession = Annotated[Session, Depends(Reader(Right.READ, slide=False))]
 HandlingSession = Annotated[Session, Depends(Editor(Right.HANDLE_CALLS))]
+# A page says by itself that it is still there.
+PresentSession = Annotated[Session, Depends(Editor(Right.HANDLE_CALLS, slide=False))]
 Program = Annotated[Web, Depends(web)]
 Choice = Annotated[str, Form(max_length=20)]
 
@@ -101,6 +104,18 @@ def save_qualification(
     if status == 200 and close:
         answer.headers["HX-Trigger"] = json.dumps({"vigie:left": {"call": call}})
     return answer
+
+
+@router.post("/console/calls/{call}/editing")
+def hold_form(
+    call: int, session: PresentSession, program: Program, gone: Annotated[bool, Form()] = False
+) -> dict[str, list[dict[str, object]]]:
+    """Say that the agent has the form under their hands, or (`gone`) not any more; the answer names all who have."""
+    with program.pool.connection() as conn:
+        _call(conn, call)
+        note = leave if gone else come
+        editors = note(conn, call=call, agent=session.agent.id, now=program.now())
+    return {"editors": [{"id": editor.id, "name": editor.name} for editor in editors]}
 
 
 @router.post("/console/calls/{call}/incident")

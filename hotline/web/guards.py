@@ -96,9 +96,9 @@ class Reader:
 class Editor:
     """The guard of a console route that changes something: the request must also prove that our own page sent it."""
 
-    def __init__(self, right: Right) -> None:
+    def __init__(self, right: Right, *, slide: bool = True) -> None:
         self.right = right
-        self._reader = Reader(right)
+        self._reader = Reader(right, slide=slide)
 
     def __call__(self, request: Request, csrf: Annotated[str, Form()] = "") -> Session:
         """The session; `csrf` comes in a form's hidden field, or in the header."""

@@ -20,11 +20,13 @@ from prometheus_client import Histogram
 
 from fleet.clock import Clock
 from fleet.database import KEEPALIVE
+from hotline import work_notices
 from hotline.accounts import Agent
 from hotline.call_state import State
 from hotline.calls import CHANNEL
 from hotline.masking import Onlooker
 from hotline.matching import sees
+from hotline.roles import ANSWERING
 from hotline.stored_call import StoredCall
 
 log = logging.getLogger(__name__)
@@ -117,6 +119,11 @@ class Hub:
         """How many consoles are open."""
         return len(self._screens)
 
+    @property
+    def answering(self) -> set[int]:
+        """The agents with an open console who answer calls."""
+        return {screen.agent.id for screen in self._screens if screen.agent.role in ANSWERING}
+
     async def run(self) -> None:
         """Listen until stopped; a lost connection comes back with back-off, and every screen is then told anew."""
         self._loop = asyncio.get_running_loop()
@@ -181,11 +188,21 @@ class Hub:
             self._url, autocommit=True, application_name="vigie web calls", **KEEPALIVE
         )
         async with connection:
-            await connection.execute(f"LISTEN {CHANNEL}")
+            await connection.execute(f"LISTEN {CHANNEL}; LISTEN {work_notices.CHANNEL}")
             # What is told from here on waits in the connection until it is read below.
             await self._replay(list(self._screens))
             async for notice in connection.notifies():
-                self._change(int(notice.payload))
+                if notice.channel == CHANNEL:
+                    self._change(int(notice.payload))
+                else:
+                    self._pass_on(notice.payload)
+
+    def _pass_on(self, payload: str) -> None:
+        """Send a notice of agents' work to the screens it is for; a screen that was away asks for the state by itself."""
+        notice = json.loads(payload)
+        for screen in self._screens:
+            if screen.agent.id in notice["agents"] or screen.agent.role in notice["roles"]:
+                screen.put(Message("work", json.dumps(notice["data"])))
 
     def _change(self, call: int) -> None:
         """Have the call read and shown; a change during that has it done once more, after."""

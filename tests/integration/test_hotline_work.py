@@ -2,6 +2,7 @@
 
 import itertools
 import random
+from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 
 import psycopg
@@ -21,6 +22,7 @@ from hotline.attachments import (
 from hotline.callbacks import Callback, CallbackError, done, give_back, list_callbacks, open_callbacks, take
 from hotline.calls import choose_point_of_sale, list_calls, record_event
 from hotline.cti import parse_event
+from hotline.editing import come, leave
 from hotline.qualification import Given, Outcome, Qualification, QualificationError, StaleError, Subject, qualification_of, qualify
 from tests.running_web import CAFE, ISLAND_NUMBER, PORT_BAR, PORT_BAR_NUMBER, SHARED_NUMBER, TABAC, seed
 
@@ -66,11 +68,20 @@ def declared(conn: psycopg.Connection, lot: str = "L07") -> int:
     return declare(conn, scope={"lot": lot}, title="Lot", advice="", actor="veille", now=NOW).id
 
 
+@pytest.fixture(scope="module")
+def seeded(shared_database_url: str) -> Iterator[psycopg.Connection]:
+    """A connection that has filled the database, and never commits."""
+    with psycopg.connect(shared_database_url) as conn:
+        seed(conn, now=NOW)
+        yield conn
+        conn.rollback()
+
+
 @pytest.fixture
-def house(conn: psycopg.Connection) -> psycopg.Connection:
-    """A small fleet with its agents."""
-    seed(conn, now=NOW)
-    return conn
+def house(seeded: psycopg.Connection) -> Iterator[psycopg.Connection]:
+    """A small fleet with its agents; what a test does is taken back."""
+    with seeded.transaction(force_rollback=True):
+        yield seeded
 
 
 def agent(conn: psycopg.Connection, login: str) -> int:
@@ -321,3 +332,11 @@ def test_a_call_attached_to_what_is_over_is_closed_at_once(house: psycopg.Connec
     incident = declared(house)
     resolve(house, incident, actor="dsi", detail="", now=at(1))
     assert attach_calls(house, incident, call_of(house, ring(house, 0))).closed == 1
+
+
+def test_who_is_not_heard_of_has_left_the_form(house: psycopg.Connection) -> None:
+    call, alice, bruno = call_of(house, ring(house, 0)), agent(house, "alice"), agent(house, "bruno")
+    assert [one.id for one in come(house, call=call, agent=alice, now=at(0))] == [alice]
+    assert [one.id for one in come(house, call=call, agent=bruno, now=at(1))] == [alice, bruno]
+    assert [one.id for one in come(house, call=call, agent=bruno, now=at(2))] == [bruno]
+    assert leave(house, call=call, agent=bruno, now=at(2)) == []

@@ -11,6 +11,7 @@ import pytest
 
 from diagnostics.typologies.store import deliver
 from hotline.roles import Role
+from tests.integration.test_hotline_stream import Screen
 from tests.running_web import RunningWeb
 
 SOLVED = {"subject": "technical", "outcome": "solved"}
@@ -177,3 +178,27 @@ def test_programs_attach_calls(web: RunningWeb) -> None:
         assert api.get("/incidents/99/calls").status_code == 404
         assert api.post(f"/attachments/{made.json()['id']}/undo").json()["undone_at"] is not None
         assert api.post(f"/attachments/{made.json()['id']}/undo").status_code == 409
+
+
+def test_a_second_editor_sees_the_first_and_both_see_a_save(web: RunningWeb) -> None:
+    alice, carol = Browser(web, "alice"), Browser(web, "carol")
+    screens = {"alice": Screen(web, "alice"), "carol": Screen(web, "carol"), "bruno": Screen(web, "bruno")}
+    assert screens["alice"].next("pop")["state"] == "answered"
+    assert [one["name"] for one in alice.post("/console/calls/1/editing").json()["editors"]] == ["Alice Martin"]
+    screens["alice"].next("work")
+    begun = time.monotonic()
+    assert len(carol.post("/console/calls/1/editing").json()["editors"]) == 2
+    for name in ("alice", "carol"):
+        told = screens[name].next("work")
+        assert (told["kind"], told["call"]) == ("editors", 1)
+        assert [one["name"] for one in told["editors"]] == ["Alice Martin", "Carol Smith"]
+    assert time.monotonic() - begun < 2
+    # Being still there is no news.
+    alice.post("/console/calls/1/editing")
+    assert screens["carol"].is_quiet()
+    carol.post("/console/calls/1/qualification", seen=0, **SOLVED)
+    assert screens["alice"].next("work") == {"kind": "saved", "call": 1, "version": 1, "by": "Carol Smith"}
+    carol.post("/console/calls/1/editing", gone=True)
+    assert [one["name"] for one in screens["alice"].next("work")["editors"]] == ["Alice Martin"]
+    assert screens["bruno"].is_quiet(0.1)
+    assert Browser(web, "veille").post("/console/calls/1/editing").status_code == 403

@@ -184,7 +184,11 @@
     wire: (state) => { wire.dataset.state = state; },
     pop,
     leave: ({ call }) => leave(call),
-    state: ({ calls }) => keepOnly(calls),
+    state: ({ calls }) => {
+      keepOnly(calls);
+      document.dispatchEvent(new CustomEvent("vigie:connected"));
+    },
+    work: (detail) => document.dispatchEvent(new CustomEvent("vigie:work", { detail })),
     "signed-out": () => location.assign("/sign-in"),
   };
 
@@ -204,7 +208,7 @@
       heard.wire("lost");
       if (stream.readyState === EventSource.CLOSED) setTimeout(listenAlone, 3000);
     });
-    for (const event of ["pop", "leave", "state", "signed-out"]) {
+    for (const event of ["pop", "leave", "state", "work", "signed-out"]) {
       stream.addEventListener(event, (message) => heard[event](JSON.parse(message.data)));
     }
     addEventListener("pagehide", () => stream.close(), { once: true });

@@ -23,6 +23,8 @@ const keep = {
   state: (data) => {
     for (const call of [...standing.keys()]) if (!data.calls.includes(call)) standing.delete(call);
   },
+  // Told to whoever is there: a tab that opens later asks for what it needs.
+  work: () => {},
   "signed-out": () => {
     standing.clear();
     stream.close();
