@@ -4,6 +4,7 @@ import shutil
 import sys
 import tempfile
 import uuid
+import warnings
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -13,11 +14,15 @@ from psycopg import sql
 
 from fleet.migrate import migrate
 from fleet.settings import read
+from tests.running_asterisk import Asterisk
 from tests.running_broker import Broker
+from tests.running_sipp import Sipp
+from vigie.engines.apt import AptError
 from vigie.engines.fetch import fetch_engines
 from vigie.engines.layout import EngineSettings, Layout
 from vigie.engines.mosquitto import EmbeddedMosquitto
 from vigie.engines.postgres import FOR_TESTS, EmbeddedPostgres
+from vigie.engines.telephony import TelephonyLayout, fetch_telephony
 
 TEMPLATE = "vigie_template"
 
@@ -97,6 +102,36 @@ def broker(engines: Layout, engine_home: Path) -> Iterator[Broker]:
     running.mosquitto.start()
     yield running
     running.mosquitto.stop()
+
+
+@pytest.fixture(scope="session")
+def telephony_layout() -> TelephonyLayout:
+    """The programs of a real telephone exchange; fetched if this machine has none yet."""
+    try:
+        return fetch_telephony(read(EngineSettings), lambda line: print(line, file=sys.stderr))
+    except AptError as error:
+        missing = f"NO REAL TELEPHONE CALLS ARE TRIED: Debian sid's Asterisk and SIPp cannot be had here ({error})"
+        warnings.warn(missing, stacklevel=1)
+        pytest.skip(missing)
+
+
+@pytest.fixture
+def exchange(telephony_layout: TelephonyLayout, engine_home: Path) -> Iterator[Asterisk]:
+    """A running Asterisk with the hotline's queues."""
+    home = Path(tempfile.mkdtemp(dir=engine_home))
+    home.chmod(0o755)
+    running = Asterisk(telephony_layout, home / "asterisk")
+    running.start()
+    yield running
+    running.stop()
+
+
+@pytest.fixture
+def sipp(exchange: Asterisk, tmp_path: Path) -> Iterator[Sipp]:
+    """Shops and agents that telephone through the exchange."""
+    calls = Sipp(exchange, tmp_path)
+    yield calls
+    calls.stop()
 
 
 def _create(postgres: EmbeddedPostgres, name: str, *, template: str) -> None:

@@ -10,6 +10,7 @@ import random
 import socket
 import ssl
 import threading
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
@@ -22,9 +23,11 @@ from hotline.telephony.protocol import AmiError, Message, Parser, encode
 log = logging.getLogger(__name__)
 
 CONNECT_TIMEOUT_S = 10.0
-# The exchange is asked for a sign of life so often; when as many in a row stay unanswered, the connection is dead.
-PING_EVERY_S = 5.0
-MISSED_PINGS = 3
+# How soon it is noticed that we are to stop.
+WAIT_S = 0.5
+# After so long without a word the exchange is asked for a sign of life; after so long without one the connection is dead.
+PING_AFTER_S = 5.0
+DEAD_AFTER_S = 20.0
 RECEIVE_BYTES = 64 * 1024
 # Some minutes of the busiest hour: what may wait for a database that is being restarted.
 LONGEST_QUEUE = 50_000
@@ -61,29 +64,27 @@ class Lost:
 News = Heard | Reached | Lost
 
 
-def conversation(address: Address, *, stop: threading.Event) -> Iterator[Message]:
+def conversation(address: Address, *, stop: threading.Event, ca_file: str = "") -> Iterator[Message]:
     """Everything the exchange says from a successful sign-in until `stop` is set; first what goes on, then what happens.
 
     Raises:
         AmiError: it refused us, cannot be understood, or fell silent.
         OSError: it cannot be reached or hung up.
     """
-    with _connect(address) as connection:
-        connection.settimeout(PING_EVERY_S)
+    with _connect(address, ca_file) as connection:
+        connection.settimeout(WAIT_S)
         connection.sendall(encode("Login", Username=address.user, Secret=address.secret, Events=EVENT_CLASSES))
-        parser, missed, signed_in = Parser(), 0, False
+        parser, pulse, signed_in = Parser(), _Pulse(), False
         while not stop.is_set():
             try:
                 data = connection.recv(RECEIVE_BYTES)
             except TimeoutError:
-                missed += 1
-                if missed > MISSED_PINGS or not signed_in:
-                    raise AmiError(f"the exchange has been silent for {missed * PING_EVERY_S:g} s") from None
-                connection.sendall(encode("Ping"))
+                if pulse.asks():
+                    connection.sendall(encode("Ping"))
                 continue
             if not data:
                 raise ConnectionError("the exchange hung up")
-            missed = 0
+            pulse.beat()
             for message in parser.feed(data):
                 if not signed_in and "Response" in message:
                     _insist_on_welcome(message)
@@ -95,11 +96,33 @@ def conversation(address: Address, *, stop: threading.Event) -> Iterator[Message
                     yield message
 
 
-class Listener:
-    """Listens in a thread of its own, through every loss of the connection; use it as a context."""
+class _Pulse:
+    """How long the exchange has been silent, and when to ask whether it lives."""
 
-    def __init__(self, address: Address, *, clock: Clock) -> None:
+    def __init__(self) -> None:
+        self._heard_s = self._asked_s = time.monotonic()
+
+    def beat(self) -> None:
+        """It said something."""
+        self._heard_s = self._asked_s = time.monotonic()
+
+    def asks(self) -> bool:
+        """Whether it is time to ask; `AmiError` where it has been silent for too long."""
+        now = time.monotonic()
+        if now - self._heard_s > DEAD_AFTER_S:
+            raise AmiError(f"the exchange has been silent for {DEAD_AFTER_S:g} s")
+        if now - self._asked_s < PING_AFTER_S:
+            return False
+        self._asked_s = now
+        return True
+
+
+class Listener:
+    """Listens in a thread of its own, from `begin` to `end`, through every loss of the connection."""
+
+    def __init__(self, address: Address, *, clock: Clock, ca_file: str = "") -> None:
         self._address = address
+        self._ca_file = ca_file
         self._clock = clock
         self._stop = threading.Event()
         self._lost_at: datetime | None = None
@@ -107,21 +130,24 @@ class Listener:
         self.news: queue.Queue[News] = queue.Queue(LONGEST_QUEUE)
         """What was heard, in order."""
 
-    def __enter__(self) -> "Listener":
-        self._thread.start()
-        return self
+    def begin(self) -> None:
+        """Listen from now on; beginning twice is fine."""
+        if self._thread.ident is None:
+            self._thread.start()
 
-    def __exit__(self, *_: object) -> None:
+    def end(self) -> None:
+        """Listen no more."""
         self._stop.set()
-        # It may wait for the exchange's next word; as a daemon it does not keep the program.
-        self._thread.join(timeout=1.0)
+        if self._thread.ident is not None:
+            # Where it hangs on a connection that is being made, it does not keep the program: it is a daemon.
+            self._thread.join(timeout=2 * WAIT_S)
 
     def _listen(self) -> None:
         faults = 0
         while not self._stop.is_set():
             reached = False
             try:
-                for message in conversation(self._address, stop=self._stop):
+                for message in conversation(self._address, ca_file=self._ca_file, stop=self._stop):
                     if not reached:
                         reached, faults = True, 0
                         self._put(Reached(self._clock(), self._lost_at))
@@ -145,12 +171,12 @@ class Listener:
             return
 
 
-def _connect(address: Address) -> socket.socket:
+def _connect(address: Address, ca_file: str) -> socket.socket:
     connection = socket.create_connection((address.host, address.port), timeout=CONNECT_TIMEOUT_S)
     if not address.tls:
         return connection
     try:
-        return ssl.create_default_context().wrap_socket(connection, server_hostname=address.host)
+        return ssl.create_default_context(cafile=ca_file or None).wrap_socket(connection, server_hostname=address.host)
     except BaseException:
         connection.close()
         raise

@@ -32,10 +32,11 @@ class Roster:
 
 @dataclass(slots=True)
 class _Leg:
-    """An agent's channel: at which telephone, whose it is for the queue, and whether it is spoken."""
+    """An agent's channel: at which telephone, what the queue calls its agent, for which queue, and whether it is spoken."""
 
     telephone: str
     agent: str
+    queue: str = ""
     talks: bool = False
 
 
@@ -111,7 +112,7 @@ class Translator:
     def _queued(self, message: Message) -> Iterable[CallEvent]:
         if call := self._claimed(message):
             call.waiting, call.queue = True, message.get("Queue", "")
-            yield self._event(Happening.QUEUED, call, message)
+            yield self._event(Happening.QUEUED, call, message, queue=call.queue)
 
     def _left_queue(self, message: Message) -> Iterable[CallEvent]:
         if call := self._claimed(message):
@@ -162,7 +163,7 @@ class Translator:
         leg = self._leg(call, message)
         if call is not None and leg in call.legs and call.legs[leg].talks:
             kind = Happening.HELD if message.get("Event") == "Hold" else Happening.RESUMED
-            yield self._event(kind, call, message, agent=call.legs[leg].agent, leg=leg)
+            yield self._event_of(kind, call, message, leg=leg)
 
     def _transferred(self, message: Message) -> Iterable[CallEvent]:
         if message.get("Result") != "Success":
@@ -191,7 +192,9 @@ class Translator:
         shown, self._shown = self._shown, []
         for channel in shown:
             if channel.get("Uniqueid") == channel.get("Linkedid"):
-                self._begun(channel)
+                call = self._begun(channel)
+                if channel.get("Application") == "Queue":
+                    call.queue = channel.get("ApplicationData", "").partition(",")[0]
         for channel in shown:
             yield from self._shown_leg(channel)
         yield Roster(frozenset(PREFIX + call.key for call in self._calls.values() if call.ours))
@@ -204,7 +207,7 @@ class Translator:
         leg = channel.get("Uniqueid", "")
         call.ours = True
         happened = self._taken if channel.get("BridgeId") else self._offered
-        yield happened(call, channel, agent=agent, leg=leg)
+        yield happened(call, {**channel, "Queue": call.queue}, agent=agent, leg=leg)
 
     def _begun(self, message: Message) -> _Call:
         key = message.get("Linkedid") or message.get("Uniqueid", "")
@@ -221,12 +224,17 @@ class Translator:
         return call if call.ours else None
 
     def _offered(self, call: _Call, message: Message, *, agent: str, leg: str) -> CallEvent:
-        call.legs.setdefault(leg, _Leg(_telephone_of(message), agent))
-        return self._event(Happening.OFFERED, call, message, agent=agent, leg=leg)
+        self._leg_at(call, message, agent=agent, leg=leg)
+        return self._event_of(Happening.OFFERED, call, message, leg=leg)
 
     def _taken(self, call: _Call, message: Message, *, agent: str, leg: str) -> CallEvent:
-        call.legs.setdefault(leg, _Leg(_telephone_of(message), agent)).talks = True
-        return self._event(Happening.CONNECTED, call, message, agent=agent, leg=leg)
+        self._leg_at(call, message, agent=agent, leg=leg).talks = True
+        return self._event_of(Happening.CONNECTED, call, message, leg=leg)
+
+    def _leg_at(self, call: _Call, message: Message, *, agent: str, leg: str) -> _Leg:
+        # Only what a queue rings names a queue.
+        new = _Leg(_telephone_of(message), agent, message.get("Queue", ""))
+        return call.legs.setdefault(leg, new)
 
     def _call(self, message: Message) -> _Call | None:
         return self._find(message.get("Linkedid") or message.get("Uniqueid", ""))
@@ -243,8 +251,13 @@ class Translator:
 
     def _release(self, call: _Call | None, message: Message, *, leg: str, cause: str) -> Iterable[CallEvent]:
         if call is not None and leg in call.legs:
-            agent = call.legs.pop(leg).agent
-            yield self._event(Happening.RELEASED, call, message, agent=agent, leg=leg, cause=cause)
+            yield self._event_of(Happening.RELEASED, call, message, leg=leg, cause=cause)
+            del call.legs[leg]
+
+    def _event_of(self, kind: Happening, call: _Call, message: Message, *, leg: str, cause: str = "") -> CallEvent:
+        """What happened to an agent's part."""
+        part = call.legs[leg]
+        return self._event(kind, call, message, agent=part.agent, leg=leg, queue=part.queue, cause=cause)
 
     def _event(
         self,
@@ -255,7 +268,7 @@ class Translator:
         users: tuple[str, ...] = (),
         agent: str = "",
         leg: str = "",
-        queue: str | None = None,
+        queue: str = "",
         cause: str = "",
     ) -> CallEvent:
         return CallEvent(
@@ -267,7 +280,7 @@ class Translator:
             to_number=call.to_number,
             users=users,
             agent=agent,
-            queue=call.queue if queue is None else queue,
+            queue=queue,
             cause=cause,
             leg=leg,
         )

@@ -1,11 +1,11 @@
-"""The four programs of a running house; their bodies live in their packages."""
+"""The programs of a running house; their bodies live in their packages."""
 
 import typer
 
 
 def add_to(app: typer.Typer) -> None:
     """Add the commands to the application."""
-    for program in (ingest, watch, rollout, web):
+    for program in (ingest, watch, rollout, web, telephony):
         app.command()(program)
 
 
@@ -43,3 +43,12 @@ def web() -> None:
     from hotline.web.server import run
 
     run(read(WebSettings))
+
+
+def telephony() -> None:
+    """Listen to the telephone exchange (Asterisk's manager interface) and keep the calls."""
+    from fleet.settings import read
+    from hotline.telephony.listening import run
+    from hotline.telephony.settings import TelephonySettings
+
+    run(read(TelephonySettings))

@@ -23,11 +23,12 @@ def up(
 ) -> None:
     """Start the engines and the four programs, restart what dies, and stop all of it cleanly on Ctrl-C.
 
-    VIGIE_DATABASE_URL and VIGIE_MQTT_URL, where set, name an existing database and broker to use instead.
+    VIGIE_DATABASE_URL and VIGIE_MQTT_URL, where set, name an existing database and broker to use instead;
+    VIGIE_AMI_URL adds the program that listens to a telephone exchange.
     """
     from vigie.up.house import Options, free_ports
     from vigie.up.plan import Ports
-    from vigie.up.run import external_engines, offset_to, run
+    from vigie.up.run import external_engines, has_exchange, offset_to, run
 
     database_url, mqtt_url = external_engines()
     options = Options(
@@ -37,5 +38,6 @@ def up(
         throw_away=throw_away,
         database_url=database_url,
         mqtt_url=mqtt_url,
+        exchange=has_exchange(),
     )
     run(options, minutes=minutes)

@@ -58,11 +58,13 @@ class Options:
     """An existing TimescaleDB instead of the embedded one."""
     mqtt_url: str = ""
     """An existing broker instead of the embedded one; the programs share its account."""
+    exchange: bool = False
+    """Whether settings name a telephone exchange to listen to."""
 
 
 def free_ports() -> Ports:
     """Ports that were all free a moment ago, for throw-away houses side by side."""
-    return Ports(free_port(), free_port(), free_port(), free_port(), {name: free_port() for name in ("ingest", "watch", "rollout")})
+    return Ports(free_port(), free_port(), free_port(), free_port(), {name: free_port() for name in Ports().metrics})
 
 
 class House:
@@ -150,6 +152,7 @@ class House:
             ports=self.ports,
             listen=self.options.listen,
             clock_offset_s=self.options.clock_offset_s,
+            exchange=self.options.exchange,
         )
         for program in planned:
             self.start_program(program)

@@ -50,6 +50,11 @@ def offset_to(clock: str) -> int:
         raise VigieError(f"--clock {clock}: write it as 14:00, or as `Th 14:00` for the next Thursday") from None
 
 
+def has_exchange() -> bool:
+    """Whether settings name a telephone exchange; the program that listens to it reads them itself."""
+    return bool(os.environ.get("VIGIE_AMI_URL"))
+
+
 def external_engines() -> tuple[str, str]:
     """The existing database and broker that settings name; empty where the embedded ones serve."""
     database = read(DatabaseSettings).database_url.get_secret_value() if "VIGIE_DATABASE_URL" in os.environ else ""

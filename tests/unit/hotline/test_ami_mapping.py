@@ -64,6 +64,7 @@ def told(messages: list[Message]) -> list[str]:
     return [f"{event.kind} {event.agent or event.queue or event.call_id}" for event in heard(messages)]
 
 
+ENDED = f"ended {CALL}"
 TAKEN = ["queued hotline", "offered 4021", "left_queue hotline", "connected 4021"]
 
 
@@ -76,10 +77,10 @@ TAKEN = ["queued hotline", "offered 4021", "left_queue hotline", "connected 4021
                 said("Hangup", agent("4021", "9.1")),
                 said("Hangup", SHOP),
             ],
-            ["released 4021", "ended hotline"],
+            ["released 4021", ENDED],
             id="the agent hangs up",
         ),
-        pytest.param([said("Hangup", SHOP), said("Hangup", agent("4021", "9.1"))], ["ended hotline"], id="the caller hangs up"),
+        pytest.param([said("Hangup", SHOP), said("Hangup", agent("4021", "9.1"))], [ENDED], id="the caller hangs up"),
         pytest.param(
             [said("Hold", agent("4021", "9.1")), said("Unhold", agent("4021", "9.1"))], ["held 4021", "resumed 4021"], id="hold"
         ),
@@ -93,7 +94,7 @@ TAKEN = ["queued hotline", "offered 4021", "left_queue hotline", "connected 4021
                 *NEXT_AGENT,
                 said("Hangup", SHOP),
             ],
-            ["released 4021", "queued level2", "offered 4023", "left_queue level2", "connected 4023", "ended level2"],
+            ["released 4021", "queued level2", "offered 4023", "left_queue level2", "connected 4023", ENDED],
             id="passed on to level 2 without asking",
         ),
         pytest.param(
@@ -118,7 +119,7 @@ TAKEN = ["queued hotline", "offered 4021", "left_queue hotline", "connected 4021
                 said("Hangup", SHOP),
                 said("Hangup", agent("4023", "9.6")),
             ],
-            ["queued level2", "offered 4023", "left_queue level2", "connected 4023", "released 4021", "ended level2"],
+            ["queued level2", "offered 4023", "left_queue level2", "connected 4023", "released 4021", ENDED],
             id="passed on to level 2 after asking: one call",
         ),
         pytest.param(
@@ -233,7 +234,7 @@ def test_what_went_on_before_we_listened_is_taken_up() -> None:
         *MEMBERS,
         said("QueueEntry", Queue="hotline", Channel="PJSIP/trunk-00000007", Uniqueid="8.0", CallerIDNum="0199001235"),
         said("CoreShowChannel", spoken, BridgeId="b"),
-        said("CoreShowChannel", SHOP, BridgeId="b"),
+        said("CoreShowChannel", SHOP, BridgeId="b", Application="Queue", ApplicationData="hotline,,,,4"),
         said("CoreShowChannel", waits),
         said("CoreShowChannel", agent("4022", "7.0", call="7.0")),
         said("CoreShowChannelsComplete"),
@@ -245,6 +246,7 @@ def test_what_went_on_before_we_listened_is_taken_up() -> None:
         f"connected {CALL}",
         f"ended {CALL}",
     ]
+    assert [event.queue for event in found if isinstance(event, CallEvent)][:2] == ["hotline", "hotline"]
     assert [event for event in found if isinstance(event, Roster)] == [Roster(frozenset({CALL, "asterisk:8.0"}))]
 
 
@@ -274,3 +276,11 @@ def test_a_channel_names_its_telephone(channel: str, resource: str) -> None:
 )
 def test_an_agent_is_named_by_extension_or_name(interface: str, member: str, name: str) -> None:
     assert agent_of({"Interface": interface, "MemberName": member}) == name
+
+
+def test_only_what_a_queue_rings_names_a_queue() -> None:
+    passed_on = [
+        said("BlindTransfer", Result="Success", TransfererLinkedid="9.0", TransfererUniqueid="9.1"),
+        said("DialBegin", SHOP, DestChannel="PJSIP/4023-0000000b", DestUniqueid="9.2"),
+    ]
+    assert [event.queue for event in heard([*ANSWERED, *passed_on])] == ["hotline"] * 5 + [""]

@@ -15,6 +15,14 @@ URLS = {
 }
 
 
+def test_a_telephone_exchange_brings_a_program_of_its_own() -> None:
+    planned = programs(
+        database_url="postgresql://d", mqtt_urls=URLS, ports=PORTS, listen="127.0.0.1", clock_offset_s=0, exchange=True
+    )
+    assert [program.name for program in planned] == [*PROGRAMS, "telephony"]
+    assert planned[-1].ready == (PORTS.metrics["telephony"], "127.0.0.1")
+
+
 def _planned(clock_offset_s: int = 0) -> dict[str, dict[str, str]]:
     planned = programs(
         database_url="postgresql://d", mqtt_urls=URLS, ports=PORTS, listen="127.0.0.1", clock_offset_s=clock_offset_s

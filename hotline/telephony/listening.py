@@ -1,0 +1,129 @@
+"""The program `vigie telephony`: what the exchange says becomes calls in the database, whichever of the two is away for a while.
+
+A thread listens (`hotline.telephony.ami`); here its news are translated once and stored event by event, each in a
+transaction of its own. What could not be stored because the database is away waits, with the moment it was heard.
+"""
+
+import logging
+import queue
+import threading
+from collections import deque
+from datetime import datetime
+from typing import Final
+
+import psycopg
+from prometheus_client import CollectorRegistry, Counter, Gauge
+
+from fleet.alone import run_alone, stop_on_signals
+from fleet.clock import Clock, system_clock
+from fleet.database import Connection
+from fleet.metrics import new_registry, serve
+from hotline.call_events import CallEvent, Happening
+from hotline.calls import live_calls, record_event
+from hotline.telephony.address import read_address
+from hotline.telephony.ami import Heard, Listener, News, Reached
+from hotline.telephony.mapping import PREFIX, Roster, Translator
+from hotline.telephony.settings import TelephonySettings
+
+log = logging.getLogger(__name__)
+
+# The key is arbitrary, but ours alone.
+LOCK: Final = 0x7661_6769_0009
+# How soon the program notices that it is told to stop.
+WAIT_S = 0.5
+
+
+class Metrics:
+    """What the telephony tells Prometheus."""
+
+    def __init__(self, into: CollectorRegistry) -> None:
+        self.events = Counter(
+            "vigie_telephony_events", "Events of calls, by kind and what became of them.", ["kind", "reason"], registry=into
+        )
+        self.refused = Counter("vigie_telephony_refused", "Events that could not be stored and were dropped.", registry=into)
+        self.reached = Gauge("vigie_telephony_reached", "1 while the exchange is listened to.", registry=into)
+        self.leads = Gauge("vigie_telephony_leads", "1 while this instance listens, 0 while it stands by.", registry=into)
+        self.faults = Counter("vigie_telephony_faults", "Times the work failed and was begun anew.", registry=into)
+
+
+class Recorder:
+    """Turns news into stored events, in order and each once; keeps what is still to be stored."""
+
+    def __init__(self, metrics: Metrics) -> None:
+        self._metrics = metrics
+        self._translator = Translator()
+        self._waiting: deque[tuple[CallEvent | Roster, datetime]] = deque()
+
+    def hear(self, news: News) -> None:
+        """Take in what the exchange said, or that it came or went."""
+        if isinstance(news, Heard):
+            self._waiting += ((said, news.at) for said in self._translator.hear(news.message))
+            return
+        # Whatever was known of its channels is out of date; it is about to say what goes on now.
+        self._translator = Translator()
+        reached = isinstance(news, Reached)
+        self._metrics.reached.set(reached)
+        log.info("the exchange is %s", "reached" if reached else "lost", extra={"action": "ami"})
+
+    def store(self, conn: Connection) -> None:
+        """Store what waits; what the database refuses for good is dropped, what it cannot take now still waits."""
+        while self._waiting:
+            said, at = self._waiting[0]
+            try:
+                with conn.transaction():
+                    if isinstance(said, Roster):
+                        end_others(conn, roster=said, now=at)
+                    else:
+                        reason = record_event(conn, event=said, now=at)
+                        self._metrics.events.labels(said.kind, reason).inc()
+            except Exception as error:
+                if isinstance(error, psycopg.OperationalError) or conn.closed:
+                    raise
+                # One event that cannot be stored must not keep all later calls from the screens.
+                log.exception("an event was dropped", extra={"action": "telephony"})
+                self._metrics.refused.inc()
+            self._waiting.popleft()
+
+
+def end_others(conn: Connection, *, roster: Roster, now: datetime) -> None:
+    """End the exchange's calls that we believe to go on and that it does not have any more: their end was not heard."""
+    for call in live_calls(conn, now=now):
+        if call.call_id.startswith(PREFIX) and call.call_id not in roster.call_ids and call.rang_at < now:
+            record_event(conn, event=CallEvent(Happening.ENDED, call.call_id, "CoreShowChannelsComplete", cause="unheard"), now=now)
+
+
+def run(settings: TelephonySettings, *, clock: Clock | None = None, stop: threading.Event | None = None) -> None:
+    """The body of `vigie telephony`: listen until stopped. Without `stop`, SIGTERM and SIGINT end it."""
+    stop = stop or stop_on_signals()
+    clock = clock or system_clock(settings.clock_offset_s)
+    into = new_registry("telephony")
+    metrics = Metrics(into)
+    close = serve(into, port=settings.metrics_port)
+    address = read_address(settings.ami_url.get_secret_value())
+    recorder = Recorder(metrics)
+    listener = Listener(address, ca_file=settings.ami_ca_file, clock=clock)
+
+    def work(conn: Connection) -> None:
+        # Begun with the first lead, it goes on through a restart of the database.
+        listener.begin()
+        while not stop.is_set():
+            recorder.store(conn)
+            try:
+                recorder.hear(listener.news.get(timeout=WAIT_S))
+            except queue.Empty:
+                continue
+        recorder.store(conn)
+
+    try:
+        run_alone(
+            settings.database_url.get_secret_value(),
+            work,
+            program="telephony",
+            lock=LOCK,
+            stop=stop,
+            on_lead=metrics.leads.set,
+            on_fault=metrics.faults.inc,
+        )
+    finally:
+        listener.end()
+        close()

@@ -1,0 +1,152 @@
+"""Calls of a real Asterisk, made by SIPp, as the database keeps them."""
+
+import threading
+from collections.abc import Iterator
+from datetime import timedelta
+
+import psycopg
+import pytest
+
+from fleet.clock import system_clock
+from hotline.call_legs import Outcome
+from hotline.call_state import State
+from hotline.stored_call import StoredCall
+from hotline.telephony.address import read_address
+from hotline.telephony.ami import conversation
+from hotline.telephony.protocol import AmiError
+from tests.running_asterisk import OWN_FLOOR_S, Asterisk
+from tests.running_sipp import Sipp
+from tests.running_telephony import KeptCall, RunningTelephony, staff_both_floors
+from tests.running_web import PORT_BAR, seed
+
+SHOP = "0199001234"
+
+
+@pytest.fixture
+def telephony(database_url: str, exchange: Asterisk) -> Iterator[RunningTelephony]:
+    """The telephony program between the exchange and a small fleet's database."""
+    with psycopg.connect(database_url) as conn:
+        seed(conn, now=system_clock()())
+        staff_both_floors(conn)
+    running = RunningTelephony(database_url, exchange.ami_url)
+    running.start()
+    yield running
+    running.stop()
+
+
+def all_ended(kept: list[KeptCall]) -> bool:
+    return bool(kept) and all(one.call.state is State.ENDED for one in kept)
+
+
+def rings(kept: list[KeptCall]) -> bool:
+    return any(leg.agent_as for one in kept for leg in one.legs)
+
+
+def spoken(kept: list[KeptCall]) -> bool:
+    return any(one.call.state is State.ANSWERED for one in kept)
+
+
+def waited(call: StoredCall) -> timedelta:
+    assert call.answered_at is not None
+    return call.answered_at - call.rang_at
+
+
+def test_a_call_flows_over_and_its_waits_are_of_our_own_clock(telephony: RunningTelephony, sipp: Sipp) -> None:
+    sipp.agent("4031", talks_s=1)
+    sipp.shop(SHOP)
+    [kept] = telephony.wait_for(all_ended)
+    assert kept.parts() == [
+        ("hotline", "1 own", "overflowed"),
+        ("4021", "1 own", "missed"),
+        ("4022", "1 own", "missed"),
+        ("overflow", "1 overflow", "answered"),
+        ("4031", "1 overflow", "answered"),
+    ]
+    assert kept.legs[-1].agent_name == "Dora Blanc"
+    assert timedelta(seconds=OWN_FLOOR_S) < waited(kept.call) < timedelta(seconds=OWN_FLOOR_S + 2)
+    assert (kept.call.number, kept.call.point_of_sale, kept.call.direction) == ("+33199001234", PORT_BAR, "in")
+    sipp.finish()
+
+
+def test_passed_on_to_level_2_it_stays_one_call(telephony: RunningTelephony, sipp: Sipp) -> None:
+    sipp.agent("4021", holds_s=0.6, transfers_to="600")
+    sipp.agent("4023", talks_s=0.5)
+    sipp.shop(SHOP)
+    [kept] = telephony.wait_for(all_ended)
+    assert kept.parts() == [
+        ("hotline", "1 own", "answered"),
+        ("4021", "1 own", "transferred"),
+        ("level2", "2 own", "answered"),
+        ("4023", "2 own", "answered"),
+    ]
+    assert 0.5 < kept.legs[1].held_s < 1.5
+    assert kept.call.answered_by_name == "Carol Smith"
+    sipp.finish()
+
+
+def test_a_caller_who_gives_up_is_to_be_called_back(telephony: RunningTelephony, sipp: Sipp) -> None:
+    sipp.shop(SHOP, waits_s=1)
+    [kept] = telephony.wait_for(all_ended)
+    assert kept.parts() == [("hotline", "1 own", "abandoned"), ("4021", "1 own", "missed")]
+    with psycopg.connect(telephony.database_url) as conn:
+        assert conn.execute("SELECT call, point_of_sale, state FROM hotline.callback").fetchall() == [
+            (kept.call.id, PORT_BAR, "open")
+        ]
+    sipp.finish()
+
+
+def test_what_happened_while_the_exchange_was_out_of_reach_is_made_up_for(
+    telephony: RunningTelephony, exchange: Asterisk, sipp: Sipp
+) -> None:
+    sipp.agent("4021")
+    sipp.shop(SHOP)
+    telephony.wait_for(spoken)
+    exchange.stop()
+    exchange.start()
+    sipp.shop("0353010000")
+    first, second = telephony.wait_for(lambda kept: len(kept) == 2 and kept[0].call.state is State.ENDED)
+    assert first.call.cause == "unheard"
+    assert second.call.state is State.RINGING
+
+
+def test_a_call_that_was_there_before_we_listened_is_known(database_url: str, exchange: Asterisk, sipp: Sipp) -> None:
+    with psycopg.connect(database_url) as conn:
+        seed(conn, now=system_clock()())
+    sipp.agent("4021", talks_s=1.5)
+    sipp.shop(SHOP)
+    sipp.wait_until_answered()
+    late = RunningTelephony(database_url, exchange.ami_url)
+    late.start()
+    try:
+        [kept] = late.wait_for(spoken)
+        assert (kept.call.number, kept.call.answered_by_name) == ("+33199001234", "Alice Martin")
+        late.wait_for(all_ended)
+    finally:
+        late.stop()
+
+
+def test_what_was_heard_while_the_database_was_away_is_kept_with_its_time(telephony: RunningTelephony, sipp: Sipp) -> None:
+    sipp.shop(SHOP, waits_s=8)
+    telephony.wait_for(rings)
+    with psycopg.connect(telephony.database_url, autocommit=True) as conn:
+        # As a restart of the database does.
+        conn.execute("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'vigie telephony'")
+    sipp.agent("4022", talks_s=0.5)
+    [kept] = telephony.wait_for(all_ended)
+    assert kept.parts()[-1] == ("4022", "1 own", "answered")
+
+
+def test_many_callers_at_once_are_each_one_call(telephony: RunningTelephony, sipp: Sipp) -> None:
+    for agent in ("4021", "4022", "4031"):
+        sipp.agent(agent, after_s=0.1, talks_s=0.3, calls=5)
+    for caller in range(5):
+        sipp.shop(f"01990020{caller:02}")
+    kept = telephony.wait_for(lambda kept: len(kept) == 5 and all_ended(kept))
+    assert len({one.call.number for one in kept}) == 5
+    assert [[leg.outcome for leg in one.legs].count(Outcome.ANSWERED) for one in kept] == [2] * 5
+
+
+def test_a_wrong_secret_is_refused_in_the_exchanges_words(exchange: Asterisk) -> None:
+    wrong = read_address(exchange.ami_url.replace("a-test-secret", "another"))
+    with pytest.raises(AmiError, match="sign-in refused: Authentication failed"):
+        next(iter(conversation(wrong, stop=threading.Event())))
