@@ -26,7 +26,11 @@ Purpose = Literal["api", "cti"]
 
 
 class AccountError(VigieError):
-    """An account cannot be made or changed: the text says why."""
+    """An account cannot be made or changed: the text says why, `field` names what is at fault, where it is one thing."""
+
+    def __init__(self, text: str, *, field: str = "") -> None:
+        super().__init__(text)
+        self.field = field
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,7 +93,7 @@ def add_agent(
     """Make an account; `AccountError` where the login is taken or the password too short."""
     login = login.strip().lower()
     if not login or not name.strip():
-        raise AccountError("a login and a name are needed")
+        raise AccountError("a login and a name are needed", field="name")
     _check_password(password)
     with conn.cursor(row_factory=class_row(Agent)) as cursor:
         made = cursor.execute(
@@ -107,7 +111,7 @@ def add_agent(
             },
         ).fetchone()
     if made is None:
-        raise AccountError(f"the login {login} is taken: choose another, or use `vigie agent password`")
+        raise AccountError(f"the login {login} is taken: choose another, or use `vigie agent password`", field="login")
     return made
 
 
@@ -116,6 +120,37 @@ def agents(conn: Connection, *, active_only: bool = False) -> list[Agent]:
     with conn.cursor(row_factory=class_row(Agent)) as cursor:
         where = "WHERE active" if active_only else ""
         return cursor.execute(f"SELECT {AGENT_COLUMNS} FROM hotline.agent {where} ORDER BY login").fetchall()
+
+
+def find_agent(conn: Connection, *, agent_id: int) -> Agent | None:
+    """One account by its id."""
+    with conn.cursor(row_factory=class_row(Agent)) as cursor:
+        return cursor.execute(f"SELECT {AGENT_COLUMNS} FROM hotline.agent WHERE id = %(id)s", {"id": agent_id}).fetchone()
+
+
+def change_agent(conn: Connection, *, agent_id: int, name: str, extension: str, role: Role, floor: Floor) -> dict[str, str]:
+    """Change what an account says of its person; returns what was changed, as `before → after` by field.
+
+    Another role or floor ends the account's sessions: an open screen goes on showing what its old place was shown.
+
+    Raises:
+        AccountError: there is no such account, or no name.
+    """
+    if not name.strip():
+        raise AccountError("a name is needed", field="name")
+    # Locked, so that two administrators' changes are told apart.
+    conn.execute("SELECT FROM hotline.agent WHERE id = %(id)s FOR UPDATE", {"id": agent_id})
+    before = find_agent(conn, agent_id=agent_id)
+    if before is None:
+        raise AccountError(f"no account {agent_id}")
+    after = {"name": name.strip(), "extension": extension.strip(), "role": role, "floor": floor}
+    conn.execute(
+        "UPDATE hotline.agent SET name = %(name)s, extension = %(extension)s, role = %(role)s, floor = %(floor)s WHERE id = %(id)s",
+        {**after, "id": agent_id},
+    )
+    if (role, floor) != (before.role, before.floor):
+        conn.execute("DELETE FROM hotline.session WHERE agent_id = %(id)s", {"id": agent_id})
+    return {field: f"{getattr(before, field)} → {value}" for field, value in after.items() if getattr(before, field) != value}
 
 
 def set_password(conn: Connection, *, login: str, password: str) -> None:
@@ -183,7 +218,7 @@ def find_token(conn: Connection, *, token: str, purpose: Purpose) -> Token | Non
 
 def _check_password(password: str) -> None:
     if len(password) < SHORTEST_PASSWORD:
-        raise AccountError(f"a password has at least {SHORTEST_PASSWORD} characters")
+        raise AccountError(f"a password has at least {SHORTEST_PASSWORD} characters", field="password")
 
 
 def _change(conn: Connection, *, login: str, assignment: str, value: object) -> None:

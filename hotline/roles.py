@@ -37,6 +37,7 @@ class Right(StrEnum):
     EXPORT = "export"
     READ_AUDIT = "read_audit"
     MANAGE_AGENTS = "manage_agents"
+    TAKE_OVER = "take_over"
 
 
 RIGHTS: Mapping[Right, frozenset[Role]] = {
@@ -53,9 +54,11 @@ RIGHTS: Mapping[Right, frozenset[Role]] = {
     Right.SEE_AGENT_FIGURES: frozenset({Role.SUPERVISOR, Role.ADMINISTRATOR}),
     Right.EDIT_RACE_DAYS: frozenset({Role.SUPERVISOR, Role.VEILLE, Role.ADMINISTRATOR}),
     # Files with many rows at once, to take away.
-    Right.EXPORT: frozenset(Role),
+    Right.EXPORT: frozenset({Role.LEVEL2, Role.SUPERVISOR, Role.VEILLE, Role.DSI, Role.ADMINISTRATOR}),
     Right.READ_AUDIT: frozenset({Role.SUPERVISOR, Role.ADMINISTRATOR}),
     Right.MANAGE_AGENTS: frozenset({Role.ADMINISTRATOR}),
+    # Callers whom level 1 passes on.
+    Right.TAKE_OVER: frozenset({Role.LEVEL2, Role.SUPERVISOR, Role.ADMINISTRATOR}),
 }
 
 # A right that is not named here is not the overflow floor's, whatever the role.

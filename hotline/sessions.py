@@ -115,6 +115,15 @@ def sign_out_everywhere(conn: Connection, *, agent_id: int) -> int:
     return conn.execute("DELETE FROM hotline.session WHERE agent_id = %(agent)s", {"agent": agent_id}).rowcount
 
 
+def sessions_of(conn: Connection, *, agent_id: int, now: datetime) -> list[datetime]:
+    """When each of an agent's open sessions began, newest first."""
+    found = conn.execute(
+        "SELECT created_at FROM hotline.session WHERE agent_id = %(agent)s AND expires_at > %(now)s ORDER BY created_at DESC",
+        {"agent": agent_id, "now": now},
+    ).fetchall()
+    return [row[0] for row in found]
+
+
 def known_login(conn: Connection, *, login: str) -> str | None:
     """The login as it is stored, if somebody has it."""
     row = conn.execute("SELECT login FROM hotline.agent WHERE login = %(login)s", {"login": login.strip().lower()}).fetchone()

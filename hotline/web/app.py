@@ -24,8 +24,11 @@ from hotline.retention import Retention
 from hotline.settings import WebSettings
 from hotline.web import (
     console,
+    console_account,
+    console_agents,
     console_articles,
     console_attachments,
+    console_audit,
     console_callbacks,
     console_commands,
     console_figures,
@@ -43,6 +46,7 @@ from hotline.web import (
     rest_attachments,
     rest_calls,
     rest_commands,
+    rest_figures,
     rest_incidents,
     rest_maintenance,
     rest_notes,
@@ -61,6 +65,7 @@ from hotline.web.layout import error_page
 from hotline.web.metrics import WebMetrics
 from hotline.web.pages import CHARTS, STATIC, Pages
 from hotline.web.problems import ProblemError, on_http_exception, on_problem, on_validation_error, problem_response
+from hotline.web.roll_call import RollCall
 from hotline.web.stream import CallReader
 from hotline.web.witness import Witness
 
@@ -71,6 +76,9 @@ LARGEST_BODY_BYTES = 256 * 1024
 PAGE_CONNECTIONS, HUB_CONNECTIONS = 12, 4
 ROUTERS = (
     sign_in,
+    console_account,
+    console_agents,
+    console_audit,
     console,
     console_incidents,
     console_incident,
@@ -98,6 +106,7 @@ ROUTERS = (
     rest_articles,
     rest_search,
     rest_commands,
+    rest_figures,
     operations,
 )
 
@@ -114,6 +123,7 @@ def create_app(settings: WebSettings, *, clock: Clock) -> FastAPI:
     cti_limit = RateLimit(per_s=settings.cti_events_per_s, burst=cti_hook.BURST_S * settings.cti_events_per_s)
     hub = Hub(database_url=url, clock=clock, read_call=reader.one, read_live=reader.live, saw=witness.pops, shown=metrics.shown)
     metrics.screens.set_function(lambda: hub.screens)
+    roll_call = RollCall(pool, clock, there=lambda: hub.answering)
     ends = IncidentEnds(database_url=url, close=lambda: _close_calls(pool, clock))
 
     orders = _publisher(settings, clock)
@@ -121,7 +131,7 @@ def create_app(settings: WebSettings, *, clock: Clock) -> FastAPI:
 
     @asynccontextmanager
     async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
-        listening = [asyncio.create_task(hub.run()), asyncio.create_task(ends.run())]
+        listening = [asyncio.create_task(one.run()) for one in (hub, ends, roll_call)]
         retention.start()
         if orders is not None:
             orders.start()

@@ -1,0 +1,61 @@
+"""What everybody may do to their own account: change the password, and sign out wherever they are signed in."""
+
+from typing import Annotated
+
+from fastapi import APIRouter, Depends, Form, Request
+from fastapi.responses import RedirectResponse, Response
+
+from hotline.accounts import AccountError, check_password, set_password
+from hotline.audit import CHANGED, Actor, Deed, record
+from hotline.figures_words import FLOORS
+from hotline.privacy_words import refusal
+from hotline.roles import Right
+from hotline.sessions import Session, sessions_of
+from hotline.web.context import Web, web
+from hotline.web.guards import Editor, Reader
+from hotline.web.layout import page
+
+router = APIRouter(include_in_schema=False)
+
+Program = Annotated[Web, Depends(web)]
+Secret = Annotated[str, Form(max_length=1000)]
+
+
+@router.get("/console/account")
+def own_account(request: Request, session: Annotated[Session, Depends(Reader(Right.READ))]) -> Response:
+    """Who one is here, and since when one is signed in, and where."""
+    return _page(request, session)
+
+
+@router.post("/console/account/password")
+def change_own_password(
+    request: Request, session: Annotated[Session, Depends(Editor(Right.READ))], program: Program, current: Secret, new: Secret
+) -> Response:
+    """Change one's own password, knowing the old one; every session ends, this one too."""
+    agent = session.agent
+    with program.pool.connection() as conn:
+        if check_password(conn, login=agent.login, password=current) is None:
+            return _page(request, session, error="current")
+        try:
+            set_password(conn, login=agent.login, password=new)
+        except AccountError as error:
+            return _page(request, session, error=error.field)
+        actor = Actor(agent.login, agent.id, session.floor)
+        record(conn, [Deed(actor, CHANGED, "own password changed", {})], now=program.now())
+    return RedirectResponse("/sign-in", status_code=303)
+
+
+def _page(request: Request, session: Session, *, error: str = "") -> Response:
+    program = web(request)
+    with program.pool.connection() as conn:
+        since = sessions_of(conn, agent_id=session.agent.id, now=program.now())
+    return page(
+        request,
+        "account.html",
+        session=session,
+        here="account",
+        status=422 if error else 200,
+        sessions=since,
+        floors=FLOORS,
+        error=refusal(error, translate=program.pages.translate(session.agent.language)) if error else None,
+    )
