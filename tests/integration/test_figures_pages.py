@@ -1,6 +1,7 @@
 import csv
 import io
 import re
+import time
 from collections.abc import Iterator
 from datetime import datetime, timedelta
 
@@ -8,14 +9,21 @@ import httpx
 import psycopg
 import pytest
 
+from hotline.attendance import present_now
 from hotline.opening import ZONE
+from hotline.roles import Role
+from hotline.web import roll_call
+from tests.integration.ingest_house import wait_for
 from tests.running_web import PORT_BAR, RunningWeb
 from tests.stored_calls import put_call, put_leg
 
+QUICKLY = timedelta(milliseconds=100)
+
 
 @pytest.fixture
-def web(database_url: str) -> Iterator[RunningWeb]:
-    """The web program at noon in Paris, with the calls of the reference case: 70 in time, 10 given up in time, 20 later."""
+def web(database_url: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[RunningWeb]:
+    """The web program at noon in Paris, with the reference case: 70 in time, 10 given up in time, 20 later."""
+    monkeypatch.setattr(roll_call, "NOTED_EVERY", QUICKLY)
     today = datetime.now(ZONE).replace(hour=12, minute=0, second=0, microsecond=0)
     running = RunningWeb(database_url, clock_offset_s=round((today - datetime.now(ZONE)).total_seconds()))
     with psycopg.connect(database_url) as conn:
@@ -126,3 +134,53 @@ def test_the_calendar_moves_the_figures(web: RunningWeb) -> None:
         assert "77,8 %" in text(browser.get("/console/figures"))
     with web.client("alice") as browser:
         assert browser.get("/console/opening").status_code == 200
+
+
+def test_programs_read_the_same_figures_and_calls(web: RunningWeb) -> None:
+    headers = {"Authorization": f"Bearer {web.access.api[Role.DSI]}"}
+    with httpx.Client(base_url=f"{web.url}/api/v1", headers=headers, timeout=10) as api:
+        told = api.get("/figures", params={"by": "floor"}).json()
+        assert {name: figure["value"] for name, figure in told["whole"]["service_level"].items()} == {
+            "abandons_ignored": pytest.approx(0.778, abs=0.0005),
+            "abandons_against": 0.7,
+            "abandons_for": 0.8,
+            "answered_only": pytest.approx(0.778, abs=0.0005),
+        }
+        assert [group["key"] for group in told["groups"]] == ["own"]
+        page = api.get("/figures/calls", params={"what": "gave_up_in_time", "limit": 6}).json()
+        rest = api.get("/figures/calls", params={"what": "gave_up_in_time", "limit": 6, "cursor": page["next"]}).json()
+        assert (len(page["items"]), len(rest["items"]), rest["next"]) == (6, 4, None)
+        assert len({one["call"] for one in page["items"] + rest["items"]}) == 10
+        assert api.get("/figures", params={"by": "agent"}).status_code == 403
+        assert api.get("/figures", params={"first": "2026-11-23", "last": "2026-11-22"}).status_code == 422
+        assert api.get("/figures", params={"first": "2026-01-01", "last": "2026-12-31"}).status_code == 422
+        assert api.get("/figures/calls", params={"what": "all"}).status_code == 422
+        assert api.put("/race-days/2026-11-24", json={"ends": "21:00"}).status_code == 403
+
+
+def test_programs_read_and_write_the_race_calendar(web: RunningWeb) -> None:
+    headers = {"Authorization": f"Bearer {web.access.api[Role.SUPERVISOR]}"}
+    with httpx.Client(base_url=f"{web.url}/api/v1", headers=headers, timeout=10) as api:
+        saved = api.put("/race-days/2026-11-24", json={"ends": "00:20"}).json()
+        assert saved == {
+            "day": "2026-11-24",
+            "opens_at": "2026-11-24T06:00:00Z",
+            "closes_at": "2026-11-24T23:20:00Z",
+            "named": True,
+        }
+        days = api.get("/race-days", params={"first": "2026-11-23", "last": "2026-11-25"}).json()
+        assert [day["named"] for day in days] == [False, True, False]
+        assert api.put("/race-days/2026-11-24", json={"ends": "07:00"}).json()["errors"][0]["field"] == "ends"
+        assert api.put("/race-days/2026-11-24", json={"ends": None}).json()["named"] is False
+        assert api.get("/race-days", params={"first": "2026-11-23", "last": "2029-11-25"}).status_code == 422
+
+
+def test_whose_console_is_open_is_noted(web: RunningWeb) -> None:
+    with web.client("alice") as alice, web.client("dsi") as dsi, psycopg.connect(web.database_url, autocommit=True) as conn:
+        (ours,) = conn.execute("SELECT id FROM hotline.agent WHERE login = 'alice'").fetchone() or (0,)
+        with dsi.stream("GET", "/console/stream"), alice.stream("GET", "/console/stream"):
+            wait_for(lambda: bool(present_now(conn, now=web.clock())), what="alice's attendance")
+            time.sleep(3 * QUICKLY.total_seconds())
+            # The IT department answers no calls.
+            assert present_now(conn, now=web.clock()) == {ours}
+            assert "agents libres" in text(alice.get("/console/wallboard"))
