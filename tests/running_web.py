@@ -142,7 +142,7 @@ def _seed_day(conn: psycopg.Connection, *, now: datetime) -> None:
     with conn.cursor() as cursor:
         with cursor.copy(f"COPY fleet.sample_5min (bucket, terminal_id, samples, {columns}) FROM STDIN") as copy:
             for terminal, _, _, _, _, access, *_ in _TERMINALS:
-                for step in range(288):
+                for step in range(300):
                     at = first + timedelta(minutes=5 * step)
                     if at > now or 96 <= step < 108:
                         continue
