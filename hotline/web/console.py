@@ -20,6 +20,7 @@ from hotline.readings import readings
 from hotline.roles import Right
 from hotline.sessions import Session
 from hotline.stored_call import StoredCall
+from hotline.stored_legs import legs_of
 from hotline.terminal_history import read_history
 from hotline.web.context import Web, web
 from hotline.web.guards import Editor, Reader
@@ -90,7 +91,8 @@ def call_page(request: Request, call: int, session: ReadingSession, program: Pro
         found = _call(conn, call)
         view = view_call(conn, call=found, now=program.now())
         events = events_of(conn, call_id=found.call_id)
-    return page(request, "call_page.html", session=session, here="calls", view=view, events=events)
+        legs = legs_of(conn, call=call)
+    return page(request, "call_page.html", session=session, here="calls", view=view, events=events, legs=legs)
 
 
 @router.get("/console/calls/{call}/pop")

@@ -18,7 +18,7 @@ from diagnostics.incidents import Incident, IncidentEvent
 from diagnostics.typography import percent
 from firmware_rollout.status import RolloutStatus
 from fleet.departments import department_name
-from hotline import figures_words, incident_words, translations, words, work_words
+from hotline import call_words, figures_words, incident_words, translations, words, work_words
 from hotline.day_plots import DayPlots
 from hotline.masking import Viewer, shown_number, shown_text
 from hotline.terminal_plots import figure_charts
@@ -61,6 +61,7 @@ def _environment(language: str, catalogue: Any) -> Environment:
         language=language,
         other_language="en" if language == "fr" else "fr",
         words=words,
+        call_words=call_words,
         work_words=work_words,
         figures_words=figures_words,
         incident_words=incident_words,

@@ -9,10 +9,11 @@ from hotline.call_state import State
 from hotline.calls import find_call, list_calls
 from hotline.phone_numbers import read_number
 from hotline.roles import Right
+from hotline.stored_legs import legs_of
 from hotline.web.context import Web, web
 from hotline.web.guards import ApiGuard, Caller
 from hotline.web.problems import ProblemError
-from hotline.web.rest_models import CallOut, Page, call_out, from_cursor, page_of
+from hotline.web.rest_models import CallDetail, CallOut, Page, call_detail_out, call_out, from_cursor, page_of
 
 router = APIRouter(prefix="/api/v1", tags=["calls"])
 
@@ -55,10 +56,11 @@ def get_calls(
 
 
 @router.get("/calls/{call}", summary="One call")
-def get_call(call: int, caller: Reading, program: Program) -> CallOut:
-    """One call by Vigie's id."""
+def get_call(call: int, caller: Reading, program: Program) -> CallDetail:
+    """One call by Vigie's id, with its legs."""
     with program.pool.connection() as conn:
         found = find_call(conn, call=call)
+        legs = legs_of(conn, call=call)
     if found is None:
         raise ProblemError(404, "no such call", field="call")
-    return call_out(found, viewer=caller)
+    return call_detail_out(found, legs, viewer=caller)

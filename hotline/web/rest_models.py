@@ -11,9 +11,12 @@ from pydantic import BaseModel, Field
 from diagnostics.health import Health
 from firmware_rollout.status import RolloutStatus
 from fleet.registry import PointOfSale, Terminal
+from hotline.call_legs import LegKind, Outcome
+from hotline.floors import Floor
 from hotline.masking import Viewer, number_for_programs
 from hotline.pop import TerminalView
 from hotline.stored_call import StoredCall
+from hotline.stored_legs import Leg
 from hotline.web.problems import ProblemError
 from hotline.web.rest_incident_models import IncidentOut, incident_out
 
@@ -139,6 +142,29 @@ class CallOut(BaseModel):
     candidates: list[str]
 
 
+class LegOut(BaseModel):
+    """A part of a call: a wait in a queue, or what an agent had of it; times are when Vigie heard of it."""
+
+    number: int
+    kind: LegKind
+    level: int
+    floor: Floor
+    queue: str
+    agent: str | None
+    began_at: datetime
+    answered_at: datetime | None
+    ended_at: datetime | None
+    wrapped_at: datetime | None
+    held_s: float
+    outcome: Outcome | None
+
+
+class CallDetail(CallOut):
+    """A call with its legs, in order."""
+
+    legs: list[LegOut]
+
+
 def point_out(shop: PointOfSale, *, viewer: Viewer) -> PointOfSaleOut:
     """A shop for programs; its numbers as the viewer may have them."""
     out = PointOfSaleOut.model_validate(shop, from_attributes=True)
@@ -187,6 +213,28 @@ def call_out(call: StoredCall, *, viewer: Viewer) -> CallOut:
         point_of_sale=call.point_of_sale,
         candidates=call.candidates,
     )
+
+
+def call_detail_out(call: StoredCall, legs: Sequence[Leg], *, viewer: Viewer) -> CallDetail:
+    """A call with its legs, for programs."""
+    parts = [
+        LegOut(
+            number=leg.number,
+            kind=leg.kind,
+            level=leg.level,
+            floor=leg.floor,
+            queue=leg.queue,
+            agent=leg.agent_name or number_for_programs(leg.agent_as, viewer=viewer) or None,
+            began_at=leg.began_at,
+            answered_at=leg.answered_at,
+            ended_at=leg.ended_at,
+            wrapped_at=leg.wrapped_at,
+            held_s=leg.held_s,
+            outcome=leg.outcome,
+        )
+        for leg in legs
+    ]
+    return CallDetail(**call_out(call, viewer=viewer).model_dump(), legs=parts)
 
 
 def page_of(items: Sequence[Item], *, limit: int, last_key: str) -> Page[Item]:

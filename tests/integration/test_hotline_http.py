@@ -39,6 +39,47 @@ def problem(answer: httpx.Response, status: int, field: str | None = None) -> di
     return body
 
 
+@pytest.mark.parametrize("by", ["json", "data"])
+def test_json_form_and_every_spelling_give_the_same_call_and_legs(web: RunningWeb, by: str) -> None:
+    hook = f"{web.url}/api/v1/cti/{web.access.cti}"
+    for spelling in ("callId", "call_id", "callid"):
+        for user in ("user", "user[]"):
+            told = {spelling: f"{spelling} {user}"}
+            ring = {"event": "newCall", "from": "0199001234", "direction": "in", user: ["alice"], "queue": "n1"}
+            for event in (ring, {"event": "answer", user: "Alice Martin"}, {"event": "hangup", "cause": "normalClearing"}):
+                posted: dict[str, Any] = {by: {**event, **told}}
+                assert httpx.post(hook, **posted).status_code == 200
+    with psycopg.connect(web.database_url) as conn:
+        calls = conn.execute(
+            "SELECT direction, state, from_number, queue, cause, users, called, answered_by, point_of_sale FROM hotline.call"
+        ).fetchall()
+        legs = conn.execute(
+            "SELECT string_agg(concat_ws(' ', kind, queue, agent, level, floor, outcome), ', ' ORDER BY number)"
+            " FROM hotline.leg GROUP BY call"
+        ).fetchall()
+    assert len(calls) == 6
+    assert len({str(call) for call in calls}) == 1
+    assert len(legs) == 6
+    assert len(set(legs)) == 1
+
+
+def test_a_call_is_given_with_its_legs(web: RunningWeb, api: httpx.Client) -> None:
+    web.ring("c", queue="n1")
+    web.hook(event="answer", callId="c", answeringNumber="4021")
+    web.hook(event="hangup", callId="c")
+    legs = api.get("/calls/1").json()["legs"]
+    assert [(leg["kind"], leg["queue"], leg["agent"], leg["level"], leg["floor"], leg["outcome"]) for leg in legs] == [
+        ("queue", "n1", None, 1, "own", "answered"),
+        ("agent", "n1", "Alice Martin", 1, "own", "answered"),
+    ]
+    assert legs[1]["answered_at"] == api.get("/calls/1").json()["answered_at"]
+    with web.client("alice") as browser:
+        shown = browser.get("/console/calls/1").text
+    assert "Parcours de l" in shown
+    assert "file n1" in shown
+    assert "décroché" in shown
+
+
 def test_the_hook_takes_json_and_forms_in_every_spelling(web: RunningWeb) -> None:
     hook = f"{web.url}/api/v1/cti/{web.access.cti}"
     posts: list[dict[str, Any]] = [

@@ -9,7 +9,9 @@ from diagnostics.reasons import Reason, State
 from firmware_rollout.status import Kind
 from fleet.contract import SAMPLE_FIELDS
 from fleet.registry import DIMENSIONS
-from hotline import words
+from hotline import call_words, words
+from hotline.call_legs import Outcome
+from hotline.call_state import Reason as CallReason
 from hotline.call_state import State as CallState
 from hotline.roles import Role
 from hotline.translations import load, preferred
@@ -65,6 +67,8 @@ def test_every_state_reason_role_and_figure_has_words() -> None:
     assert set(words.REASONS) == set(Reason)
     assert set(words.STATES) == set(State)
     assert set(words.CALL_STATES) == set(CallState)
+    assert set(call_words.REASONS) == set(CallReason)
+    assert set(call_words.OUTCOMES) == set(Outcome)
     assert set(words.ROLES) == set(Role)
     assert set(words.ROLLOUT) == set(Kind)
     assert tuple(words.FIGURES) == SAMPLE_FIELDS
