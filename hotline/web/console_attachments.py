@@ -11,7 +11,7 @@ from fleet import registry
 from fleet.database import Connection
 from hotline.attachments import AttachmentError, attach, attached_to, attachments_of, undo
 from hotline.calls import calls_by_id, calls_of_incident
-from hotline.roles import Right, may
+from hotline.roles import Right
 from hotline.sessions import Session
 from hotline.web.context import Web, web
 from hotline.web.guards import Editor, Reader
@@ -89,7 +89,7 @@ def _page(
         here="incidents",
         status=status,
         refused=refused,
-        acts=may(session.agent.role, Right.HANDLE_CALLS),
+        acts=session.may(Right.HANDLE_CALLS),
         **values,
     )
 

@@ -10,7 +10,7 @@ from fastapi.responses import Response
 from fleet import registry
 from fleet.database import Connection
 from hotline.callbacks import Callback, CallbackError, done, drop, ended_since, give_back, open_callbacks, take
-from hotline.roles import Right, may
+from hotline.roles import Right
 from hotline.sessions import Session
 from hotline.web.context import Web, web
 from hotline.web.guards import Editor, Reader
@@ -77,6 +77,6 @@ def _read(conn: Connection, session: Session, program: Web) -> dict[str, Any]:
         "waiting": waiting,
         "ended": ended,
         "shops": {shop.code: shop for shop in registry.points_of_sale(conn, codes)},
-        "acts": may(session.agent.role, Right.HANDLE_CALLS),
+        "acts": session.may(Right.HANDLE_CALLS),
         "me": session.agent.id,
     }

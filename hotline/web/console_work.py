@@ -16,9 +16,11 @@ from diagnostics.typologies.advice import advice_for
 from fleet import registry
 from fleet.database import Connection
 from hotline.attachments import AttachmentError, attach, attachment_of, undo
+from hotline.call_state import State
 from hotline.callbacks import callback_of
 from hotline.calls import find_call
 from hotline.editing import come, leave
+from hotline.handovers import handovers_of, waited_in_all
 from hotline.qualification import (
     PROMISED_AFTER,
     Given,
@@ -30,7 +32,7 @@ from hotline.qualification import (
     qualification_of,
     qualify,
 )
-from hotline.roles import Right, may
+from hotline.roles import Right
 from hotline.sessions import Session
 from hotline.stored_call import StoredCall
 from hotline.web.context import Web, web
@@ -169,6 +171,9 @@ def _read(conn: Connection, call: StoredCall, *, now: datetime) -> dict[str, Any
     return {
         "call": call.id,
         **_incidents(conn, call),
+        "handover": next(iter(handovers_of(conn, call=call.id)[::-1]), None),
+        "goes_on": call.state is not State.ENDED,
+        "waited": waited_in_all(conn, call, now=now),
         "current": current,
         "callback": callback,
         "suggested": [one for one in known if one.id in suggested],
@@ -223,7 +228,7 @@ def _fragment(
         error=error,
         stale=stale,
         saved=saved,
-        may_write=may(session.agent.role, Right.HANDLE_CALLS),
+        may_write=session.may(Right.HANDLE_CALLS),
         **values,
     )
     answer.status_code = status

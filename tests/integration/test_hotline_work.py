@@ -20,9 +20,10 @@ from hotline.attachments import (
     undo,
 )
 from hotline.callbacks import Callback, CallbackError, done, give_back, list_callbacks, open_callbacks, take
-from hotline.calls import choose_point_of_sale, list_calls, record_event
+from hotline.calls import calls_by_id, choose_point_of_sale, list_calls, record_event
 from hotline.cti import parse_event
 from hotline.editing import come, leave
+from hotline.handovers import HandoverError, hand_over, take_over, waited_in_all, waiting, withdraw
 from hotline.qualification import Given, Outcome, Qualification, QualificationError, StaleError, Subject, qualification_of, qualify
 from tests.running_web import CAFE, ISLAND_NUMBER, PORT_BAR, PORT_BAR_NUMBER, SHARED_NUMBER, TABAC, seed
 
@@ -340,3 +341,47 @@ def test_who_is_not_heard_of_has_left_the_form(house: psycopg.Connection) -> Non
     assert [one.id for one in come(house, call=call, agent=bruno, now=at(1))] == [alice, bruno]
     assert [one.id for one in come(house, call=call, agent=bruno, now=at(2))] == [bruno]
     assert leave(house, call=call, agent=bruno, now=at(2)) == []
+
+
+def test_a_caller_is_passed_on_once_and_taken_by_one(house: psycopg.Connection) -> None:
+    call = call_of(house, ring(house, 0))
+    passed = hand_over(house, call=call, reason=" imprimante \n HS ", author="alice", agent=agent(house, "alice"), now=at(5))
+    assert (passed.reason, passed.state, passed.author_name) == ("imprimante HS", "waiting", "Alice Martin")
+    with pytest.raises(HandoverError):
+        hand_over(house, call=call, reason="", author="alice", agent=None, now=at(6))
+    assert waiting(house, now=at(6)) == [passed]
+    taken = take_over(house, handover=passed.id, agent=agent(house, "carol"), now=at(8))
+    assert (taken.state, taken.taken_by_name, taken.settled_at) == ("taken", "Carol Smith", at(8))
+    with pytest.raises(HandoverError):
+        take_over(house, handover=passed.id, agent=agent(house, "bruno"), now=at(9))
+    with pytest.raises(HandoverError):
+        withdraw(house, handover=passed.id, now=at(9))
+    assert waiting(house, now=at(9)) == []
+    # It may be needed once more.
+    again = hand_over(house, call=call, reason="", author="alice", agent=None, now=at(10))
+    assert withdraw(house, handover=again.id, now=at(11)).state == "withdrawn"
+
+
+def test_a_caller_who_is_gone_is_not_passed_on_but_one_who_hung_up_waiting_is_kept(house: psycopg.Connection) -> None:
+    over, patient = give_up(house, 0), ring(house, 1, ISLAND_NUMBER)
+    with pytest.raises(HandoverError) as raised:
+        hand_over(house, call=call_of(house, over), reason="", author="alice", agent=None, now=at(2))
+    assert raised.value.field == "state"
+    passed = hand_over(house, call=call_of(house, patient), reason="", author="alice", agent=None, now=at(2))
+    tell(house, 4, event="hangup", callId=patient)
+    assert [one.id for one in waiting(house, now=at(5))] == [passed.id]
+
+
+def test_the_wait_adds_up_over_both_levels(house: psycopg.Connection) -> None:
+    call_id = ring(house, 0)
+    tell(house, 2, event="answer", callId=call_id, user="alice")
+    call = call_of(house, call_id)
+    passed = hand_over(house, call=call, reason="", author="alice", agent=None, now=at(10))
+
+    def wait(minutes: float) -> timedelta:
+        (stored,) = calls_by_id(house, [call])
+        return waited_in_all(house, stored, now=at(minutes))
+
+    assert wait(13) == timedelta(minutes=5)
+    take_over(house, handover=passed.id, agent=agent(house, "carol"), now=at(14))
+    assert wait(20) == timedelta(minutes=6)

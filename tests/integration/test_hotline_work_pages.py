@@ -202,3 +202,36 @@ def test_a_second_editor_sees_the_first_and_both_see_a_save(web: RunningWeb) -> 
     assert [one["name"] for one in screens["alice"].next("work")["editors"]] == ["Alice Martin"]
     assert screens["bruno"].is_quiet(0.1)
     assert Browser(web, "veille").post("/console/calls/1/editing").status_code == 403
+
+
+def test_level_2_is_told_at_once_who_waits_and_takes_the_call_with_its_notes(web: RunningWeb) -> None:
+    alice, carol = Browser(web, "alice"), Browser(web, "carol")
+    second, first = Screen(web, "carol"), Screen(web, "bruno")
+    alice.post("/console/calls/1/notes", text="bourrage sans fin")
+    assert "Passer au niveau 2" in alice.get("/console/calls/1/qualification").text
+    alice.post("/console/calls/1/handover", reason="tête à changer ?")
+    assert second.next("work") == {"kind": "handovers"}
+    assert first.is_quiet(0.1)
+    assert ">1<" in carol.get("/console/handovers/count").text
+    listed = carol.get("/console/handovers").text
+    assert all(text in listed for text in ("Le Bar du Port", "Alice Martin", "tête à changer ?", "bourrage sans fin", "waited"))
+    assert alice.post("/console/handovers/1/take").status_code == 403
+    assert carol.post("/console/handovers/1/take").headers["Location"] == "/console/calls/1"
+    assert carol.post("/console/handovers/1/take").status_code == 409
+    assert "repris par Carol Smith" in alice.get("/console/calls/1/qualification").text
+    assert alice.post("/console/calls/99/handover").status_code == 404
+    assert alice.post("/console/handovers/1/withdraw").status_code == 404
+
+
+def test_programs_pass_callers_on(web: RunningWeb) -> None:
+    with program(web) as api:
+        made = api.post("/calls/1/handover", json={"reason": "x"})
+        assert (made.status_code, made.json()["state"]) == (201, "waiting")
+        assert api.get("/handovers").json() == [made.json()]
+        assert api.post("/calls/1/handover", json={}).status_code == 409
+        assert api.post("/calls/99/handover", json={}).status_code == 404
+        assert api.post("/handovers/1/withdraw").json()["state"] == "withdrawn"
+        assert api.post("/handovers/1/withdraw").status_code == 409
+        assert api.post("/handovers/1/take").status_code == 403
+    with program(web, Role.LEVEL2) as api:
+        assert api.post("/handovers/1/take").status_code == 409

@@ -22,6 +22,15 @@
     all.indeterminate = !all.checked && ticks.some((tick) => tick.checked);
   });
 
+  // Who waits for level 2 is asked for when the stream says that it changed, and after every gap.
+  function askWhoWaits() {
+    for (const place of document.querySelectorAll("#handover-count, #handovers")) htmx.trigger(place, "handovers");
+  }
+  document.addEventListener("vigie:connected", askWhoWaits);
+  document.addEventListener("vigie:work", ({ detail }) => {
+    if (detail.kind === "handovers") askWhoWaits();
+  });
+
   // The form of the open call; on a call's own page, of that call.
   const form = () => document.querySelector("#stack > .pop[data-open] .qualify") ?? document.querySelector("#main .qualify");
 

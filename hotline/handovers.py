@@ -1,0 +1,138 @@
+"""Callers passed on from level 1 to level 2: who waits, since when in all, and why; the call brings its shop and its notes along."""
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Final, Literal
+
+from psycopg.errors import UniqueViolation
+from psycopg.rows import class_row
+
+from fleet.database import Connection
+from fleet.errors import VigieError
+from hotline import work_notices
+from hotline.call_state import State
+from hotline.calls import find_call
+from hotline.roles import RIGHTS, Right
+from hotline.stored_call import StoredCall
+from hotline.stored_legs import legs_of
+from hotline.waited import waited
+
+LONGEST_REASON: Final = 300
+# A caller who hung up while waiting is shown this long, so that somebody calls back.
+SHOWN_FOR: Final = timedelta(hours=4)
+
+
+class HandoverError(VigieError):
+    """A caller cannot be passed on or taken over so; `field` names what is wrong."""
+
+    def __init__(self, field: str, detail: str) -> None:
+        super().__init__(f"{field}: {detail}")
+        self.field = field
+
+
+@dataclass(frozen=True, slots=True)
+class Handover:
+    """A caller passed on; `settled_at` is when somebody took the call or it was withdrawn."""
+
+    id: int
+    call: int
+    author: str
+    author_name: str
+    agent: int | None
+    at: datetime
+    reason: str
+    state: Literal["waiting", "taken", "withdrawn"]
+    taken_by: int | None
+    taken_by_name: str | None
+    settled_at: datetime | None
+
+
+_SELECT = """
+    SELECT h.id, h.call, h.author, coalesce(a.name, h.author) AS author_name, h.agent, h.at, h.reason, h.state, h.taken_by,
+        t.name AS taken_by_name, h.settled_at
+    FROM hotline.handover h LEFT JOIN hotline.agent a ON a.id = h.agent LEFT JOIN hotline.agent t ON t.id = h.taken_by
+"""
+
+
+def hand_over(conn: Connection, *, call: int, reason: str, author: str, agent: int | None, now: datetime) -> Handover:
+    """Pass a caller on to level 2, whose screens are told at once.
+
+    Raises:
+        HandoverError: there is no such call, it is over, it waits already, or the reason is too long.
+    """
+    reason = " ".join(reason.split())
+    if len(reason) > LONGEST_REASON:
+        raise HandoverError("reason", f"has at most {LONGEST_REASON} characters")
+    found = find_call(conn, call=call)
+    if found is None:
+        raise HandoverError("call", f"no call {call}")
+    if found.state is State.ENDED:
+        raise HandoverError("state", "is over: qualify it as escalated instead")
+    try:
+        with conn.transaction():
+            row = conn.execute(
+                "INSERT INTO hotline.handover (call, author, agent, at, reason, state)"
+                " VALUES (%(call)s, %(author)s, %(agent)s, %(now)s, %(reason)s, 'waiting') RETURNING id",
+                {"call": call, "author": author, "agent": agent, "now": now, "reason": reason},
+            ).fetchone()
+    except UniqueViolation:
+        raise HandoverError("state", "waits for level 2 already") from None
+    assert row is not None
+    _tell(conn)
+    return _one(conn, row[0])
+
+
+def take_over(conn: Connection, *, handover: int, agent: int, now: datetime) -> Handover:
+    """Take a caller who was passed on; `HandoverError` where another was quicker or nobody waits any more."""
+    return _settle(conn, handover, "taken", taken_by=agent, now=now)
+
+
+def withdraw(conn: Connection, *, handover: int, now: datetime) -> Handover:
+    """Take back what was passed on: level 1 goes on with the caller."""
+    return _settle(conn, handover, "withdrawn", taken_by=None, now=now)
+
+
+def waiting(conn: Connection, *, now: datetime) -> list[Handover]:
+    """Callers who wait for level 2, the first passed on first."""
+    return _select(conn, "WHERE h.state = 'waiting' AND h.at > %(since)s ORDER BY h.at, h.id", {"since": now - SHOWN_FOR})
+
+
+def handovers_of(conn: Connection, *, call: int) -> list[Handover]:
+    """Each time a call was passed on, oldest first."""
+    return _select(conn, "WHERE h.call = %(call)s ORDER BY h.at, h.id", {"call": call})
+
+
+def waited_in_all(conn: Connection, call: StoredCall, *, now: datetime) -> timedelta:
+    """How long a call's caller has waited up to now: first ring to answer, in queues, and for level 2."""
+    over = call.ended_at or now
+    spans = [(call.rang_at, call.answered_at or over)]
+    spans += [(leg.began_at, leg.answered_at or leg.ended_at or over) for leg in legs_of(conn, call=call.id) if leg.kind == "queue"]
+    # Who goes on talking to level 1 after all has waited for nobody.
+    spans += [(one.at, min(one.settled_at or over, over)) for one in handovers_of(conn, call=call.id) if one.state != "withdrawn"]
+    return waited(spans)
+
+
+def _settle(conn: Connection, handover: int, state: str, *, taken_by: int | None, now: datetime) -> Handover:
+    changed = conn.execute(
+        "UPDATE hotline.handover SET state = %(state)s, taken_by = %(by)s, settled_at = %(now)s"
+        " WHERE id = %(id)s AND state = 'waiting'",
+        {"id": handover, "state": state, "by": taken_by, "now": now},
+    ).rowcount
+    if not changed:
+        raise HandoverError("handover", f"nobody waits by handover {handover}")
+    _tell(conn)
+    return _one(conn, handover)
+
+
+def _tell(conn: Connection) -> None:
+    """Whoever may take a caller over looks again who waits."""
+    work_notices.tell(conn, {"kind": "handovers"}, roles=RIGHTS[Right.TAKE_OVER])
+
+
+def _one(conn: Connection, handover: int) -> Handover:
+    return _select(conn, "WHERE h.id = %(id)s", {"id": handover})[0]
+
+
+def _select(conn: Connection, rest: str, parameters: dict[str, object]) -> list[Handover]:
+    with conn.cursor(row_factory=class_row(Handover)) as cursor:
+        return cursor.execute(_SELECT + rest, parameters).fetchall()
