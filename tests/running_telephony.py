@@ -37,10 +37,12 @@ class KeptCall:
 class RunningTelephony:
     """`vigie telephony`; `start` and `stop` it."""
 
-    def __init__(self, database_url: str, ami_url: str) -> None:
+    def __init__(self, database_url: str, ami_url: str, *, clock_offset_s: int = 0) -> None:
         self.database_url = database_url
         self._stop = threading.Event()
-        settings = TelephonySettings.model_validate({"database_url": database_url, "ami_url": ami_url})
+        settings = TelephonySettings.model_validate(
+            {"database_url": database_url, "ami_url": ami_url, "clock_offset_s": clock_offset_s}
+        )
         self._thread = threading.Thread(target=run, args=(settings,), kwargs={"stop": self._stop}, name="telephony")
 
     def start(self) -> None:
