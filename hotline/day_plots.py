@@ -3,7 +3,7 @@
 No script, no inline style; what is wrong is drawn thicker and named in bold, symptoms are hatched: nothing rests on colour.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Hashable, Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Final
 
@@ -26,6 +26,8 @@ _STILL_OPEN: Final = timedelta(minutes=15)
 _NO_ZERO: Final[Mapping[str, float]] = {"signal_dbm": 20.0, "board_c": 20.0, "head_c": 20.0, "clock_ms": 1000.0}
 # So that what stands at its usual height does not touch the label above it.
 _HEADROOM: Final = 1.2
+# Of 6 kB each.
+_REMEMBERED: Final = 500
 _SYMPTOMS, _HEARD = _("symptoms"), _("data received")
 
 
@@ -35,9 +37,24 @@ class DayPlots:
     def __init__(self, *, translate: Translate, language: str) -> None:
         self._translate = translate
         self._language = language
+        self._drawn: dict[tuple[str, Hashable], Markup] = {}
 
     def strip(self, day: TerminalDay, terminal_id: str) -> Markup:
-        """The picture of one terminal's day; its description says in words what it shows."""
+        """The picture of one terminal's day; its description says in words what it shows.
+
+        A call is shown anew at each of its events, and every ten seconds: what was drawn lately is not drawn again.
+        """
+        key = (terminal_id, day.look)
+        drawn = self._drawn.get(key)
+        if drawn is None:
+            drawn = self._draw(day, terminal_id)
+            if len(self._drawn) >= _REMEMBERED:
+                # Threads share it: emptying is one step, and the day's next stride would empty it anyway.
+                self._drawn.clear()
+            self._drawn[key] = drawn
+        return drawn
+
+    def _draw(self, day: TerminalDay, terminal_id: str) -> Markup:
         _t = self._translate
         across = Scale(day.start.timestamp(), day.end.timestamp(), _EDGE, _WIDE - _EDGE)
         y, parts, told = 0.0, [], []

@@ -1,8 +1,8 @@
 """The last day of a terminal, as a screen plots it: when it was heard, what it measured step by step, and its symptoms."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
 from diagnostics.symptom_store import Symptom, symptoms_of
@@ -13,13 +13,16 @@ from fleet.database import Connection
 DAY: Final = timedelta(hours=24)
 # 96 points a day are as many as a drawing of a few hundred pixels can show; the 5-minute roll-up serves them.
 STEP: Final = timedelta(minutes=15)
+# The picture moves on in strides, as the roll-up does: between two of them it is the same, and need not be drawn again.
+STRIDE: Final = timedelta(minutes=5)
+_EPOCH: Final = datetime(2000, 1, 1, tzinfo=UTC)
 # Plotted for every terminal, after the figures that its reasons are about.
 USUAL: Final = ("tickets", "tx_ms", "rtt_ms")
 
 
 @dataclass(frozen=True, slots=True)
 class TerminalDay:
-    """What one terminal did from `start` to `end`.
+    """What one terminal did from `start` to `end`, which is up to a stride ahead.
 
     `steps` are rows of `fleet.history.series_of`, oldest first; `plotted` are the figures to draw, `blamed` those of them that
     a reason is about; `symptoms` last or ended within the span, found last first.
@@ -28,9 +31,15 @@ class TerminalDay:
     start: datetime
     end: datetime
     steps: Sequence[Mapping[str, Any]]
-    plotted: Sequence[str]
+    plotted: tuple[str, ...]
     blamed: frozenset[str]
     symptoms: Sequence[Symptom]
+
+    @property
+    def look(self) -> Hashable:
+        """Days of equal looks make the same picture; samples that come late for the middle of it wait for its next stride."""
+        newest = (self.steps[-1]["at"], self.steps[-1]["samples"]) if self.steps else None
+        return self.end, len(self.steps), newest, self.plotted, self.blamed, tuple(self.symptoms)
 
     @property
     def over(self) -> list[Symptom]:
@@ -44,13 +53,14 @@ def read_days(conn: Connection, *, blamed: Mapping[str, frozenset[str]], now: da
     if not terminals:
         return {}
     fields = tuple(dict.fromkeys((*sorted(frozenset().union(*blamed.values())), *USUAL)))
-    start = now - DAY
-    series = history.series_of(conn, terminals=terminals, fields=fields, start=start, end=now, step=STEP)
+    end = now + (-(now - _EPOCH) % STRIDE)
+    start = end - DAY
+    series = history.series_of(conn, terminals=terminals, fields=fields, start=start, end=end, step=STEP)
     symptoms = symptoms_of(conn, terminals, since=start)
     return {
         terminal: TerminalDay(
             start=start,
-            end=now,
+            end=end,
             steps=series[terminal],
             plotted=tuple(dict.fromkeys((*(name for name in SAMPLE_FIELDS if name in blamed[terminal]), *USUAL))),
             blamed=blamed[terminal],

@@ -70,6 +70,16 @@ def test_a_symptom_is_told_in_words_with_its_times(language: str, said: str) -> 
     assert day.over == [over]
 
 
+def test_what_was_drawn_lately_is_drawn_again_only_when_it_looks_otherwise() -> None:
+    plots = DayPlots(translate=load()["en"].gettext, language="en")
+    steps = [step(n, tickets=3.0) for n in range(8)]
+    first = plots.strip(day_of(steps), "T00012")
+    assert plots.strip(day_of(list(steps)), "T00012") is first
+    assert plots.strip(day_of([*steps, step(8, tickets=9.0)]), "T00012") != first
+    assert plots.strip(day_of(steps, blamed=frozenset({"tickets"})), "T00012") != first
+    assert plots.strip(day_of(steps), "T00013") != first
+
+
 def test_a_day_without_a_word_says_so() -> None:
     assert "Nothing was received." in drawn(day_of([]))
     assert "Rien n'a été reçu." in drawn(day_of([]), "fr").replace("&#x27;", "'")
