@@ -142,17 +142,21 @@ def search(conn: Connection, text: str, *, limit: int) -> list[PointOfSale]:
     digits = "".join(filter(str.isdigit, text))
     # Only what has no letters can be a telephone number; its national 0 is not part of the E.164 form.
     number = digits.removeprefix("0") if len(digits) >= 4 and not any(map(str.isalpha, text)) else ""
+    # The numbers of what is shown are read, not those of all that was found.
     return _points(
         conn,
-        _POINT
-        + """
-        WHERE lower(s.code) LIKE %(start)s
-            OR translate(lower(s.name), %(accented)s, %(plain)s) LIKE ALL (%(words)s)
-            OR s.code IN (SELECT t.point_of_sale FROM fleet.terminal t WHERE lower(t.id) LIKE %(start)s)
-            OR (%(number)s <> '' AND s.code IN
-                (SELECT n.point_of_sale FROM fleet.phone_number n WHERE n.e164 LIKE '%%' || %(number)s || '%%'))
-        ORDER BY lower(s.code) <> %(exact)s, s.name, s.code
-        LIMIT %(limit)s
+        f"""
+        {_POINT}
+        JOIN (
+            SELECT s.code, lower(s.code) <> %(exact)s AS not_exact FROM fleet.point_of_sale s
+            WHERE lower(s.code) LIKE %(start)s
+                OR translate(lower(s.name), %(accented)s, %(plain)s) LIKE ALL (%(words)s)
+                OR s.code IN (SELECT t.point_of_sale FROM fleet.terminal t WHERE lower(t.id) LIKE %(start)s)
+                OR (%(number)s <> '' AND s.code IN
+                    (SELECT n.point_of_sale FROM fleet.phone_number n WHERE n.e164 LIKE '%%' || %(number)s || '%%'))
+            ORDER BY 2, s.name, s.code LIMIT %(limit)s
+        ) found ON found.code = s.code
+        ORDER BY found.not_exact, s.name, s.code
         """,
         {
             "exact": " ".join(words),

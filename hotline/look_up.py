@@ -4,18 +4,20 @@ Each kind is looked for in the way it is known by: a code, a number or a part of
 """
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import lru_cache
 from typing import Final
 
+from diagnostics import wording
 from diagnostics.incidents import Incident, IncidentError, incident, list_incidents
+from diagnostics.troubles import Trouble
 from diagnostics.wording import scope_in_words
 from fleet import registry
 from fleet.database import Connection
 from fleet.registry import PointOfSale, Terminal, folded
 from hotline.calls import find_call
-from hotline.incident_words import incident_title
 from hotline.knowledge import articles
 from hotline.knowledge.articles import Article
 from hotline.phone_numbers import read_number
@@ -25,7 +27,7 @@ from hotline.translations import LANGUAGES
 SHOPS, TERMINALS, CALLS, INCIDENTS, ARTICLES = 12, 12, 10, 8, 8
 # Older incidents are looked for by their number alone.
 INCIDENTS_SINCE: Final = timedelta(days=60)
-_INCIDENTS_READ: Final = 300
+_INCIDENTS_READ: Final = 200
 # Fewer digits begin, or end, too many numbers to tell anything.
 _LEAST_BEGINNING, _LEAST_END = 8, 4
 _ID: Final = re.compile(r"^#?(\d{1,18})$")
@@ -63,26 +65,36 @@ def look_up(conn: Connection, text: str, *, number: str, now: datetime) -> Found
     )
 
 
-def says_all(words: Sequence[str], told: str) -> bool:
-    """Whether each of these (folded) words begins a word of the text."""
-    there = _WORD.findall(folded(told))
-    return all(any(one.startswith(word) for one in there) for word in words)
+def says_all(words: Sequence[str], told: Iterable[str]) -> bool:
+    """Whether each of these words begins one of those; all folded."""
+    return all(any(one.startswith(word) for one in told) for word in words)
+
+
+def words_of(text: str) -> list[str]:
+    """The words of a text, without case and accents."""
+    return _WORD.findall(folded(text))
 
 
 def _calls(conn: Connection, text: str, *, number: str) -> list[StoredCall]:
     """Calls of a number or a part of it, by Vigie's or the telephone system's id, and by the words of their notes; newest first."""
     own_id = _ID.match(text)
     parameters: dict[str, object] = {"text": text, "limit": CALLS, "id": int(own_id.group(1)) if own_id else 0}
-    wanted = [
-        "SELECT id FROM hotline.call WHERE id = %(id)s OR call_id = %(text)s",
-        "SELECT n.call FROM hotline.call_note n WHERE hotline.stems(n.text, '') @@ hotline.asked(%(text)s, true)",
-    ]
+    wanted = ["SELECT id FROM hotline.call WHERE id = %(id)s OR call_id = %(text)s"]
+    if not _is_number(text):
+        wanted.append("SELECT call FROM noted")
     for condition, value in _by_number(number):
         parameters[f"value{len(parameters)}"] = value
         wanted.append(f"SELECT id FROM hotline.call WHERE {condition} %(value{len(parameters) - 1})s")
     newest = " UNION ".join(f"({one} ORDER BY 1 DESC LIMIT %(limit)s)" for one in wanted)
+    # Materialized, for the order would lead the planner through every note, newest first, instead of to the index of words.
+    noted = (
+        "WITH noted AS MATERIALIZED ("
+        " SELECT n.call FROM hotline.call_note n WHERE hotline.stems(n.text, '') @@ hotline.asked(%(text)s, true))"
+    )
     # Planned with the values at hand: a pattern's index serves only where its beginning is known.
-    rows = conn.execute(f"{newest} ORDER BY 1 DESC LIMIT %(limit)s", parameters, prepare=False).fetchall()
+    rows = conn.execute(
+        f"{noted} SELECT id FROM ({newest}) AS found (id) ORDER BY id DESC LIMIT %(limit)s", parameters, prepare=False
+    ).fetchall()
     return [call for call in (find_call(conn, call=row[0]) for row in rows) if call is not None]
 
 
@@ -108,18 +120,20 @@ def _incidents(conn: Connection, text: str, *, now: datetime) -> list[Incident]:
             return [incident(conn, int(own_id.group(1)))]
         except IncidentError:
             return []
-    words = _WORD.findall(folded(text))
+    words = words_of(text)
     if not words:
         return []
     recent = list_incidents(conn, since=now - INCIDENTS_SINCE, limit=_INCIDENTS_READ)
-    said = [one for one in recent if says_all(words, _told(one))]
+    said = [one for one in recent if says_all(words, _told(one.title, one.trouble, tuple(one.scope.items())))]
     return sorted(said, key=lambda one: (one.state == "closed", -one.id))[:INCIDENTS]
 
 
-def _told(one: Incident) -> str:
-    titles = [incident_title(one, language) for language in LANGUAGES]
-    scopes = [scope_in_words(one.scope, language) for language in LANGUAGES]
-    return " ".join((*titles, *scopes, *one.scope.values()))
+@lru_cache(maxsize=4096)
+def _told(title: str, trouble: Trouble | None, scope: tuple[tuple[str, str], ...]) -> frozenset[str]:
+    """The words of an incident's title and scope, in every language; many incidents share theirs."""
+    where = dict(scope)
+    said = [scope_in_words(where, one) if trouble is None else wording.title(trouble, where, one) for one in LANGUAGES]
+    return frozenset(words_of(" ".join((title, *where.values(), *said))))
 
 
 def _is_number(text: str) -> bool:
