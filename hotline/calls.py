@@ -15,7 +15,7 @@ from hotline.call_events import CallEvent
 from hotline.call_state import Call, Reason, State, Step, apply
 from hotline.notes import pass_on
 from hotline.phone_numbers import caller_of
-from hotline.stored_call import LONGEST_RING, LONGEST_TALK, StoredCall, is_live
+from hotline.stored_call import LONGEST_TALK, LONGEST_WAIT, StoredCall, is_live
 from hotline.stored_legs import finish_wrap_up, save_legs, told_legs
 
 # The channel that tells web processes of a call's change; the payload is the call's id.
@@ -91,7 +91,7 @@ def live_calls(conn: Connection, *, now: datetime) -> list[StoredCall]:
     found = _select(
         conn,
         "WHERE c.state <> 'ended' AND c.rang_at > %(since)s ORDER BY c.rang_at, c.id",
-        {"since": now - LONGEST_TALK - LONGEST_RING},
+        {"since": now - LONGEST_TALK - LONGEST_WAIT},
     )
     return [call for call in found if is_live(call, now=now)]
 

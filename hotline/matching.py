@@ -3,6 +3,7 @@
 import unicodedata
 from collections.abc import Iterable, Sequence
 from datetime import datetime
+from functools import lru_cache
 
 from hotline.accounts import Agent
 from hotline.call_state import State
@@ -51,6 +52,8 @@ def _forms(name: str) -> list[str]:
     return [_fold(form) for form in dict.fromkeys((whole, address, turned, *parts)) if form]
 
 
+# The same few hundred names come with every event.
+@lru_cache(maxsize=4096)
 def _fold(text: str) -> str:
     """Without case, accents and repeated spaces."""
     decomposed = unicodedata.normalize("NFKD", text.casefold())

@@ -8,6 +8,8 @@ from hotline.call_state import State
 
 # A hangup can get lost: after this long, a call is taken for ended on the screens (the call itself is left as it was told).
 LONGEST_RING = timedelta(minutes=15)
+# A source that tells of each phone tells of the end as well, and its callers may wait long on a bad day.
+LONGEST_WAIT = timedelta(hours=2)
 LONGEST_TALK = timedelta(hours=4)
 
 
@@ -53,5 +55,5 @@ class StoredCall:
 def is_live(call: StoredCall, *, now: datetime) -> bool:
     """Whether the call still rings or is spoken, as far as can be believed."""
     if call.state is State.RINGING:
-        return now - call.rang_at < LONGEST_RING
+        return now - call.rang_at < (LONGEST_WAIT if call.offers else LONGEST_RING)
     return call.state is State.ANSWERED and now - (call.answered_at or call.rang_at) < LONGEST_TALK

@@ -6,7 +6,7 @@ from hotline.accounts import Agent
 from hotline.call_state import State
 from hotline.matching import agents_meant, sees
 from hotline.roles import Role
-from hotline.stored_call import LONGEST_RING, LONGEST_TALK, StoredCall
+from hotline.stored_call import LONGEST_RING, LONGEST_TALK, LONGEST_WAIT, StoredCall
 
 NOW = datetime(2026, 11, 23, 9, 0, tzinfo=UTC)
 ALICE = Agent(1, "alice", "Alice Martin", "4021", Role.LEVEL1, "fr", active=True)
@@ -65,6 +65,27 @@ def test_agents_are_known_by_name_login_or_extension(names: list[str], meant: li
         pytest.param({}, [ALICE, BRUNO], id="names nobody: everyone who answers"),
         pytest.param({"called": [1]}, [ALICE], id="rings one agent"),
         pytest.param({"called": [3]}, [VERA], id="rings somebody who does not usually answer"),
+        pytest.param({"offers": True, "queue": "n1"}, [], id="waits in a queue whose phones are told one by one"),
+        pytest.param({"offers": True, "called": [1, 2], "ringing": [2]}, [BRUNO], id="rings at the next phone"),
+        pytest.param(
+            {"offers": True, "ringing": [1], "rang_at": NOW - LONGEST_RING}, [ALICE], id="rings at a phone after a long wait"
+        ),
+        pytest.param({"offers": True, "ringing": [1], "rang_at": NOW - LONGEST_WAIT}, [], id="rings too long to be believed"),
+        pytest.param(
+            {"state": State.ANSWERED, "answered_at": NOW, "answered_by": 1, "handling": [1], "ringing": [2]},
+            [ALICE, BRUNO],
+            id="is being passed on",
+        ),
+        pytest.param(
+            {"state": State.ANSWERED, "answered_at": NOW, "answered_by": 2, "handling": [1, 2]},
+            [ALICE, BRUNO],
+            id="was passed on, the first has not finished with it",
+        ),
+        pytest.param(
+            {"state": State.ANSWERED, "answered_at": NOW, "answered_by": 1, "offers": True},
+            [],
+            id="was given back to a queue, its agent has finished with it",
+        ),
         pytest.param({"direction": "out"}, [], id="an outgoing call of nobody known"),
         pytest.param({"direction": "out", "called": [2]}, [BRUNO], id="an outgoing call"),
         pytest.param({"state": State.ANSWERED, "answered_at": NOW, "answered_by": 2}, [BRUNO], id="answered: who answered"),
