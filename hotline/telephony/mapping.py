@@ -19,6 +19,8 @@ from hotline.telephony.protocol import Message
 PREFIX: Final = "asterisk:"
 # Shorter numbers are extensions and feature codes.
 SHORTEST_OUTSIDE_NUMBER: Final = 8
+# These tell of no channel, or of several.
+_WITHOUT_CHANNEL = frozenset({"QueueMember", "QueueMemberAdded", "CoreShowChannelsComplete", "BlindTransfer", "AttendedTransfer"})
 # What tells the channels of one telephone apart.
 _SERIAL = re.compile(r"-[0-9a-f]{8}(;[12])?$")
 
@@ -92,8 +94,11 @@ class Translator:
 
     def hear(self, message: Message) -> list[CallEvent | Roster]:
         """What this message says of calls; mostly nothing."""
-        handler = self._by_event.get(message.get("Event", ""))
-        return list(handler(message)) if handler is not None else []
+        event = message.get("Event", "")
+        handler = self._by_event.get(event)
+        if handler is None or not (_id_of(message) or event in _WITHOUT_CHANNEL):
+            return []
+        return list(handler(message))
 
     def _member(self, message: Message) -> Iterable[CallEvent]:
         # Devices and people are members alike; a channel is told by its device.
@@ -210,7 +215,7 @@ class Translator:
         yield happened(call, {**channel, "Queue": call.queue}, agent=agent, leg=leg)
 
     def _begun(self, message: Message) -> _Call:
-        key = message.get("Linkedid") or message.get("Uniqueid", "")
+        key = _id_of(message)
         caller = resource_of(message.get("Channel", ""))
         call = self._calls.setdefault(key, _Call(key, message.get("CallerIDNum", ""), "", caller))
         # A queue's list does not say what was dialled, the list of channels does.
@@ -237,7 +242,7 @@ class Translator:
         return call.legs.setdefault(leg, new)
 
     def _call(self, message: Message) -> _Call | None:
-        return self._find(message.get("Linkedid") or message.get("Uniqueid", ""))
+        return self._find(_id_of(message))
 
     def _find(self, key: str) -> _Call | None:
         return self._calls.get(self._about.get(key, key))
@@ -296,6 +301,11 @@ def agent_of(message: Message) -> str:
     """How a queue's event names its agent: by extension where the telephone has one, else by the member's own name."""
     resource, member = resource_of(message.get("Interface", "")), message.get("MemberName", "")
     return resource if resource.isdigit() or not member or "/" in member else member
+
+
+def _id_of(message: Message) -> str:
+    """The call that a channel is part of."""
+    return message.get("Linkedid") or message.get("Uniqueid", "")
 
 
 def _telephone_of(message: Message) -> str:

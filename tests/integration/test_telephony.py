@@ -3,11 +3,13 @@
 import threading
 from collections.abc import Iterator
 from datetime import timedelta
+from pathlib import Path
 
 import psycopg
 import pytest
 
 from fleet.clock import system_clock
+from fleet.settings import read
 from hotline.call_legs import Outcome
 from hotline.call_state import State
 from hotline.stored_call import StoredCall
@@ -18,6 +20,9 @@ from tests.running_asterisk import OWN_FLOOR_S, Asterisk
 from tests.running_sipp import Sipp
 from tests.running_telephony import KeptCall, RunningTelephony, staff_both_floors
 from tests.running_web import PORT_BAR, seed
+from vigie.engines.apt import AptError
+from vigie.engines.layout import EngineSettings
+from vigie.engines.telephony import fetch_telephony
 
 SHOP = "0199001234"
 
@@ -144,6 +149,13 @@ def test_many_callers_at_once_are_each_one_call(telephony: RunningTelephony, sip
     kept = telephony.wait_for(lambda kept: len(kept) == 5 and all_ended(kept))
     assert len({one.call.number for one in kept}) == 5
     assert [[leg.outcome for leg in one.legs].count(Outcome.ANSWERED) for one in kept] == [2] * 5
+
+
+def test_an_exchange_that_cannot_be_had_is_said_so_and_leaves_nothing_half_made(tmp_path: Path) -> None:
+    settings = read(EngineSettings, cache_dir=tmp_path, debian_mirror=f"file://{tmp_path}/nowhere")
+    with pytest.raises(AptError, match="update failed"):
+        fetch_telephony(settings, lambda _line: None)
+    assert [path.name for path in (tmp_path / "engines").iterdir()] == [".lock"]
 
 
 def test_a_wrong_secret_is_refused_in_the_exchanges_words(exchange: Asterisk) -> None:

@@ -14,12 +14,19 @@ def add_to(app: typer.Typer) -> None:
 
 
 @group.command()
-def fetch() -> None:
+def fetch(
+    *, telephony: Annotated[bool, typer.Option("--telephony", help="The telephone exchange that tests ring, instead.")] = False
+) -> None:
     """Unpack the engines into the cache, if they are not there yet."""
     from fleet.settings import read
     from vigie.engines.fetch import fetch_engines
     from vigie.engines.layout import EngineSettings
+    from vigie.engines.telephony import fetch_telephony
 
+    if telephony:
+        exchange = fetch_telephony(read(EngineSettings), _say)
+        _say(f"ready ({exchange.asterisk}, {exchange.sipp})")
+        return
     layout = fetch_engines(read(EngineSettings), _say)
     _say(f"ready ({layout.postgres_bin / 'postgres'}, {layout.mosquitto})")
 

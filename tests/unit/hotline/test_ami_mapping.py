@@ -1,6 +1,8 @@
 """What Asterisk's events mean: the sequences are those of a real Asterisk 22, shortened to the fields that count."""
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from hotline.call_events import CallEvent, Happening
 from hotline.telephony.mapping import Roster, Translator, agent_of, resource_of
@@ -207,6 +209,7 @@ def test_an_agent_who_rings_a_shop_makes_an_outgoing_call() -> None:
         ),
         pytest.param([said("Newchannel", SHOP), said("Hangup", SHOP)], id="a caller who hears only the welcome"),
         pytest.param([said("VarSet", SHOP), {"Response": "Success"}, {}], id="noise"),
+        pytest.param([said("Newchannel"), said("AgentCalled"), said("AgentConnect"), said("Hangup")], id="channels without an id"),
     ],
 )
 def test_what_is_no_call_of_the_hotline_makes_none(messages: list[Message]) -> None:
@@ -284,3 +287,33 @@ def test_only_what_a_queue_rings_names_a_queue() -> None:
         said("DialBegin", SHOP, DestChannel="PJSIP/4023-0000000b", DestUniqueid="9.2"),
     ]
     assert [event.queue for event in heard([*ANSWERED, *passed_on])] == ["hotline"] * 5 + [""]
+
+
+EVERYTHING = [
+    *ANSWERED,
+    *NEXT_AGENT,
+    said("Hold", agent("4021", "9.1")),
+    said("Newchannel", agent("4021", "9.5", call="9.5"), Exten="600"),
+    said("QueueCallerJoin", agent("4021", "9.5", call="9.5"), Queue="level2"),
+    said("BlindTransfer", Result="Success", TransfererLinkedid="9.0", TransfererUniqueid="9.1"),
+    said("AttendedTransfer", Result="Success", OrigTransfererLinkedid="9.0", OrigTransfererUniqueid="9.1"),
+    said("CoreShowChannel", agent("4021", "9.1"), BridgeId="b"),
+    said("CoreShowChannelsComplete"),
+    said("QueueEntry", Queue="hotline", Uniqueid="9.0"),
+    said("Hangup", agent("4021", "9.1")),
+    said("Hangup", agent("4021", "9.5", call="9.5")),
+    said("Hangup", SHOP),
+    *({"Event": event} for event in ("Newchannel", "AgentCalled", "AgentConnect", "DialBegin", "DialEnd", "Hold", "Hangup")),
+]
+
+
+@given(st.lists(st.sampled_from(EVERYTHING), max_size=40))
+def test_lost_repeated_and_mixed_up_events_end_each_call_at_most_once_for_each_beginning(messages: list[Message]) -> None:
+    open_calls: set[str] = set()
+    for event in heard(messages):
+        assert event.call_id.startswith("asterisk:")
+        assert (event.kind is not Happening.ENDED) or event.call_id in open_calls
+        if event.kind is Happening.ENDED:
+            open_calls.discard(event.call_id)
+        else:
+            open_calls.add(event.call_id)
