@@ -106,8 +106,12 @@ def settled(legs: Legs, *, answered_at: datetime | None, ended_at: datetime | No
 def _settled_once(legs: Legs, *, answered_at: datetime | None, ended_at: datetime | None) -> Legs:
     legs = _placed(legs)
     # Agents first: a queue's end follows from who took the call from it.
-    legs = tuple(_within(_settle_agent(leg, legs, ended_at=ended_at)) for leg in legs)
-    return tuple(_within(_settle_queue(leg, legs, answered_at=answered_at, ended_at=ended_at)) for leg in legs)
+    answers = _answered(legs)
+    legs = tuple(_within(_settle_agent(leg, legs, answers, ended_at=ended_at)) for leg in legs)
+    queues, answers = _queues(legs), _answered(legs)
+    # Somebody answered whose name we are not told: it was from the queue the caller came to last.
+    unnamed = answered_at if not answers else None
+    return tuple(_within(_settle_queue(leg, queues, answers, unnamed=unnamed, ended_at=ended_at)) for leg in legs)
 
 
 def holder(legs: Legs) -> CallLeg | None:
@@ -170,7 +174,7 @@ def _release(legs: Legs, event: CallEvent, *, who: Mapping[str, int], now: datet
 
 
 def _leave(legs: Legs, queue: str, *, now: datetime) -> Legs:
-    known = [leg.queue for leg in legs if leg.kind is LegKind.QUEUE]
+    known = [leg.queue for leg in _queues(legs)]
     return _queue(legs, queue or (known[-1] if known else ""), now=now, released_at=now)
 
 
@@ -227,15 +231,19 @@ def _claimed(legs: Legs, answered_at: datetime) -> Legs:
     return _with(legs, agents[0], replace(legs[agents[0]], answered_at=answered_at))
 
 
-def _settle_queue(leg: CallLeg, legs: Legs, *, answered_at: datetime | None, ended_at: datetime | None) -> CallLeg:
+def _settle_queue(
+    leg: CallLeg,
+    queues: Sequence[CallLeg],
+    answers: Sequence[CallLeg],
+    *,
+    unnamed: datetime | None,
+    ended_at: datetime | None,
+) -> CallLeg:
     if leg.kind is not LegKind.QUEUE:
         return leg
-    answers = _answered(legs)
     took = _earlier(*(one.answered_at for one in answers if one.queue == leg.queue))
-    queues = [one for one in legs if one.kind is LegKind.QUEUE]
-    if not answers and leg is queues[-1]:
-        # Somebody answered whose name we are not told.
-        took = answered_at
+    if leg is queues[-1]:
+        took = took or unnamed
     if took is not None:
         end = _earlier(took, ended_at)
         return _ended(leg if leg.answered_at == end else replace(leg, answered_at=end), end, Outcome.ANSWERED)
@@ -248,12 +256,12 @@ def _settle_queue(leg: CallLeg, legs: Legs, *, answered_at: datetime | None, end
     return _ended(leg, end, Outcome.OVERFLOWED if elsewhere else over)
 
 
-def _settle_agent(leg: CallLeg, legs: Legs, *, ended_at: datetime | None) -> CallLeg:
+def _settle_agent(leg: CallLeg, legs: Legs, answers: Sequence[CallLeg], *, ended_at: datetime | None) -> CallLeg:
     if leg.kind is not LegKind.AGENT:
         return leg
     if leg.answered_at is None:
         # An answer ends it: others' phones stop ringing. One from another queue is another matter.
-        taken = (one.answered_at for one in _answered(legs) if not leg.queue or one.queue in ("", leg.queue))
+        taken = (one.answered_at for one in answers if not leg.queue or one.queue in ("", leg.queue))
         quicker = (at for at in taken if at is not None and at >= leg.began_at)
         end = _earlier(leg.ended_at, leg.released_at, ended_at, *quicker)
         return _ended(leg, end, Outcome.MISSED if end is not None else None)
@@ -297,6 +305,10 @@ def _answered(legs: Sequence[CallLeg]) -> list[CallLeg]:
     return [leg for leg in legs if leg.kind is LegKind.AGENT and leg.answered_at is not None]
 
 
+def _queues(legs: Sequence[CallLeg]) -> list[CallLeg]:
+    return [leg for leg in legs if leg.kind is LegKind.QUEUE]
+
+
 def _until(leg: CallLeg, ended_at: datetime | None) -> bool:
     """Whether the agent has the caller, or had them to the call's end."""
     return leg.released_at is None or (ended_at is not None and leg.released_at >= ended_at)
@@ -307,7 +319,7 @@ def _placed(legs: Legs) -> Legs:
     for leg in sorted(_answered(legs), key=lambda one: one.answered_at or one.began_at):
         if leg.queue:
             continue
-        queues = [one for one in legs if one.kind is LegKind.QUEUE]
+        queues = _queues(legs)
         waited = [one for one in queues if one.ended_at is None and leg.answered_at and one.began_at <= leg.answered_at]
         # Where nobody took the call from a queue so far, this answer did, whatever we heard first.
         found = waited or ([] if any(one.queue for one in _answered(legs)) else queues)

@@ -1,8 +1,8 @@
 """The legs of calls as they are stored, with the level and floor they stand for."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from dataclasses import dataclass
+from datetime import datetime
 
 from psycopg.rows import class_row
 
@@ -39,7 +39,7 @@ class Leg:
     held_s: float
     # When the agent had finished the work after it.
     wrapped_at: datetime | None
-    outcome: Outcome | None = field(default=None)
+    outcome: Outcome | None
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "kind", LegKind(self.kind))
@@ -55,18 +55,6 @@ class Leg:
         if self.kind is LegKind.QUEUE or self.answered_at is None:
             return 0.0
         return ((self.ended_at or now) - self.answered_at).total_seconds()
-
-    def wrap_up_s(self, *, now: datetime, longest: timedelta) -> float:
-        """How long the agent worked on after it [s]; a work that nobody ends is over after the longest time for it."""
-        if self.kind is LegKind.QUEUE or self.answered_at is None or self.ended_at is None:
-            return 0.0
-        end = min(self.wrapped_at or now, self.ended_at + longest)
-        return max(0.0, (end - self.ended_at).total_seconds())
-
-    def in_wrap_up(self, *, now: datetime, longest: timedelta) -> bool:
-        """Whether the agent still works on it after its end."""
-        ended = self.kind is LegKind.AGENT and self.answered_at is not None and self.ended_at is not None
-        return ended and self.wrapped_at is None and self.ended_at is not None and now < self.ended_at + longest
 
 
 _SELECT = (
@@ -90,15 +78,6 @@ _UPSERT = """
 def legs_of(conn: Connection, *, call: int) -> list[Leg]:
     """The legs of one call, in order."""
     return _read(conn, "WHERE l.call = %(call)s ORDER BY l.number", {"call": call})
-
-
-def legs_between(conn: Connection, *, since: datetime, until: datetime) -> list[Leg]:
-    """The legs that began within a period, of every call, oldest first."""
-    return _read(
-        conn,
-        "WHERE l.began_at >= %(since)s AND l.began_at < %(until)s ORDER BY l.began_at, l.call, l.number",
-        {"since": since, "until": until},
-    )
 
 
 def told_legs(conn: Connection, *, call: int) -> Legs:
