@@ -3,9 +3,12 @@
 import logging
 from types import FrameType
 
+import psycopg
 import uvicorn
 
 from fleet.clock import system_clock
+from fleet.database import connect
+from hotline.knowledge.delivery import deliver
 from hotline.settings import WebSettings
 from hotline.web.app import LARGEST_BODY_BYTES, create_app
 from hotline.web.context import Web
@@ -60,5 +63,13 @@ def build(settings: WebSettings) -> Server:
 
 
 def run(settings: WebSettings) -> None:
-    """Serve until told to stop."""
+    """Add the delivered articles that are missing, then serve until told to stop."""
+    now = system_clock(settings.clock_offset_s)()
+    try:
+        with connect(settings.database_url.get_secret_value(), program="web") as conn:
+            added = deliver(conn, now=now)
+        log.info("%s delivered articles added", added, extra={"action": "deliver"})
+    except psycopg.Error as error:
+        # The console says itself that the database is away; the next start delivers.
+        log.warning("no articles were delivered: %s", type(error).__name__, extra={"action": "deliver"})
     build(settings).run()

@@ -8,6 +8,7 @@ import pytest
 from diagnostics.typologies import store
 from hotline.knowledge import articles
 from hotline.knowledge.articles import ArticleError, Draft
+from hotline.knowledge.delivery import deliver, delivered
 from hotline.knowledge.suggest import LEAST_SCORE, Suggestion, Why, WordHit, best_by_words, first_of, word_hits
 from hotline.qualification import Subject
 
@@ -157,3 +158,37 @@ def test_an_article_is_suggested_once_by_its_first_reason_and_few_are(conn: Conn
         (shelf["roll"], Why.NOTE),
         (shelf["network"], Why.NOTE),
     ]
+
+
+def test_delivered_articles_are_added_once_and_left_to_people(conn: Conn) -> None:
+    assert deliver(conn, now=NOW) == len(delivered()) == 10
+    assert deliver(conn, now=NOW) == 0
+    by_code = {one.code: one for one in articles.articles(conn)}
+    paper = by_code["paper_roll"]
+    [typology] = [one.id for one in store.typologies(conn) if one.code == "paper_out"]
+    assert paper.typologies == [typology]
+    assert all(one.title_fr and one.title_en and one.body_fr and one.body_en for one in by_code.values())
+    articles.change(conn, paper.id, draft("Le rouleau"), seen=1, author="vera", now=NOW)
+    articles.set_state(conn, by_code["wrong_time"].id, "withdrawn")
+    assert deliver(conn, now=NOW) == 0
+    assert articles.find(conn, paper.id).title_fr == "Le rouleau"
+
+
+@pytest.mark.parametrize(
+    ("note", "code"),
+    [
+        pytest.param("rouleau vide le client ne sait pas le changer", "paper_roll", id="paper"),
+        pytest.param("bourrage, ticket coupe en deux", "paper_jam", id="jam"),
+        pytest.param("ecran fige depuis 10 min, tres lent", "frozen_screen", id="frozen"),
+        pytest.param("ses bulletins sont refuses par le lecteur", "slips_not_read", id="slips"),
+        pytest.param("box debranchee rebranchee, tjs pas de 4G", "no_connection", id="network"),
+        pytest.param("un parieur dit que son ticket est gagnant", "winning_ticket_refused", id="prize"),
+        pytest.param("fermeture pour conges en aout", "holiday_closing", id="holidays"),
+        pytest.param("veut commander des bulletins", "order_supplies", id="supplies"),
+        pytest.param("ecart sur son releve de commissions", "statement_question", id="statement"),
+    ],
+)
+def test_notes_as_agents_write_them_point_to_the_delivered_article(conn: Conn, note: str, code: str) -> None:
+    deliver(conn, now=NOW)
+    pointed = best_by_words(word_hits(conn, note))
+    assert articles.find(conn, next(iter(pointed))).code == code
