@@ -58,9 +58,12 @@ def test_a_question_mark_in_a_text_is_a_question_mark(web: RunningWeb, open_cons
     expect(alice.page.locator("#shortcuts")).to_be_hidden()
 
 
-def test_only_the_open_call_is_renewed_and_another_catches_up_when_opened(web: RunningWeb, open_console: OpenConsole) -> None:
+def test_only_what_is_looked_at_is_renewed_and_the_rest_catches_up(web: RunningWeb, open_console: OpenConsole) -> None:
     alice = open_console(web.url, login="alice")
-    asked: list[str] = []
+    page, asked = alice.page, list[str]()
+    page.clock.install()
+    page.reload()
+    alice.wait_for_stream()
     web.ring("one")
     alice.expect_calls("Le Bar du Port")
     web.ring("two", ISLAND_NUMBER)
@@ -70,10 +73,17 @@ def test_only_the_open_call_is_renewed_and_another_catches_up_when_opened(web: R
         if request.url.endswith("/pop"):
             asked.append(request.url.split("/calls/")[1])
 
-    alice.page.on("request", note)
-    with alice.page.expect_response("**/calls/2/pop", timeout=14_000):
-        pass
-    alice.page.wait_for_timeout(1_000)
+    page.on("request", note)
+    with page.expect_response("**/calls/2/pop"):
+        page.clock.fast_forward(11_000)
     assert set(asked) == {"2/pop"}
-    with alice.page.expect_response("**/calls/1/pop", timeout=2_000):
-        alice.page.keyboard.press("Alt+ArrowDown")
+    # A tab that nobody sees asks for nothing.
+    page.evaluate("Object.defineProperty(document, 'hidden', {value: true, configurable: true})")
+    asked.clear()
+    page.clock.fast_forward(11_000)
+    page.wait_for_function("document.querySelector('#pop-2').missed")
+    assert not asked
+    with page.expect_response("**/calls/2/pop"):
+        page.evaluate("delete document.hidden; document.dispatchEvent(new Event('visibilitychange'))")
+    with page.expect_response("**/calls/1/pop"):
+        page.keyboard.press("Alt+ArrowDown")
