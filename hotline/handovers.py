@@ -1,4 +1,4 @@
-"""Callers passed on from level 1 to level 2: who waits, since when in all, and why; the call brings its shop and its notes along."""
+"""Callers passed on from level 1 to level 2: who waits, since when in all, and why; the call brings its shop and notes along."""
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta

@@ -52,7 +52,8 @@ def test_a_call_is_qualified_and_put_away_by_keyboard_alone(web: RunningWeb, ope
 
 
 def test_two_agents_at_one_call_see_each_other(web: RunningWeb, open_console: OpenConsole) -> None:
-    alice, carol = open_console(web.url, login="alice").page, open_console(web.url, login="carol").page
+    console = open_console(web.url, login="alice")
+    alice, carol = console.page, open_console(web.url, login="carol").page
     carol.goto(f"{web.url}/console/calls/1")
     expect(carol.locator(".qualify")).to_be_visible()
     expect(alice.locator(".qualify")).to_be_visible()
@@ -71,3 +72,6 @@ def test_two_agents_at_one_call_see_each_other(web: RunningWeb, open_console: Op
     alice.locator("#call-1-qualify").press("Enter")
     expect(alice.locator(".work [role=alert]")).to_contain_text("Carol Smith a enregistré entre-temps")
     expect(alice.locator("#call-1-subject-administrative")).to_be_checked()
+    # The browser notes every answer that refuses.
+    assert all("409" in complaint for complaint in console.complaints)
+    console.complaints.clear()

@@ -7,15 +7,20 @@
   const headers = JSON.parse(document.body.getAttribute("hx-headers") ?? "{}");
   // The forms under hands here, by call.
   const held = new Map();
+  // Counts what the stream told: an answer that was overtaken by it is older.
+  let told = 0;
 
   // A call's own page may show it besides the stack.
   const formsOf = (call) => [...document.querySelectorAll(`.qualify[data-call="${call}"]`)];
 
   async function say(call, gone) {
     const body = new URLSearchParams(gone ? { gone: "true" } : {});
+    const before = told;
     try {
       const answer = await fetch(`/console/calls/${call}/editing`, { method: "POST", headers, body, keepalive: true });
-      if (answer.ok && !gone) show(call, (await answer.json()).editors);
+      if (!answer.ok || gone) return;
+      const { editors } = await answer.json();
+      if (told === before) show(call, editors);
     } catch {
       // The stream's return says it again.
     }
@@ -88,6 +93,7 @@
     for (const call of held.keys()) say(call, false);
   });
   document.addEventListener("vigie:work", ({ detail }) => {
+    told += 1;
     if (detail.kind === "editors") show(detail.call, detail.editors);
     else if (detail.kind === "saved") saved(detail);
   });
