@@ -7,6 +7,7 @@ from typing import Final
 
 from fleet.database import Connection
 from hotline.kpi import CallRow
+from hotline.masking import FORGOTTEN
 from hotline.occupancy import Span
 from hotline.opening import Opening
 from hotline.stored_call import LONGEST_RING, LONGEST_TALK
@@ -26,8 +27,8 @@ class Doing(StrEnum):
 _CALLS: Final = """
     WITH asked AS (
         SELECT c.id, c.rang_at, c.answered_at, c.ended_at, c.answered_by,
-               -- The shop where it is known, else the number; who withholds it is nobody in particular.
-               coalesce(c.point_of_sale, nullif(c.from_number, '')) AS caller
+               -- The shop where it is known, else the number; whose is withheld or forgotten is nobody in particular.
+               coalesce(c.point_of_sale, nullif(nullif(c.from_number, ''), %(forgotten)s)) AS caller
         FROM hotline.call c
         WHERE c.direction IS DISTINCT FROM 'out' AND c.rang_at >= %(earliest)s AND c.rang_at < %(until)s
     ), told AS (
@@ -70,6 +71,7 @@ def read_rows(
             "until": until,
             "earliest": since - REPEAT_WITHIN,
             "repeat_within": REPEAT_WITHIN,
+            "forgotten": FORGOTTEN,
             "wrap_up": wrap_up,
             "now": now,
         },

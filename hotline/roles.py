@@ -62,7 +62,7 @@ RIGHTS: Mapping[Right, frozenset[Role]] = {
 }
 
 # A right that is not named here is not the overflow floor's, whatever the role.
-OVERFLOW_RIGHTS = frozenset({Right.READ, Right.HANDLE_CALLS, Right.TEST_TERMINALS, Right.REBOOT_TERMINALS})
+OVERFLOW_RIGHTS = frozenset({Right.READ, Right.HANDLE_CALLS, Right.TEST_TERMINALS})
 
 # A call that names none of our agents rings on the screens of these.
 ANSWERING = frozenset({Role.LEVEL1, Role.LEVEL2})
