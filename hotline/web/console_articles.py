@@ -14,7 +14,7 @@ from hotline.knowledge.article_text import blocks, passage
 from hotline.knowledge.articles import Article, ArticleError, Draft
 from hotline.knowledge.suggest import suggest
 from hotline.qualification import Subject
-from hotline.roles import Right, may
+from hotline.roles import Right
 from hotline.sessions import Session
 from hotline.web.context import Web, web
 from hotline.web.guards import Editor, Reader
@@ -54,7 +54,7 @@ def article_list(request: Request, session: ReadingSession, program: Program, q:
             found = articles.search(conn, q, subject=chosen, limit=FOUND_SHOWN)
         else:
             found = articles.articles(conn, subject=chosen)
-        shows_withdrawn = not q.strip() and may(session.agent.role, Right.EDIT_ARTICLES)
+        shows_withdrawn = not q.strip() and session.may(Right.EDIT_ARTICLES)
         withdrawn = articles.articles(conn, state="withdrawn") if shows_withdrawn else []
     return _page(
         request, "articles.html", session, articles=found, asked=q.strip(), subject=chosen, withdrawn=withdrawn, passage=passage
@@ -208,7 +208,7 @@ def _form(
 
 
 def _page(request: Request, template: str, session: Session, **values: Any) -> Response:
-    may_edit = may(session.agent.role, Right.EDIT_ARTICLES)
+    may_edit = session.may(Right.EDIT_ARTICLES)
     return page(
         request, template, session=session, here="articles", may_edit=may_edit, subjects=SUBJECTS, knowledge_words=words, **values
     )

@@ -16,7 +16,7 @@ from fleet.registry import DIMENSIONS
 from fleet.scope import ScopeError
 from hotline.accounts import agents
 from hotline.incident_words import refusal
-from hotline.roles import Right, may
+from hotline.roles import Right
 from hotline.sessions import Session
 from hotline.web.context import Web, web
 from hotline.web.guards import Editor, Reader
@@ -135,7 +135,7 @@ def _page(
     status: int = 200,
 ) -> Response:
     program = web(request)
-    acts = may(session.agent.role, Right.DECLARE_INCIDENTS)
+    acts = session.may(Right.DECLARE_INCIDENTS)
     with program.pool.connection() as conn:
         values = _lists(conn, filters, program)
         dead = dead_notices(conn) if acts else []

@@ -13,7 +13,7 @@ from fleet.registry import DIMENSIONS
 from fleet.scope import ScopeError
 from hotline.accounts import agents
 from hotline.incident_words import refusal
-from hotline.roles import Right, may
+from hotline.roles import Right
 from hotline.sessions import Session
 from hotline.web.context import Web, web
 from hotline.web.guards import Editor, Reader
@@ -102,7 +102,7 @@ def _page(
         coming=[one for one in found if one.cancelled_at is None and one.starts_at > now][::-1],
         past=[one for one in found if one.over_at <= now],
         names=names,
-        acts=may(session.agent.role, Right.DECLARE_INCIDENTS),
+        acts=session.may(Right.DECLARE_INCIDENTS),
         error=refusal(error, translate=program.pages.translate(session.agent.language)) if error else None,
         filled={**suggested, **(filled or {})},
     )

@@ -7,7 +7,7 @@ from fastapi.responses import Response
 from starlette.exceptions import HTTPException
 
 from hotline.notes import LONGEST_NOTE, NoteError, notes_of, write_note
-from hotline.roles import Right, may
+from hotline.roles import Right
 from hotline.sessions import Session
 from hotline.web.context import Web, web
 from hotline.web.guards import Editor, Reader
@@ -57,5 +57,5 @@ def _fragment(request: Request, call: int, session: Session, program: Web, *, sa
         others=[note for note in found if note.author != login],
         longest=LONGEST_NOTE,
         saved=saved,
-        may_write=may(session.agent.role, Right.HANDLE_CALLS),
+        may_write=session.may(Right.HANDLE_CALLS),
     )

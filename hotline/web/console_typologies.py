@@ -20,7 +20,7 @@ from diagnostics.typologies.things import LOOKED_BACK
 from diagnostics.wording import title
 from fleet.database import Connection
 from hotline import typology_words
-from hotline.roles import Right, may
+from hotline.roles import Right
 from hotline.sessions import Session
 from hotline.web.context import Web, web
 from hotline.web.guards import Editor, Reader
@@ -283,7 +283,7 @@ def _default_name(group: candidates.Candidate) -> str:
 
 
 def _page(request: Request, template: str, session: Session, **values: Any) -> Response:
-    may_edit = may(session.agent.role, Right.EDIT_TYPOLOGIES)
+    may_edit = session.may(Right.EDIT_TYPOLOGIES)
     translate = web(request).pages.translate(language_of(request, session))
     return page(
         request,
