@@ -16,6 +16,7 @@ from hotline.accounts import (
     set_password,
     tokens,
 )
+from hotline.audit import entries
 from hotline.floors import Floor
 from hotline.roles import Role
 from hotline.sessions import (
@@ -179,6 +180,15 @@ def test_the_command_line_shows_secrets_once(database_url: str, monkeypatch: pyt
     vigie("agent", "disable", "alice", "--undo")
     vigie("token", "remove", "pbx")
     with psycopg.connect(database_url) as conn:
+        audit = [(row.actor, row.route, row.subject) for row in reversed(entries(conn))]
+        assert audit[0] == ("command line", "vigie agent add", {"login": "alice", "role": "level1", "floor": "own"})
+        assert [route.removeprefix("vigie ") for _, route, _ in audit[1:]] == [
+            "token add",
+            "agent password",
+            "agent disable",
+            "agent disable",
+            "token remove",
+        ]
         assert check_password(conn, login="alice", password=renewed)
         assert find_token(conn, token=token, purpose="cti") is None
     with pytest.raises(AccountError, match="taken"):

@@ -1,13 +1,17 @@
 """`vigie agent` and `vigie token`: who may sign in, and which programs may ask; secrets are shown once and not kept."""
 
+from datetime import datetime
 from enum import StrEnum
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from hotline.floors import Floor
 from hotline.roles import Role
 from vigie.commands.transaction import transaction
+
+if TYPE_CHECKING:
+    from fleet.database import Connection
 
 agent = typer.Typer(help="People who sign in to the console.", no_args_is_help=True)
 token = typer.Typer(help="Tokens of programs: the REST API's, and the telephone system's.", no_args_is_help=True)
@@ -49,12 +53,10 @@ def add_agent(
     ask: AskPassword = False,
 ) -> None:
     """Make an account and show its password, this once."""
-    from fleet.database import connect
-    from fleet.settings import DatabaseSettings, read
     from hotline import accounts
 
     password = _password(ask=ask)
-    with connect(read(DatabaseSettings).database_url.get_secret_value(), program="agent") as conn:
+    with transaction("agent") as (conn, now):
         made = accounts.add_agent(
             conn,
             login=login,
@@ -65,6 +67,7 @@ def add_agent(
             language=language.value,
             floor=floor,
         )
+        _note(conn, now, "vigie agent add", {"login": made.login, "role": made.role, "floor": made.floor})
     typer.echo(f"{made.login} ({made.role})" + ("" if ask else f" password: {password}"))
 
 
@@ -89,25 +92,23 @@ def list_agents() -> None:
 @agent.command("password")
 def change_password(login: Login, ask: AskPassword = False) -> None:
     """Give an account a new password and end its sessions."""
-    from fleet.database import connect
-    from fleet.settings import DatabaseSettings, read
     from hotline import accounts
 
     password = _password(ask=ask)
-    with connect(read(DatabaseSettings).database_url.get_secret_value(), program="agent") as conn:
+    with transaction("agent") as (conn, now):
         accounts.set_password(conn, login=login, password=password)
+        _note(conn, now, "vigie agent password", {"login": login.strip().lower()})
     typer.echo(login + (": password changed" if ask else f" password: {password}"))
 
 
 @agent.command("disable")
 def disable_agent(login: Login, enable: Annotated[bool, typer.Option("--undo", help="Let the person in again.")] = False) -> None:
     """Close an account and end its sessions."""
-    from fleet.database import connect
-    from fleet.settings import DatabaseSettings, read
     from hotline import accounts
 
-    with connect(read(DatabaseSettings).database_url.get_secret_value(), program="agent") as conn:
+    with transaction("agent") as (conn, now):
         accounts.set_active(conn, login=login, active=enable)
+        _note(conn, now, "vigie agent disable", {"login": login.strip().lower(), "active": "yes" if enable else "no"})
     typer.echo(f"{login}: " + ("may sign in again" if enable else "may not sign in any more"))
 
 
@@ -116,12 +117,14 @@ def add_token(
     name: Annotated[str, typer.Argument(help="Which program it is for.")],
     purpose: Annotated[Purpose, typer.Option(help="api: the REST API; cti: the call hook's address.")],
     role: Annotated[Role, typer.Option(help="What the program may do by REST.")] = Role.LEVEL1,
+    floor: Annotated[Floor, typer.Option(help="overflow: it gets no whole telephone number.")] = Floor.OWN,
 ) -> None:
     """Make a token and show it, this once."""
     from hotline import accounts
 
     with transaction("token") as (conn, now):
-        made = accounts.add_token(conn, name=name, purpose=purpose.value, role=role, now=now)
+        made = accounts.add_token(conn, name=name, purpose=purpose.value, role=role, floor=floor, now=now)
+        _note(conn, now, "vigie token add", {"name": name, "purpose": purpose, "role": role, "floor": floor})
     typer.echo(f"{name} {purpose} token: {made}")
 
 
@@ -137,22 +140,28 @@ def list_tokens() -> None:
 
     with connect(read(DatabaseSettings).database_url.get_secret_value(), program="token") as conn:
         found = accounts.tokens(conn)
-    table = Table("name", "purpose", "role", "made (UTC)")
+    table = Table("name", "purpose", "role", "floor", "made (UTC)")
     for one in found:
-        table.add_row(one.name, one.purpose, one.role, f"{one.created_at:%Y-%m-%d %H:%M}")
+        table.add_row(one.name, one.purpose, one.role, one.floor, f"{one.created_at:%Y-%m-%d %H:%M}")
     Console().print(table)
 
 
 @token.command("remove")
 def remove_token(name: Annotated[str, typer.Argument(help="Which program's.")]) -> None:
     """Take a token back: it opens nothing any more."""
-    from fleet.database import connect
-    from fleet.settings import DatabaseSettings, read
     from hotline import accounts
 
-    with connect(read(DatabaseSettings).database_url.get_secret_value(), program="token") as conn:
+    with transaction("token") as (conn, now):
         accounts.remove_token(conn, name=name)
+        _note(conn, now, "vigie token remove", {"name": name})
     typer.echo(f"{name}: removed")
+
+
+def _note(conn: "Connection", now: datetime, command: str, subject: dict[str, str]) -> None:
+    """Have the audit say what was done here, in the transaction that does it."""
+    from hotline.audit import CHANGED, COMMAND_LINE, Deed, record
+
+    record(conn, [Deed(COMMAND_LINE, CHANGED, command, subject)], now=now)
 
 
 def _password(*, ask: bool) -> str:
