@@ -28,6 +28,8 @@ OWN_FLOOR_S = 3
 RING_S = 1
 START_TIMEOUT_S = 30.0
 STOP_TIMEOUT_S = 10.0
+# What an agent keys in to ask a colleague while the caller waits.
+ASK = "*2"
 READY = "Asterisk Ready."
 
 _MODULES = (
@@ -53,6 +55,8 @@ _MODULES = (
     "bridge_simple",
     "bridge_native_rtp",
     "bridge_softmix",
+    "bridge_builtin_features",
+    "format_pcm",
     "bridge_holding",
     "codec_alaw",
     "codec_ulaw",
@@ -98,6 +102,9 @@ class Asterisk:
             file = self.home / "etc" / name
             file.write_text(text)
             give(file, user, mode=0o600)
+        recording = self._silence.with_suffix(".alaw")
+        recording.write_bytes(b"\xd5" * 800)
+        give(recording, user, mode=0o600)
         words = self.home / "var/log/messages.log"
         words.unlink(missing_ok=True)
         process = self._process = spawn(
@@ -153,12 +160,21 @@ secret = {AMI_SECRET}
 read = call,agent
 write = reporting
 """,
+            "features.conf": f"""[general]
+transferdigittimeout = 1
+featuredigittimeout = 500
+xfersound = {self._silence}
+xferfailsound = {self._silence}
+transferannouncesound = {self._silence}
+[featuremap]
+atxfer = {ASK}
+""",
             "rtp.conf": "[general]\nrtpstart = 20000\nrtpend = 29999\n",
             "pjsip.conf": self._endpoints(),
             "queues.conf": "[general]\npersistentmembers = no\n" + "".join(map(_queue, QUEUES)),
             "extensions.conf": f"""[shops]
 exten => 3008,1,Answer()
- same => n,Queue({HOTLINE},,,,{OWN_FLOOR_S})
+ same => n,Queue({HOTLINE},t,,,{OWN_FLOOR_S})
  same => n,Queue({OVERFLOW},,,,30)
  same => n,Hangup()
 [house]
@@ -169,6 +185,11 @@ exten => _40XX,1,Dial(PJSIP/${{EXTEN}},10)
  same => n,Hangup()
 """,
         }
+
+    @property
+    def _silence(self) -> Path:
+        """What is played where people would hear a prompt; Asterisk adds the codec's name."""
+        return self.home / "etc/silence"
 
     def _endpoints(self) -> str:
         sections = [
@@ -192,6 +213,7 @@ match = 127.0.0.1
             sections.append(f"""[{agent}]
 type = endpoint
 context = house
+dtmf_mode = info
 disallow = all
 allow = alaw
 direct_media = no

@@ -10,7 +10,7 @@ import subprocess
 import tempfile
 from pathlib import Path
 
-from tests.running_asterisk import Asterisk, free_udp_port
+from tests.running_asterisk import ASK, Asterisk, free_udp_port
 from vigie.engines.process import spawn, tail, wait_until
 
 # Nobody talks longer in a test; a scenario that still waits then has failed.
@@ -41,8 +41,13 @@ def shop_rings(number: str, *, waits_s: float, to: str = "3008") -> str:
     )
 
 
-def agent_answers(extension: str, *, after_s: float, talks_s: float, holds_s: float = 0, transfers_to: str = "") -> str:
-    """An agent's telephone rings and is answered; then the agent holds, passes the caller on, or talks and hangs up."""
+def agent_answers(
+    extension: str, *, after_s: float, talks_s: float, holds_s: float = 0, transfers_to: str = "", asks: str = ""
+) -> str:
+    """An agent's telephone rings and is answered; then the agent holds, passes the caller on at once or after asking, or talks.
+
+    Who asks a colleague talks to them for `talks_s`; laying down then passes the caller on.
+    """
     steps = [
         '<recv request="INVITE"><action><ereg regexp=".*" search_in="hdr" header="From:" assign_to="caller"/></action></recv>',
         _send("", _answer("180 Ringing"), retransmit=False),
@@ -52,13 +57,15 @@ def agent_answers(extension: str, *, after_s: float, talks_s: float, holds_s: fl
     ]
     if holds_s:
         steps += _hold(extension, 1, "sendonly", holds_s) + _hold(extension, 2, "sendrecv", 0)
+    for first, digits in ((10, ASK), (20, asks)) if asks else ():
+        steps += ['<pause milliseconds="800"/>', *_keyed(extension, first, digits)]
     if transfers_to:
         refer = f"Refer-To: <sip:{transfers_to}@[remote_ip]:[remote_port]>"
         steps += [_send("REFER", _request(extension, "asterisk", 3, "REFER", refer)), '<recv response="202"/>']
-        # Who passed a call on lays down.
     steps += [
+        # Who passed a call on lays down.
         _until_hung_up(0.3 if transfers_to else talks_s),
-        _send("BYE", _request(extension, "asterisk", 4, "BYE")),
+        _send("BYE", _request(extension, "asterisk", 90, "BYE")),
         '<recv response="200" next="9"/>',
     ]
     return _scenario(*steps)
@@ -84,10 +91,11 @@ class Sipp:
         talks_s: float = LONGEST_S,
         holds_s: float = 0,
         transfers_to: str = "",
+        asks: str = "",
         calls: int = 1,
     ) -> None:
         """Put an agent beside a telephone, for so many calls."""
-        scenario = agent_answers(extension, after_s=after_s, talks_s=talks_s, holds_s=holds_s, transfers_to=transfers_to)
+        scenario = agent_answers(extension, after_s=after_s, talks_s=talks_s, holds_s=holds_s, transfers_to=transfers_to, asks=asks)
         self._start(scenario, port=self._asterisk.agent_ports[extension], calls=calls)
 
     def finish(self) -> None:
@@ -148,12 +156,23 @@ def _tidy(text: str) -> str:
     return "\n" + re.sub(r"^[ \t]+", "", text, flags=re.MULTILINE).strip() + "\n\n"
 
 
-def _request(who: str, to: str, number: int, method: str, more: str = "", *, sdp: str = "", local: bool = False) -> str:
+def _request(
+    who: str,
+    to: str,
+    number: int,
+    method: str,
+    more: str = "",
+    *,
+    sdp: str = "",
+    local: bool = False,
+    body: str = "",
+    kind: str = "application/sdp",
+) -> str:
     """A request: of the side that rang (`local`: it made the Call-ID and its own tag), or of the one that was rung."""
     mine = f"<sip:{who}@[local_ip]:[local_port]>;tag=vigie[pid]x[call_number]"
     peer = f"<sip:{to}@[remote_ip]:[remote_port]>" + ("" if method == "INVITE" and local else "[peer_tag_param]")
     target = f"sip:{to}@[remote_ip]:[remote_port]"
-    body = _SDP.format(flow=sdp, version=number) if sdp else ""
+    body = _SDP.format(flow=sdp, version=number) if sdp else body
     return f"""
       {method} {target} SIP/2.0
       Via: SIP/2.0/[transport] [local_ip]:[local_port];branch=[branch]
@@ -164,7 +183,7 @@ def _request(who: str, to: str, number: int, method: str, more: str = "", *, sdp
       Contact: <sip:{who}@[local_ip]:[local_port]>
       Max-Forwards: 70
       {more or "X-Nothing: -"}
-      {"Content-Type: application/sdp" if sdp else "X-Nothing: -"}
+      {f"Content-Type: {kind}" if body else "X-Nothing: -"}
       Content-Length: [len]
 {chr(10) + body.strip() if body else ""}
 """
@@ -194,6 +213,15 @@ def _hold(extension: str, number: int, flow: str, seconds: float) -> list[str]:
         _send("ACK", _request(extension, "asterisk", number, "ACK"), retransmit=False),
         *([f'<pause milliseconds="{round(seconds * 1000)}"/>'] if seconds else []),
     ]
+
+
+def _keyed(extension: str, first: int, digits: str) -> list[str]:
+    """Digits of the telephone's keys."""
+    steps = []
+    for number, digit in enumerate(digits, first):
+        info = _request(extension, "asterisk", number, "INFO", body=f"Signal={digit}\nDuration=100", kind="application/dtmf-relay")
+        steps += [_send("INFO", info), '<recv response="200"/>', '<pause milliseconds="120"/>']
+    return steps
 
 
 # The last steps of every scenario: 8 answers the other side's good-bye, 9 is the end.

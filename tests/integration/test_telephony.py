@@ -89,6 +89,21 @@ def test_passed_on_to_level_2_it_stays_one_call(telephony: RunningTelephony, sip
     sipp.finish()
 
 
+def test_passed_on_after_asking_level_2_it_stays_one_call_too(telephony: RunningTelephony, sipp: Sipp) -> None:
+    sipp.agent("4021", asks="600", talks_s=2.5)
+    sipp.agent("4023", talks_s=1.5)
+    sipp.shop(SHOP)
+    [kept] = telephony.wait_for(all_ended)
+    assert kept.parts() == [
+        ("hotline", "1 own", "answered"),
+        ("4021", "1 own", "transferred"),
+        ("level2", "2 own", "answered"),
+        ("4023", "2 own", "answered"),
+    ]
+    assert kept.call.number == "+33199001234"
+    sipp.finish()
+
+
 def test_a_caller_who_gives_up_is_to_be_called_back(telephony: RunningTelephony, sipp: Sipp) -> None:
     sipp.shop(SHOP, waits_s=1)
     [kept] = telephony.wait_for(all_ended)
