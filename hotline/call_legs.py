@@ -260,9 +260,8 @@ def _settle_agent(leg: CallLeg, legs: Legs, answers: Sequence[CallLeg], *, ended
     if leg.kind is not LegKind.AGENT:
         return leg
     if leg.answered_at is None:
-        # An answer ends it: others' phones stop ringing. One from another queue is another matter.
-        taken = (one.answered_at for one in answers if not leg.queue or one.queue in ("", leg.queue))
-        quicker = (at for at in taken if at is not None and at >= leg.began_at)
+        # An answer ends it: others' phones stop ringing.
+        quicker = (one.answered_at for one in answers if one.answered_at is not None and one.answered_at >= leg.began_at)
         end = _earlier(leg.ended_at, leg.released_at, ended_at, *quicker)
         return _ended(leg, end, Outcome.MISSED if end is not None else None)
     end = _earlier(leg.released_at, ended_at)
@@ -275,7 +274,7 @@ def _follows(other: CallLeg, leg: CallLeg) -> bool:
     """Whether the call went on there after this agent had it."""
     assert leg.answered_at is not None
     if other.kind is LegKind.QUEUE:
-        return other.began_at > leg.answered_at and other.queue != leg.queue
+        return other.began_at > leg.answered_at
     return other is not leg and other.answered_at is not None and other.answered_at > leg.answered_at
 
 

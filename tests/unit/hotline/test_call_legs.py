@@ -99,6 +99,21 @@ def told(leg: CallLeg) -> tuple[str, int, int | None, int | None, str | None]:
             id="the agent hangs up first",
         ),
         pytest.param(
+            [IN_N1, ALICE, event(Happening.CONNECTED, "chloe"), ENDED],
+            [("n1", 0, 1, 1, "answered"), ("alice", 1, 1, 3, "answered"), ("chloe", 2, 2, 3, "answered")],
+            id="two have it to its end",
+        ),
+        pytest.param(
+            [event(Happening.CONNECTED, "bob", queue="n2"), IN_N1, ENDED],
+            [("n2", 0, 0, 0, "answered"), ("bob", 0, 0, 2, "answered"), ("n1", 1, None, 2, "overflowed")],
+            id="a queue is told while somebody has the call",
+        ),
+        pytest.param(
+            [RANG, event(Happening.CONNECTED), event(Happening.RANG, users=("alice",))],
+            [("alice", 1, 1, None, None)],
+            id="answered without a name, then told for whom it rang",
+        ),
+        pytest.param(
             [RANG, event(Happening.RANG, users=("alice",)), event(Happening.CONNECTED, "4021")],
             [("alice", 1, 2, None, None)],
             id="one agent under two names",
@@ -160,6 +175,13 @@ def test_holds_are_added_up(events: list[CallEvent], held_s: float) -> None:
 def test_a_transferred_call_is_the_one_s_who_has_it() -> None:
     assert play(IN_N1, ALICE, ALICE_OUT, event(Happening.CONNECTED, "chloe")).answered_as == "chloe"
     assert play(IN_N1, ALICE, event(Happening.CONNECTED, "chloe"), event(Happening.RELEASED, "chloe")).answered_as == "alice"
+
+
+def test_who_is_rung_directly_does_not_take_the_call_from_a_queue_it_left() -> None:
+    bob = event(Happening.CONNECTED, "bob", queue="n2")
+    call = play(IN_N1, OUT_OF_N1, IN_N2, bob, BOB_OUT, event(Happening.CONNECTED, "chloe"), ENDED)
+    assert [leg.outcome for leg in call.legs if leg.kind is LegKind.QUEUE] == [Outcome.OVERFLOWED, Outcome.ANSWERED]
+    assert [leg.queue for leg in call.legs if leg.kind is LegKind.AGENT] == ["n2", ""]
 
 
 def test_only_a_source_that_tells_of_offers_keeps_a_call_from_all_screens() -> None:
