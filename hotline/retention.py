@@ -71,6 +71,7 @@ def _forget_numbers(conn: Connection, *, before: datetime) -> int:
 def _forget_notes(conn: Connection, *, before: datetime) -> int:
     """What was written of old calls, also as signals of terminals, which others read."""
     conn.execute("DELETE FROM fleet.signal WHERE kind = 'note' AND at < %(before)s", {"before": before})
+    conn.execute("UPDATE hotline.handover SET reason = '' WHERE at < %(before)s AND reason <> ''", {"before": before})
     return conn.execute("DELETE FROM hotline.call_note WHERE at < %(before)s", {"before": before}).rowcount
 
 

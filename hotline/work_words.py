@@ -34,6 +34,8 @@ _REFUSALS: Final[Mapping[str, str]] = {
     "subject": _("Choose what the call was about."),
     "outcome": _("Choose how the call ended."),
     "callback_at": _("The time to call back must lie within the next 30 days."),
+    "caller": _("Give a shop's code, or the caller's number."),
+    "rang_at": _("The time must lie within the last 7 days."),
     "typology": _("This typology is not in use any more: choose another."),
 }
 

@@ -97,3 +97,18 @@ CREATE TABLE hotline.handover (
 );
 CREATE UNIQUE INDEX handover_waiting ON hotline.handover (call) WHERE state = 'waiting';
 CREATE INDEX handover_call ON hotline.handover (call, at);
+
+-- Entered by an agent because telephony was down: its times are what the agent remembers.
+ALTER TABLE hotline.call ADD COLUMN manual boolean NOT NULL DEFAULT false;
+
+-- While telephony is down no event comes: figures of such a time say so.
+CREATE TABLE hotline.telephony_gap (
+    id              bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    began_at        timestamptz NOT NULL,
+    ended_at        timestamptz CHECK (ended_at >= began_at),
+    begun_by        text NOT NULL,
+    ended_by        text,
+    CHECK ((ended_at IS NULL) = (ended_by IS NULL))
+);
+CREATE UNIQUE INDEX telephony_gap_open ON hotline.telephony_gap ((true)) WHERE ended_at IS NULL;
+CREATE INDEX telephony_gap_began ON hotline.telephony_gap (began_at);

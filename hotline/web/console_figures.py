@@ -15,6 +15,7 @@ from hotline.figures_plots import FiguresPlots
 from hotline.floors import Floor
 from hotline.kpi import AGAINST_TARGET, TARGETS, CallRow, Picked, outcome_of
 from hotline.kpi_rows import shops_of
+from hotline.manual_calls import gaps_between
 from hotline.opening import ZONE
 from hotline.race_days import opening
 from hotline.roles import Right
@@ -57,6 +58,7 @@ def figures(request: Request, session: FiguresSession, program: Program) -> Resp
     now = program.now()
     with program.pool.connection() as conn:
         period = read_period(conn, asked=asked, house=house_of(program.settings), now=now)
+        gaps = gaps_between(conn, since=asked.period[0], until=asked.period[1])
     language = language_of(request, session)
     groups = period.groups(asked.by)
     if asked.by is Grouping.AGENT:
@@ -69,6 +71,7 @@ def figures(request: Request, session: FiguresSession, program: Program) -> Resp
         here="figures",
         asked=asked,
         whole=period.whole(),
+        gaps=gaps,
         groups=groups,
         agents=sorted(period.staff.values(), key=lambda agent: agent.name),
         periods={name: (today - timedelta(days=first), today - timedelta(days=last)) for name, (first, last) in _PERIODS.items()},
@@ -136,10 +139,12 @@ def _wall(request: Request, session: Session) -> dict[str, Any]:
         period = read_period(conn, asked=Asked(today, today, floor=floor), house=house, now=now)
         live = [one for one in floors_now(conn, house=house, now=now) if floor in (None, one.floor)]
         hours = opening(conn, first=today, last=today, usual_end=house.usual_end)
+        gaps = gaps_between(conn, since=period.asked.period[0], until=now)
     language = language_of(request, session)
     return {
         "live": live,
         "whole": period.whole(),
+        "gaps": gaps,
         "by_floor": period.groups(Grouping.FLOOR),
         "by_level": period.groups(Grouping.LEVEL),
         "is_open": hours.is_open(now),

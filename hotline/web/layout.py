@@ -10,6 +10,7 @@ from fastapi.responses import HTMLResponse
 from fleet.database import Connection
 from fleet.feed import last_received
 from hotline import translations
+from hotline.manual_calls import open_gap
 from hotline.sessions import Session
 from hotline.web.context import Web, web
 from hotline.web.guards import session_of
@@ -62,6 +63,7 @@ def error_page(request: Request, status: int) -> HTMLResponse:
         clock_offset_s=0,
         telemetry_since=None,
         telemetry_never=False,
+        telephony_gap=None,
         now=program.now(),
         status=status,
     )
@@ -83,7 +85,11 @@ def telemetry_banner(program: Web, *, now: datetime) -> dict[str, Any]:
 
 
 def telemetry_state(conn: Connection, *, now: datetime) -> dict[str, Any]:
-    """Since when no telemetry came, if that is too long."""
+    """Since when no telemetry came, if that is too long, and whether telephony is down."""
     received = last_received(conn)
     late = received is not None and now - received > TELEMETRY_LATE
-    return {"telemetry_since": received if late else None, "telemetry_never": received is None}
+    return {
+        "telemetry_since": received if late else None,
+        "telemetry_never": received is None,
+        "telephony_gap": open_gap(conn),
+    }

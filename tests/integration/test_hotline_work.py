@@ -24,8 +24,10 @@ from hotline.calls import calls_by_id, choose_point_of_sale, list_calls, record_
 from hotline.cti import parse_event
 from hotline.editing import come, leave
 from hotline.handovers import HandoverError, hand_over, take_over, waited_in_all, waiting, withdraw
+from hotline.manual_calls import ManualError, begin_gap, end_gap, enter_call, gaps_between, open_gap
 from hotline.qualification import Given, Outcome, Qualification, QualificationError, StaleError, Subject, qualification_of, qualify
-from tests.running_web import CAFE, ISLAND_NUMBER, PORT_BAR, PORT_BAR_NUMBER, SHARED_NUMBER, TABAC, seed
+from hotline.stored_call import StoredCall
+from tests.running_web import CAFE, ISLAND, ISLAND_NUMBER, PORT_BAR, PORT_BAR_NUMBER, SHARED_NUMBER, TABAC, seed
 
 NOW = datetime(2026, 11, 23, 13, 0, tzinfo=UTC)
 ids = itertools.count(1)
@@ -385,3 +387,52 @@ def test_the_wait_adds_up_over_both_levels(house: psycopg.Connection) -> None:
     assert wait(13) == timedelta(minutes=5)
     take_over(house, handover=passed.id, agent=agent(house, "carol"), now=at(14))
     assert wait(20) == timedelta(minutes=6)
+
+
+def enter(conn: psycopg.Connection, caller: str = PORT_BAR, *, minutes: float = -10, talked: int = 4) -> StoredCall:
+    times = {"rang_at": at(minutes), "talked": timedelta(minutes=talked)}
+    call = enter_call(conn, caller=caller, **times, agent=agent(conn, "alice"), agent_name="Alice Martin", now=NOW)  # type: ignore[arg-type]  # two kinds of time
+    (found,) = calls_by_id(conn, [call])
+    return found
+
+
+def test_a_call_entered_by_hand_is_a_call_of_its_shop(house: psycopg.Connection) -> None:
+    give_up(house, -30)
+    by_code, by_number = enter(house, " pv00001 "), enter(house, "02 62 12 34 56")
+    assert (by_code.point_of_sale, by_code.answered_by_name, by_code.rang_at) == (PORT_BAR, "Alice Martin", at(-10))
+    assert by_code.ended_at == at(-6)
+    assert (by_number.point_of_sale, by_number.number) == (ISLAND, ISLAND_NUMBER)
+    shared = enter(house, SHARED_NUMBER)
+    assert (shared.point_of_sale, shared.candidates) == (None, [CAFE, TABAC])
+    # The shop was spoken to: nobody needs to call it back.
+    assert states(house) == [("dropped", "rang_again")]
+
+
+@pytest.mark.parametrize(
+    ("caller", "minutes", "talked", "field"),
+    [
+        ("nobody", -10, 4, "caller"),
+        (PORT_BAR, 5, 4, "rang_at"),
+        (PORT_BAR, -8 * 24 * 60, 4, "rang_at"),
+        (PORT_BAR, -10, 300, "minutes"),
+    ],
+)
+def test_what_cannot_have_been_is_not_entered(
+    house: psycopg.Connection, caller: str, minutes: int, talked: int, field: str
+) -> None:
+    with pytest.raises(ManualError) as raised:
+        enter(house, caller, minutes=minutes, talked=talked)
+    assert raised.value.field == field
+
+
+def test_a_gap_is_one_however_often_it_is_said(house: psycopg.Connection) -> None:
+    first = begin_gap(house, author="Alice", now=at(-20))
+    assert begin_gap(house, author="Bruno", now=at(-15)) == first
+    enter(house)
+    assert [one.calls for one in gaps_between(house, since=at(-60), until=NOW)] == [1]
+    end_gap(house, author="Bruno", now=at(-5))
+    end_gap(house, author="Bruno", now=NOW)
+    (gap,) = gaps_between(house, since=at(-60), until=NOW)
+    assert (gap.began_at, gap.ended_at, gap.begun_by, gap.ended_by, gap.calls) == (at(-20), at(-5), "Alice", "Bruno", 1)
+    assert gaps_between(house, since=at(-4), until=NOW) == []
+    assert open_gap(house) is None

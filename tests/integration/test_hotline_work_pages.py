@@ -11,6 +11,7 @@ import pytest
 
 from diagnostics.typologies.store import deliver
 from hotline.roles import Role
+from hotline.web.pages import HOTLINE_ZONE
 from tests.integration.test_hotline_stream import Screen
 from tests.running_web import RunningWeb
 
@@ -235,3 +236,26 @@ def test_programs_pass_callers_on(web: RunningWeb) -> None:
         assert api.post("/handovers/1/take").status_code == 403
     with program(web, Role.LEVEL2) as api:
         assert api.post("/handovers/1/take").status_code == 409
+
+
+def test_while_telephony_is_down_everybody_knows_and_calls_are_entered_by_hand(web: RunningWeb) -> None:
+    alice, supervisor = Browser(web, "alice"), Browser(web, "supervisor")
+    alice.post("/console/telephony/down")
+    assert "La téléphonie est en panne depuis" in supervisor.get("/console/incidents").text
+    rang_at = (web.clock() - timedelta(minutes=3)).astimezone(HOTLINE_ZONE).strftime("%Y-%m-%dT%H:%M")
+    made = alice.post("/console/manual-calls", caller="PV00001", rang_at=rang_at, minutes=2)
+    assert made.status_code == 303, made.text
+    page = alice.get(made.headers["Location"]).text
+    assert "Le Bar du Port" in page
+    wrong = alice.post("/console/manual-calls", caller="personne", rang_at=rang_at, minutes=2)
+    assert (wrong.status_code, 'value="personne"' in wrong.text) == (422, True)
+    for path in ("/console/wallboard", "/console/figures", "/console/manual-calls"):
+        assert "pas de téléphonie depuis" in supervisor.get(path).text, path
+    alice.post("/console/telephony/up")
+    assert "La téléphonie est en panne depuis" not in supervisor.get("/console/incidents").text
+    assert "pas de téléphonie de" in supervisor.get("/console/figures").text
+    with program(web) as api:
+        (gap,) = api.get("/telephony-gaps", params={"since": "2020-01-01T00:00:00Z"}).json()
+        assert gap["ended_at"] is not None
+        assert api.post("/calls", json={"caller": "PV00001", "rang_at": "2020-01-01T00:00:00Z", "minutes": 1}).status_code == 409
+        assert api.post("/telephony/down").status_code == 204
