@@ -14,12 +14,15 @@ from playwright.sync_api import Browser, Page, expect
 from hotline.roles import Role
 from hotline.web.app import ROUTERS
 from tests.e2e.conftest import OpenConsole
+from tests.e2e.lively_calls import fill
 from tests.running_web import PORT_BAR, SHARED_NUMBER, RunningWeb
 
 AXE = (Path(__file__).parent / "vendor" / "axe.min.js").read_text(encoding="utf-8")
 REFUSED = {"serious", "critical"}
 # What a path names; where nothing is said, the number 1 will do.
-PARAMETERS = defaultdict(lambda: "1", {"code": PORT_BAR, "terminal_id": "T00012"})
+PARAMETERS = defaultdict(lambda: "1", {"code": PORT_BAR, "terminal_id": "T00012", "agent": "2"})
+# What a page must be asked.
+ASKED = defaultdict(str, {"/console/figures/calls": "?what=answered", "/console/search": "?q=gare"})
 # An event stream never ends.
 ENDLESS = {"/console/stream"}
 # An element as far as its kind goes: its name, and the attributes that say how it looks and what it is.
@@ -29,8 +32,7 @@ _NUMBER = re.compile(r"\d+")
 
 
 def test_no_page_of_any_role_has_a_serious_finding(web: RunningWeb, chromium: Browser) -> None:
-    web.ring("one")
-    web.hook(event="hangup", callId="one", cause="cancel")
+    fill(web)
     judged: dict[str, set[str]] = defaultdict(set)
     wrong: list[str] = []
     for role in Role:
@@ -88,7 +90,7 @@ def pages(browser: httpx.Client) -> Iterator[tuple[str, int, str]]:
             path = getattr(route, "path", "")
             if "GET" not in (getattr(route, "methods", None) or ()) or not path.startswith("/console") or path in ENDLESS:
                 continue
-            path = re.sub(r"\{(\w+)\}", lambda found: PARAMETERS[found.group(1)], path)
+            path = re.sub(r"\{(\w+)\}", lambda found: PARAMETERS[found.group(1)], path) + ASKED[path]
             answer = browser.get(path)
             assert answer.status_code < 500, path
             if "<!doctype html>" in answer.text[:200]:
