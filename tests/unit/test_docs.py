@@ -257,6 +257,7 @@ PARTS = {
     "RetentionSettings",
     "NoticeSettings",
     "RetentionOfCalls",
+    "FiguresSettings",
 }
 
 
