@@ -47,10 +47,9 @@ class Heard:
 
 @dataclass(frozen=True, slots=True)
 class Reached:
-    """The exchange listens to us and is about to say what goes on; events were missed since `lost_at` (None: we just began)."""
+    """The exchange listens to us and is about to say what goes on."""
 
     at: datetime
-    lost_at: datetime | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +57,6 @@ class Lost:
     """The connection is gone; what happens from now on is not heard."""
 
     at: datetime
-    why: str
 
 
 News = Heard | Reached | Lost
@@ -125,7 +123,6 @@ class Listener:
         self._ca_file = ca_file
         self._clock = clock
         self._stop = threading.Event()
-        self._lost_at: datetime | None = None
         self._thread = threading.Thread(target=self._listen, name="ami", daemon=True)
         self.news: queue.Queue[News] = queue.Queue(LONGEST_QUEUE)
         """What was heard, in order."""
@@ -150,16 +147,15 @@ class Listener:
                 for message in conversation(self._address, ca_file=self._ca_file, stop=self._stop):
                     if not reached:
                         reached, faults = True, 0
-                        self._put(Reached(self._clock(), self._lost_at))
+                        self._put(Reached(self._clock()))
                     self._put(Heard(message, self._clock()))
                 return
             except (OSError, AmiError) as error:
                 why = str(error) or type(error).__name__
             faults += 1
             log.warning("the exchange is out of reach: %s", why, extra={"action": "reconnect", "attempt": faults})
-            if reached or self._lost_at is None:
-                self._lost_at = self._clock()
-                self._put(Lost(self._lost_at, why))
+            if reached or faults == 1:
+                self._put(Lost(self._clock()))
             self._stop.wait(pause_s(faults, jitter=random.random()))
 
     def _put(self, news: News) -> None:

@@ -20,8 +20,9 @@ from fleet.database import Connection
 from fleet.metrics import new_registry, serve
 from hotline.call_events import CallEvent, Happening
 from hotline.calls import live_calls, record_event
+from hotline.manual_calls import begin_gap, end_gap, open_gap
 from hotline.telephony.address import read_address
-from hotline.telephony.ami import Heard, Listener, News, Reached
+from hotline.telephony.ami import Heard, Listener, Lost, News, Reached
 from hotline.telephony.mapping import PREFIX, Roster, Translator
 from hotline.telephony.settings import TelephonySettings
 
@@ -29,6 +30,8 @@ log = logging.getLogger(__name__)
 
 # The key is arbitrary, but ours alone.
 LOCK: Final = 0x7661_6769_0009
+# Who noted a time without telephony.
+AUTHOR: Final = "vigie telephony"
 # How soon the program notices that it is told to stop.
 WAIT_S = 0.5
 
@@ -52,7 +55,7 @@ class Recorder:
     def __init__(self, metrics: Metrics) -> None:
         self._metrics = metrics
         self._translator = Translator()
-        self._waiting: deque[tuple[CallEvent | Roster, datetime]] = deque()
+        self._waiting: deque[tuple[CallEvent | Roster | Reached | Lost, datetime]] = deque()
 
     def hear(self, news: News) -> None:
         """Take in what the exchange said, or that it came or went."""
@@ -61,6 +64,7 @@ class Recorder:
             return
         # Whatever was known of its channels is out of date; it is about to say what goes on now.
         self._translator = Translator()
+        self._waiting.append((news, news.at))
         reached = isinstance(news, Reached)
         self._metrics.reached.set(reached)
         log.info("the exchange is %s", "reached" if reached else "lost", extra={"action": "ami"})
@@ -71,11 +75,7 @@ class Recorder:
             said, at = self._waiting[0]
             try:
                 with conn.transaction():
-                    if isinstance(said, Roster):
-                        end_others(conn, roster=said, now=at)
-                    else:
-                        reason = record_event(conn, event=said, now=at)
-                        self._metrics.events.labels(said.kind, reason).inc()
+                    self._store(conn, said, at)
             except Exception as error:
                 if isinstance(error, psycopg.OperationalError) or conn.closed:
                     raise
@@ -83,6 +83,25 @@ class Recorder:
                 log.exception("an event was dropped", extra={"action": "telephony"})
                 self._metrics.refused.inc()
             self._waiting.popleft()
+
+    def _store(self, conn: Connection, said: CallEvent | Roster | Reached | Lost, at: datetime) -> None:
+        match said:
+            case CallEvent():
+                reason = record_event(conn, event=said, now=at)
+                self._metrics.events.labels(said.kind, reason).inc()
+            case Roster():
+                end_others(conn, roster=said, now=at)
+            case Reached():
+                end_own_gap(conn, now=at)
+            case Lost():
+                begin_gap(conn, author=AUTHOR, now=at)
+
+
+def end_own_gap(conn: Connection, *, now: datetime) -> None:
+    """Note that we hear the exchange again; a gap that a person noted is theirs to end: they know of lines that we do not."""
+    gap = open_gap(conn)
+    if gap is not None and gap.begun_by == AUTHOR:
+        end_gap(conn, author=AUTHOR, now=now)
 
 
 def end_others(conn: Connection, *, roster: Roster, now: datetime) -> None:
@@ -113,6 +132,8 @@ def run(settings: TelephonySettings, *, clock: Clock | None = None, stop: thread
             except queue.Empty:
                 continue
         recorder.store(conn)
+        # From now on nobody listens, until this program or another one reaches the exchange again.
+        begin_gap(conn, author=AUTHOR, now=clock())
 
     try:
         run_alone(

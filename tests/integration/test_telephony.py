@@ -2,7 +2,7 @@
 
 import threading
 from collections.abc import Iterator
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import psycopg
@@ -12,9 +12,11 @@ from fleet.clock import system_clock
 from fleet.settings import read
 from hotline.call_legs import Outcome
 from hotline.call_state import State
+from hotline.manual_calls import begin_gap, gaps_between, open_gap
 from hotline.stored_call import StoredCall
 from hotline.telephony.address import read_address
 from hotline.telephony.ami import conversation
+from hotline.telephony.listening import end_own_gap
 from hotline.telephony.protocol import AmiError
 from tests.running_asterisk import OWN_FLOOR_S, Asterisk
 from tests.running_sipp import Sipp
@@ -22,9 +24,11 @@ from tests.running_telephony import KeptCall, RunningTelephony, staff_both_floor
 from tests.running_web import PORT_BAR, seed
 from vigie.engines.apt import AptError
 from vigie.engines.layout import EngineSettings
+from vigie.engines.process import wait_until
 from vigie.engines.telephony import fetch_telephony
 
 SHOP = "0199001234"
+NOON = datetime(2026, 11, 23, 12, 0, tzinfo=UTC)
 
 
 @pytest.fixture
@@ -126,6 +130,10 @@ def test_what_happened_while_the_exchange_was_out_of_reach_is_made_up_for(
     sipp.shop("0353010000")
     first, second = telephony.wait_for(lambda kept: len(kept) == 2 and kept[0].call.state is State.ENDED)
     assert first.call.cause == "unheard"
+    with psycopg.connect(telephony.database_url) as conn:
+        [gap] = gaps_between(conn, since=first.call.rang_at, until=second.call.rang_at)
+    assert gap.ended_at is not None
+    assert first.call.rang_at < gap.began_at < gap.ended_at < second.call.rang_at
     assert second.call.state is State.RINGING
 
 
@@ -171,6 +179,29 @@ def test_an_exchange_that_cannot_be_had_is_said_so_and_leaves_nothing_half_made(
     with pytest.raises(AptError, match="update failed"):
         fetch_telephony(settings, lambda _line: None)
     assert [path.name for path in (tmp_path / "engines").iterdir()] == [".lock"]
+
+
+def test_a_gap_that_a_person_noted_is_theirs_to_end(conn: psycopg.Connection) -> None:
+    begin_gap(conn, author="alice", now=NOON)
+    end_own_gap(conn, now=NOON + timedelta(minutes=1))
+    gap = open_gap(conn)
+    assert gap is not None
+    assert gap.begun_by == "alice"
+
+
+def test_who_stops_listening_notes_it_and_who_listens_again_ends_it(database_url: str, exchange: Asterisk) -> None:
+    def open_author() -> str | None:
+        with psycopg.connect(database_url) as conn:
+            gap = open_gap(conn)
+        return gap.begun_by if gap else None
+
+    for before, after in ((None, "vigie telephony"), ("vigie telephony", "vigie telephony")):
+        assert open_author() == before
+        running = RunningTelephony(database_url, exchange.ami_url)
+        running.start()
+        assert wait_until(lambda: open_author() is None, timeout_s=5)
+        running.stop()
+        assert open_author() == after
 
 
 def test_a_wrong_secret_is_refused_in_the_exchanges_words(exchange: Asterisk) -> None:
