@@ -4,7 +4,6 @@ Every call has exactly one outcome, every figure is counted from outcomes, and t
 the same rule that counted it: what a supervisor opens is what was counted. An overflowed call is one row, by its final outcome.
 """
 
-from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -183,7 +182,7 @@ class Figures:
 
     def __getitem__(self, what: Picked) -> int:
         """How many calls."""
-        return self.counts.get(what, 0)
+        return self.counts[what]
 
     @property
     def answer_rate(self) -> Share:
@@ -226,14 +225,19 @@ class Figures:
 
 def figures_of(rows: Sequence[CallRow], policy: Policy) -> Figures:
     """Count."""
-    told = [(row, outcome_of(row, policy)) for row in rows]
-    counts = Counter(what for row, outcome in told for what, rule in _RULES.items() if rule(row, outcome))
-    offered = [row.wait_s for row, outcome in told if outcome in OFFERED]
+    by_outcome: dict[Outcome, list[CallRow]] = {outcome: [] for outcome in Outcome}
+    for row in rows:
+        by_outcome[outcome_of(row, policy)].append(row)
+    counts = {
+        what: sum(len(by_outcome[outcome]) if also is None else sum(map(also, by_outcome[outcome])) for outcome in outcomes)
+        for what, (outcomes, also) in _RULES.items()
+    }
+    answered = [row for outcome in ANSWERED for row in by_outcome[outcome]]
     return Figures(
         counts=counts,
-        speed_of_answer=mean_of([row.wait_s for row, outcome in told if outcome in ANSWERED]),
-        handling=mean_of([row.handled_s for row, outcome in told if outcome in ANSWERED and row.handled_s is not None]),
-        longest_wait_s=max(offered, default=None),
+        speed_of_answer=mean_of([row.wait_s for row in answered]),
+        handling=mean_of([row.handled_s for row in answered if row.handled_s is not None]),
+        longest_wait_s=max((row.wait_s for outcome in OFFERED for row in by_outcome[outcome]), default=None),
     )
 
 

@@ -26,7 +26,7 @@ class Doing(StrEnum):
 
 _CALLS: Final = """
     WITH asked AS (
-        SELECT c.id, c.rang_at, c.answered_at, c.ended_at, c.answered_by,
+        SELECT c.id, c.rang_at, c.answered_at, c.ended_at, c.answered_by, c.manual,
                -- The shop where it is known, else the number; whose is withheld or forgotten is nobody in particular.
                coalesce(c.point_of_sale, nullif(nullif(c.from_number, ''), %(forgotten)s)) AS caller
         FROM hotline.call c
@@ -50,7 +50,7 @@ _CALLS: Final = """
     )
     SELECT t.id, t.rang_at, t.answered_at, t.ended_at, coalesce(l.floor, g.floor, 'own'),
            coalesce(l.level, CASE WHEN g.role = 'level2' THEN 2 ELSE 1 END), coalesce(l.agent, t.answered_by),
-           coalesce(p.overflowed, false), p.handled_s, q.outcome = 'solved', t.repeat
+           coalesce(p.overflowed, false), p.handled_s, q.outcome = 'solved', t.repeat, t.manual
     FROM told t
     LEFT JOIN last l ON l.call = t.id
     LEFT JOIN parts p ON p.call = t.id
@@ -81,7 +81,7 @@ def read_rows(
             call=call,
             rang_at=rang_at,
             in_hours=opening.is_open(rang_at),
-            by_hand=False,
+            by_hand=manual,
             answered=answered_at is not None,
             over=ended_at is not None,
             wait_s=max(0.0, ((answered_at or ended_at or now) - rang_at).total_seconds()),
@@ -93,7 +93,7 @@ def read_rows(
             solved=solved,
             repeat=repeat,
         )
-        for call, rang_at, answered_at, ended_at, floor, level, agent, overflowed, handled_s, solved, repeat in found
+        for call, rang_at, answered_at, ended_at, floor, level, agent, overflowed, handled_s, solved, repeat, manual in found
     ]
 
 

@@ -18,6 +18,7 @@ def put_call(
     shop: str | None = None,
     agent: int | None = None,
     direction: str = "in",
+    manual: bool = False,
 ) -> int:
     """A call, with the seconds after its ring at which it was answered and ended."""
     answered_at = rang_at + timedelta(seconds=answered_s) if answered_s is not None else None
@@ -25,9 +26,9 @@ def put_call(
     state = "ended" if ended_at else "answered" if answered_at else "ringing"
     row = conn.execute(
         "INSERT INTO hotline.call"
-        " (call_id, direction, state, from_number, rang_at, answered_at, ended_at, answered_by, point_of_sale)"
-        " VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s) RETURNING id",
-        [f"stored-{next(_numbers)}", direction, state, number, rang_at, answered_at, ended_at, agent, shop],
+        " (call_id, direction, state, from_number, rang_at, answered_at, ended_at, answered_by, point_of_sale, manual)"
+        " VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s) RETURNING id",
+        [f"stored-{next(_numbers)}", direction, state, number, rang_at, answered_at, ended_at, agent, shop, manual],
     ).fetchone()
     assert row is not None
     return int(row[0])

@@ -249,3 +249,11 @@ def test_the_work_after_a_call_lasts_no_longer_than_the_setting(
     (row,) = rows(conn)
     assert row.handled_s == handled_s
     assert period(conn).whole().occupied.busy_s == handled_s
+
+
+def test_what_was_entered_by_hand_is_counted_apart(conn: psycopg.Connection) -> None:
+    put_call(conn, rang_at=NOON, answered_s=0, ended_s=300, manual=True)
+    put_call(conn, rang_at=NOON, answered_s=10, ended_s=100)
+    figures = period(conn).whole().figures
+    assert (figures[Picked.OFFERED], figures[Picked.BY_HAND]) == (1, 1)
+    assert figures.speed_of_answer.value == 10.0

@@ -10,6 +10,7 @@ import psycopg
 import pytest
 
 from hotline.attendance import present_now
+from hotline.manual_calls import begin_gap, end_gap
 from hotline.opening import ZONE
 from hotline.roles import Role
 from hotline.web import roll_call
@@ -184,3 +185,14 @@ def test_whose_console_is_open_is_noted(web: RunningWeb) -> None:
             # The IT department answers no calls.
             assert present_now(conn, now=web.clock()) == {ours}
             assert "agents libres" in text(alice.get("/console/wallboard"))
+
+
+def test_a_time_without_telephony_is_marked_in_the_figures(web: RunningWeb) -> None:
+    with psycopg.connect(web.database_url) as conn:
+        begin_gap(conn, author="alice", now=web.clock() - timedelta(minutes=30))
+        end_gap(conn, author="alice", now=web.clock() - timedelta(minutes=20))
+    with web.client("supervisor") as browser:
+        for page in ("/console/figures", "/console/wallboard"):
+            assert "pas de téléphonie" in text(browser.get(page)).lower(), page
+        yesterday = web.clock().astimezone(ZONE).date() - timedelta(days=1)
+        assert "pas de téléphonie" not in text(browser.get(f"/console/figures?first={yesterday}&last={yesterday}")).lower()
