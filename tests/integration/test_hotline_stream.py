@@ -9,7 +9,9 @@ import httpx
 import psycopg
 import pytest
 
-from tests.running_web import ISLAND_NUMBER, PORT_BAR, SHARED_NUMBER, RunningWeb
+from hotline.call_events import CallEvent, Happening
+from hotline.calls import record_event
+from tests.running_web import ISLAND_NUMBER, PORT_BAR, PORT_BAR_NUMBER, SHARED_NUMBER, RunningWeb
 
 PATIENCE_S = 8
 
@@ -101,6 +103,27 @@ def test_an_answered_call_stays_with_who_answered(web: RunningWeb) -> None:
     web.hook(event="hangup", callId="one", cause="normalClearing")
     assert alice.next("pop")["state"] == "ended"
     assert bruno.is_quiet()
+
+
+def test_a_call_from_a_queue_follows_the_phone_that_rings(web: RunningWeb) -> None:
+    alice, bruno = Screen(web, "alice"), Screen(web, "bruno")
+
+    def tell(kind: Happening, agent: str = "") -> None:
+        event = CallEvent(kind, "one", str(kind), "in", PORT_BAR_NUMBER, agent=agent, queue="n1")
+        with psycopg.connect(web.database_url) as conn:
+            record_event(conn, event=event, now=web.clock())
+
+    tell(Happening.QUEUED)
+    assert alice.is_quiet()
+    tell(Happening.OFFERED, "4021")
+    assert alice.next("pop")["state"] == "ringing"
+    tell(Happening.RELEASED, "4021")
+    alice.next("leave")
+    tell(Happening.OFFERED, "4022")
+    assert bruno.next("pop")["state"] == "ringing"
+    tell(Happening.CONNECTED, "4022")
+    assert bruno.next("pop")["state"] == "answered"
+    assert alice.is_quiet()
 
 
 def test_a_call_given_up_leaves_everybody(web: RunningWeb) -> None:
