@@ -53,7 +53,7 @@ def test_the_veille_writes_and_every_agent_reads_in_their_language(web: RunningW
         page = alice.get(path).text
         assert "Imprimante qui coince" in page
         assert '<ol class="article-steps"><li>Retirez la feuille.</li>' in page
-        assert "/edit" not in page
+        assert f"{path}/edit" not in page
         found = alice.get("/console/articles", params={"q": "imprimantes coincees"}).text
         assert "1\u00a0article" in found or "1 article" in found
         assert alice.get("/console/articles", params={"q": "capot"}).text.count("<mark>capot</mark>") == 1
