@@ -6,6 +6,7 @@ Media is not spoken: an exchange cares about signalling, and so do we.
 import os
 import re
 import signal
+import socket
 import subprocess
 import tempfile
 from pathlib import Path
@@ -129,6 +130,19 @@ class Sipp:
         environment = {**os.environ, "TERM": "xterm"}
         process = spawn(command, log=folder / "sipp.log", death_signal=signal.SIGKILL, environment=environment, cwd=folder)
         self._running.append((process, folder))
+        # A telephone that is rung before it is there would not hear it.
+        wait_until(lambda: _taken(port) or process.poll() is not None, timeout_s=LONGEST_S)
+        assert process.poll() is None, f"SIPp does not listen: {_errors(folder)}"
+
+
+def _taken(port: int) -> bool:
+    """Whether somebody has this UDP port."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+        try:
+            probe.bind(("127.0.0.1", port))
+        except OSError:
+            return True
+    return False
 
 
 def _errors(folder: Path) -> str:

@@ -64,15 +64,14 @@ def test_a_call_flows_over_and_its_waits_are_of_our_own_clock(telephony: Running
     sipp.agent("4031", talks_s=1)
     sipp.shop(SHOP)
     [kept] = telephony.wait_for(all_ended)
-    assert kept.parts() == [
-        ("hotline", "1 own", "overflowed"),
-        ("4021", "1 own", "missed"),
-        ("4022", "1 own", "missed"),
-        ("overflow", "1 overflow", "answered"),
-        ("4031", "1 overflow", "answered"),
-    ]
+    own, missed, *more, overflow, taken = kept.parts()
+    assert own == ("hotline", "1 own", "overflowed")
+    # How many own agents it could ring in its time is the exchange's to say.
+    assert missed == ("4021", "1 own", "missed")
+    assert set(more) <= {("4022", "1 own", "missed")}
+    assert (overflow, taken) == (("overflow", "1 overflow", "answered"), ("4031", "1 overflow", "answered"))
     assert kept.legs[-1].agent_name == "Dora Blanc"
-    assert timedelta(seconds=OWN_FLOOR_S) < waited(kept.call) < timedelta(seconds=OWN_FLOOR_S + 2)
+    assert timedelta(seconds=OWN_FLOOR_S) < waited(kept.call) < timedelta(seconds=OWN_FLOOR_S + 4)
     assert (kept.call.number, kept.call.point_of_sale, kept.call.direction) == ("+33199001234", PORT_BAR, "in")
     sipp.finish()
 
@@ -154,14 +153,15 @@ def test_a_call_that_was_there_before_we_listened_is_known(database_url: str, ex
 
 
 def test_what_was_heard_while_the_database_was_away_is_kept_with_its_time(telephony: RunningTelephony, sipp: Sipp) -> None:
-    sipp.shop(SHOP, waits_s=8)
+    sipp.agent("4031", talks_s=0.5)
+    sipp.shop(SHOP)
     telephony.wait_for(rings)
     with psycopg.connect(telephony.database_url, autocommit=True) as conn:
         # As a restart of the database does.
         conn.execute("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'vigie telephony'")
-    sipp.agent("4022", talks_s=0.5)
     [kept] = telephony.wait_for(all_ended)
-    assert kept.parts()[-1] == ("4022", "1 own", "answered")
+    assert kept.parts()[-1] == ("4031", "1 overflow", "answered")
+    assert timedelta(seconds=OWN_FLOOR_S) < waited(kept.call) < timedelta(seconds=OWN_FLOOR_S + 4)
 
 
 def test_many_callers_at_once_are_each_one_call(telephony: RunningTelephony, sipp: Sipp) -> None:
