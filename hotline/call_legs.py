@@ -97,9 +97,11 @@ def settled(legs: Legs, *, answered_at: datetime | None, ended_at: datetime | No
     """Each leg with its end and outcome, from what is known of all of them and of the call's answer and end."""
     if answered_at is not None and not _answered(legs):
         legs = _claimed(legs, answered_at)
-    # What is found of one leg may tell of another; times only become earlier, so this comes to an end.
-    while (after := _settled_once(legs, answered_at=answered_at, ended_at=ended_at)) != legs:
-        legs = after
+    # What is found of one leg may tell of another; each round settles one more at least, so this comes to an end.
+    for _ in range(2 * len(legs) + 2):
+        before, legs = legs, _settled_once(legs, answered_at=answered_at, ended_at=ended_at)
+        if legs == before:
+            break
     return legs
 
 
