@@ -26,6 +26,7 @@ class Editor:
 
 def come(conn: Connection, *, call: int, agent: int, now: datetime) -> list[Editor]:
     """Note that an agent has a call's form under their hands, and return all who have; the others are told of a newcomer."""
+    _take_turns(conn, call)
     before = {editor.id for editor in editors_of(conn, call=call, now=now)}
     conn.execute(
         "INSERT INTO hotline.editing (call, agent, seen_at) VALUES (%(call)s, %(agent)s, %(now)s)"
@@ -41,6 +42,7 @@ def come(conn: Connection, *, call: int, agent: int, now: datetime) -> list[Edit
 
 def leave(conn: Connection, *, call: int, agent: int, now: datetime) -> list[Editor]:
     """Note that an agent has left a call's form; who stays is told."""
+    _take_turns(conn, call)
     left = conn.execute(
         "DELETE FROM hotline.editing WHERE call = %(call)s AND agent = %(agent)s", {"call": call, "agent": agent}
     ).rowcount
@@ -66,6 +68,11 @@ def editors_of(conn: Connection, *, call: int, now: datetime) -> list[Editor]:
             " WHERE e.call = %(call)s AND e.seen_at > %(gone)s ORDER BY a.name, a.id",
             {"call": call, "gone": now - GONE_AFTER},
         ).fetchall()
+
+
+def _take_turns(conn: Connection, call: int) -> None:
+    """Two who come at the same moment see each other."""
+    conn.execute("SELECT pg_advisory_xact_lock(hashtextextended('editing ' || %(call)s, 0))", {"call": call})
 
 
 def _tell(conn: Connection, *, call: int, editors: list[Editor]) -> None:

@@ -21,5 +21,6 @@ SHORTCUTS: Final = (
     Shortcut((_("Esc"),), _("put the call away")),
     Shortcut(("Alt", "S"), _("search")),
     Shortcut(("Alt", "Q"), _("qualify the call; then the digits choose")),
+    Shortcut(("Alt", "P"), _("pass the caller on to level 2")),
     Shortcut(("?",), _("this list")),
 )

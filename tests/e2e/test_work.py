@@ -36,6 +36,10 @@ def test_a_call_is_qualified_and_put_away_by_keyboard_alone(web: RunningWeb, ope
     expect(page.locator("#call-1-qualify")).to_be_focused()
     page.keyboard.press("Enter")
     expect(page.locator(".work [role=status]").last).to_have_text("Enregistrée.")
+    page.keyboard.press("Alt+p")
+    page.keyboard.type("imprimante à changer")
+    page.keyboard.press("Enter")
+    expect(page.locator(".handed .said")).to_have_text("imprimante à changer")
     # Corrected, and the call put away with it.
     page.keyboard.press("Alt+q")
     page.keyboard.press("3")

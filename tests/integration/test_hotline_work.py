@@ -3,12 +3,16 @@
 import itertools
 import random
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
+from functools import partial
+from threading import Barrier
 
 import psycopg
 import pytest
 
 from diagnostics.incidents import IncidentError, declare, resolve
+from hotline.accounts import add_agent
 from hotline.attachments import (
     Attachment,
     AttachmentError,
@@ -26,8 +30,9 @@ from hotline.editing import come, leave
 from hotline.handovers import HandoverError, hand_over, take_over, waited_in_all, waiting, withdraw
 from hotline.manual_calls import ManualError, begin_gap, end_gap, enter_call, gaps_between, open_gap
 from hotline.qualification import Given, Outcome, Qualification, QualificationError, StaleError, Subject, qualification_of, qualify
+from hotline.roles import Role
 from hotline.stored_call import StoredCall
-from tests.running_web import CAFE, ISLAND, ISLAND_NUMBER, PORT_BAR, PORT_BAR_NUMBER, SHARED_NUMBER, TABAC, seed
+from tests.running_web import CAFE, ISLAND, ISLAND_NUMBER, PASSWORD, PORT_BAR, PORT_BAR_NUMBER, SHARED_NUMBER, TABAC, seed
 
 NOW = datetime(2026, 11, 23, 13, 0, tzinfo=UTC)
 ids = itertools.count(1)
@@ -436,3 +441,25 @@ def test_a_gap_is_one_however_often_it_is_said(house: psycopg.Connection) -> Non
     assert (gap.began_at, gap.ended_at, gap.begun_by, gap.ended_by, gap.calls) == (at(-20), at(-5), "Alice", "Bruno", 1)
     assert gaps_between(house, since=at(-4), until=NOW) == []
     assert open_gap(house) is None
+
+
+def test_two_who_come_at_the_same_moment_see_each_other(database_url: str) -> None:
+    with psycopg.connect(database_url) as conn:
+        calls = [call_of(conn, ring(conn, minute, f"01990000{minute:02}")) for minute in range(8)]
+        made = add_agent(conn, login="ann", name="Ann", role=Role.LEVEL1, password=PASSWORD)
+        conn.execute(
+            "INSERT INTO hotline.agent (login, name, role, password_hash) SELECT 'ben', 'Ben', role, password_hash"
+            " FROM hotline.agent WHERE id = %s",
+            [made.id],
+        )
+        people = [made.id, agent(conn, "ben")]
+
+    def enter_form(both: Barrier, call: int, who: int) -> int:
+        with psycopg.connect(database_url) as conn:
+            both.wait(10)
+            return len(come(conn, call=call, agent=who, now=NOW))
+
+    with ThreadPoolExecutor(2) as pool:
+        for call in calls:
+            both = Barrier(2)
+            assert sorted(pool.map(partial(enter_form, both, call), people)) == [1, 2]

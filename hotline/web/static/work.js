@@ -1,5 +1,5 @@
 // What agents do with a call, by keyboard: the qualification's form is reached by Alt+Q, a digit chooses in its groups and
-// goes on to the next field.
+// goes on to the next field; Alt+P passes the caller on.
 (() => {
   "use strict";
 
@@ -51,6 +51,12 @@
       if (!found) return;
       event.preventDefault();
       chosenOrFirst(found.querySelector("fieldset")).focus();
+    } else if (event.altKey && !event.ctrlKey && !event.metaKey && event.code === "KeyP") {
+      const found = document.querySelector("#stack > .pop[data-open] .pass-on") ?? document.querySelector("#main .pass-on");
+      if (!found) return;
+      event.preventDefault();
+      found.open = true;
+      found.querySelector("input").focus();
     } else if (/^[1-9]$/.test(event.key) && !event.altKey && !event.ctrlKey && !event.metaKey) {
       const group = event.target.closest?.(".qualify fieldset[data-digits]");
       const choice = group?.querySelectorAll("input")[Number(event.key) - 1];
