@@ -99,7 +99,7 @@ class Period:
         calls = grouped(self.rows, lambda row: key_of(row, by))
         return [
             Group(key, figures_of(calls.get(key, []), self.policy), together(occupied.get(key, [])))
-            for key in sorted(calls.keys() | occupied.keys())
+            for key in sorted(calls.keys() | occupied.keys(), key=_in_order)
         ]
 
     def calls(self, what: Picked, *, key: str = "") -> list[CallRow]:
@@ -141,6 +141,11 @@ def key_of(row: CallRow, by: Grouping) -> str:
 def level_of(agent: Agent) -> int:
     """The level an agent works at."""
     return 2 if agent.role is Role.LEVEL2 else 1
+
+
+def _in_order(key: str) -> tuple[int, str]:
+    """Our own floor comes first; all other keys are in order by themselves."""
+    return (list(Floor).index(Floor(key)) if key in set(Floor) else 0), key
 
 
 def _is_asked(agent: Agent, asked: Asked) -> bool:

@@ -5,8 +5,8 @@ from datetime import date
 from typing import Any, Final
 
 from babel.dates import format_date
+from babel.numbers import format_decimal
 
-from diagnostics.typography import decimal
 from hotline.figures import Grouping
 from hotline.floors import Floor
 from hotline.intervals import Mean, Share, Verdict
@@ -71,7 +71,7 @@ LEVELS: Final[Mapping[int, str]] = {1: _("level 1"), 2: _("level 2")}
 VERDICTS: Final[Mapping[Verdict, str]] = {
     Verdict.MET: _("target met"),
     Verdict.MISSED: _("target missed"),
-    Verdict.CLOSE: _("too few calls to tell"),
+    Verdict.CLOSE: _("too close to tell"),
     Verdict.UNKNOWN: _("no call yet"),
 }
 
@@ -84,12 +84,12 @@ VERDICT_STATES: Final[Mapping[Verdict, str]] = {
 }
 
 
-def percentage(value: float | None, language: str, *, places: int = 1) -> str:
-    """A share of one: `77,8 %`, `77.8%`; a dash where there is none."""
+def percentage(value: float | None, language: str) -> str:
+    """A share of one: `77,8 %`, `70.0%`; a dash where there is none."""
     if value is None:
         return "—"
     space = "" if language == "en" else NNBSP
-    return f"{decimal(value * 100, language, places=places)}{space}%"
+    return f"{_hundredfold(value, language)}{space}%"
 
 
 def seconds_text(value: float | None) -> str:
@@ -111,7 +111,7 @@ def interval_text(of: Share | Mean, language: str) -> str:
         return ""
     low, high = of.interval
     if isinstance(of, Share):
-        return f"{decimal(low * 100, language)}–{percentage(high, language)}"
+        return f"{_hundredfold(low, language)}–{percentage(high, language)}"
     return f"{seconds_text(low)}–{seconds_text(high)}"
 
 
@@ -129,3 +129,8 @@ def filters(language: str) -> Mapping[str, Callable[..., Any]]:
         "interval": lambda of: interval_text(of, language),
         "day_of": lambda day: day_text(day, language),
     }
+
+
+def _hundredfold(share: float, language: str) -> str:
+    """Always with one decimal, so that columns line up."""
+    return format_decimal(share * 100, format="0.0", locale=language)

@@ -51,7 +51,7 @@ def test_the_page_shows_all_four_readings_and_each_figure_opens_its_calls(web: R
     with web.client("supervisor") as browser:
         page = browser.get("/console/figures?by=floor")
         said = text(page)
-        for share in ("77,8 %", "70 %", "80 %"):
+        for share in ("77,8 %", "70,0 %", "80,0 %"):
             assert share in said
         assert "objectif manqué" in said
         links = re.findall(r'href="(/console/figures/calls\?[^"]*what=(\w+)[^"]*)"[^>]*>([^<]*)<', page.text)
@@ -77,7 +77,7 @@ def test_every_grouping_and_period_is_a_page_in_both_languages(web: RunningWeb) 
 def test_the_wall_is_for_everybody_and_figures_for_those_who_lead(web: RunningWeb) -> None:
     with web.client("alice") as browser:
         wall = browser.get("/console/wallboard")
-        assert "70 %" in text(wall)
+        assert "70,0 %" in text(wall)
         assert "/console/figures/calls" not in wall.text
         assert browser.get("/console/wallboard/now").status_code == 200
         assert browser.get("/console/figures").status_code == 403
@@ -93,7 +93,7 @@ def test_the_overflow_floor_is_shown_its_own_wall_and_no_more(web: RunningWeb) -
         conn.execute("UPDATE hotline.agent SET floor = 'overflow' WHERE login IN ('bruno', 'supervisor')")
     with web.client("bruno") as browser:
         wall = text(browser.get("/console/wallboard"))
-        assert "70 %" not in wall
+        assert "70,0 %" not in wall
         assert "plateau interne" not in wall
     with web.client("supervisor") as browser:
         assert browser.get("/console/figures").status_code == 403
