@@ -20,6 +20,7 @@ from fleet.registry import PointOfSale, Terminal, folded
 from hotline.calls import find_call
 from hotline.knowledge import articles
 from hotline.knowledge.articles import Article
+from hotline.masking import Viewer, searched_for, sees_numbers
 from hotline.phone_numbers import read_number
 from hotline.stored_call import StoredCall
 from hotline.translations import LANGUAGES
@@ -48,18 +49,16 @@ class Found:
         return any((self.shops, self.terminals, self.calls, self.incidents, self.articles))
 
 
-def look_up(conn: Connection, text: str, *, number: str, now: datetime) -> Found:
-    """Everything that fits what was typed.
-
-    `number` is the same text where parts of telephone numbers may be searched for, else empty.
-    """
+def look_up(conn: Connection, text: str, *, viewer: Viewer, now: datetime) -> Found:
+    """Everything that fits what was typed; who may not see telephone numbers finds nothing by a part of one."""
     text = " ".join(text.replace("\0", " ").split())
     if not text:
         return Found()
+    number = searched_for(text, viewer=viewer)
     return Found(
-        shops=registry.search(conn, number if _is_number(text) else text, limit=SHOPS),
+        shops=registry.search(conn, number, limit=SHOPS),
         terminals=registry.search_terminals(conn, text, limit=TERMINALS),
-        calls=_calls(conn, text, number=" ".join(number.split())),
+        calls=_calls(conn, text, number=number, noted=text if sees_numbers(viewer) else _without_digits(text)),
         incidents=_incidents(conn, text, now=now),
         articles=articles.search(conn, text, limit=ARTICLES),
     )
@@ -75,25 +74,30 @@ def words_of(text: str) -> list[str]:
     return _WORD.findall(folded(text))
 
 
-def _calls(conn: Connection, text: str, *, number: str) -> list[StoredCall]:
-    """Calls of a number or a part of it, by Vigie's or the telephone system's id, and by the words of their notes; newest first."""
+def _without_digits(text: str) -> str:
+    """The words that hold no digit: notes may hold telephone numbers."""
+    return " ".join(word for word in text.split() if not any(map(str.isdigit, word)))
+
+
+def _calls(conn: Connection, text: str, *, number: str, noted: str) -> list[StoredCall]:
+    """Calls of a number or a part of it, by their ids here and at the telephone system, by the words `noted` of them; newest first."""
     own_id = _ID.match(text)
-    parameters: dict[str, object] = {"text": text, "limit": CALLS, "id": int(own_id.group(1)) if own_id else 0}
+    parameters: dict[str, object] = {"text": text, "noted": noted, "limit": CALLS, "id": int(own_id.group(1)) if own_id else 0}
     wanted = ["SELECT id FROM hotline.call WHERE id = %(id)s OR call_id = %(text)s"]
-    if not _is_number(text):
+    if noted and not _is_number(noted):
         wanted.append("SELECT call FROM noted")
     for condition, value in _by_number(number):
         parameters[f"value{len(parameters)}"] = value
         wanted.append(f"SELECT id FROM hotline.call WHERE {condition} %(value{len(parameters) - 1})s")
     newest = " UNION ".join(f"({one} ORDER BY 1 DESC LIMIT %(limit)s)" for one in wanted)
     # Materialized, for the order would lead the planner through every note, newest first, instead of to the index of words.
-    noted = (
+    words = (
         "WITH noted AS MATERIALIZED ("
-        " SELECT n.call FROM hotline.call_note n WHERE hotline.stems(n.text, '') @@ hotline.asked(%(text)s, true))"
+        " SELECT n.call FROM hotline.call_note n WHERE hotline.stems(n.text, '') @@ hotline.asked(%(noted)s, true))"
     )
     # Planned with the values at hand: a pattern's index serves only where its beginning is known.
     rows = conn.execute(
-        f"{noted} SELECT id FROM ({newest}) AS found (id) ORDER BY id DESC LIMIT %(limit)s", parameters, prepare=False
+        f"{words} SELECT id FROM ({newest}) AS found (id) ORDER BY id DESC LIMIT %(limit)s", parameters, prepare=False
     ).fetchall()
     return [call for call in (find_call(conn, call=row[0]) for row in rows) if call is not None]
 

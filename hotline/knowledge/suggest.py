@@ -13,6 +13,7 @@ from fleet.database import Connection
 from hotline.knowledge import articles
 from hotline.knowledge.articles import Article
 from hotline.notes import notes_of
+from hotline.qualification import qualification_of
 from hotline.stored_call import StoredCall
 
 MOST_SUGGESTED: Final = 3
@@ -26,6 +27,7 @@ class Why(StrEnum):
     """Why an article is suggested."""
 
     TERMINALS = "terminals"
+    QUALIFIED = "qualified"
     NOTE = "note"
     WORDS = "words"
 
@@ -104,15 +106,17 @@ def word_hits(conn: Connection, note: str) -> list[WordHit]:
 
 
 def _by_typology(conn: Connection, call: StoredCall) -> list[Suggestion]:
-    """What helps with the shop's terminals as they are now, then with what the note was matched to."""
+    """What helps with the terminals as they are now, then with what the agent chose, then with what the note was matched to."""
     terminals: Mapping[int, Sequence[str]] = {}
     if call.point_of_sale is not None:
         standing = [one.id for one in registry.terminals_of(conn, points_of_sale=[call.point_of_sale])]
         terminals = {one.typology_id: one.terminals for one in reversed(advice_for(conn, terminals=standing))}
     matched = of_refs(conn, kind="note", refs=[call.id]).get(call.id)
-    of_note = matched.typology_id if matched else None
+    qualified = qualification_of(conn, call=call.id)
+    of_call = {Why.QUALIFIED: qualified.typology if qualified else None, Why.NOTE: matched.typology_id if matched else None}
     found = []
-    for article in articles.of_typologies(conn, [*terminals, *([of_note] if of_note else [])]):
+    for article in articles.of_typologies(conn, [*terminals, *filter(None, of_call.values())]):
         concerned = sorted({one for typology in article.typologies for one in terminals.get(typology, ())})
-        found.append(Suggestion(article, Why.TERMINALS, concerned) if concerned else Suggestion(article, Why.NOTE))
-    return sorted(found, key=lambda one: one.why is not Why.TERMINALS)
+        told = next((why for why, typology in of_call.items() if typology in article.typologies), Why.NOTE)
+        found.append(Suggestion(article, Why.TERMINALS, concerned) if concerned else Suggestion(article, told))
+    return sorted(found, key=lambda one: list(Why).index(one.why))

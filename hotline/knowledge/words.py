@@ -8,6 +8,7 @@ from hotline.translations import mark as _
 
 WHYS: Final[Mapping[Why, str]] = {
     Why.TERMINALS: _("because of %(detail)s"),
+    Why.QUALIFIED: _("because of the typology chosen"),
     Why.NOTE: _("because of the note"),
     Why.WORDS: _("words of the note: %(detail)s"),
 }

@@ -9,7 +9,7 @@ from starlette.exceptions import HTTPException
 from fleet import presence, registry
 from hotline import command_words
 from hotline.commands import ON_ITS_WAY, Order, ask, commands_of, fate_of
-from hotline.roles import Right, may
+from hotline.roles import Right
 from hotline.sessions import Session
 from hotline.web.context import Web, web
 from hotline.web.guards import Editor, Reader
@@ -71,7 +71,6 @@ def _fragment(request: Request, terminal_id: str, session: Session, program: Web
             raise HTTPException(404)
         found = [(one, fate_of(one, now=now)) for one in commands_of(conn, terminal_id=terminal_id, limit=ORDERS_SHOWN)]
         connected = presence.load(conn, [terminal_id]).get(terminal_id)
-    role = session.agent.role
     return fragment(
         request,
         "commands.html",
@@ -82,7 +81,7 @@ def _fragment(request: Request, terminal_id: str, session: Session, program: Web
         on_its_way=any(fate in ON_ITS_WAY for _, fate in found),
         connected=connected is not None and connected.online,
         gives_commands=program.settings.gives_commands,
-        may_test=may(role, Right.TEST_TERMINALS),
-        may_reboot=may(role, Right.REBOOT_TERMINALS),
+        may_test=session.may(Right.TEST_TERMINALS),
+        may_reboot=session.may(Right.REBOOT_TERMINALS),
         command_words=command_words,
     )

@@ -8,7 +8,6 @@ from fastapi.responses import RedirectResponse, Response
 from fleet import registry
 from hotline.knowledge.article_text import passage
 from hotline.look_up import Found, look_up
-from hotline.masking import searched_for
 from hotline.roles import Right
 from hotline.sessions import Session
 from hotline.web.context import Web, web
@@ -26,7 +25,7 @@ Program = Annotated[Web, Depends(web)]
 def search(request: Request, session: ReadingSession, program: Program, q: Annotated[str, Query(max_length=100)] = "") -> Response:
     """What was found of each kind; a whole terminal id, or a shop's whole code, leads straight there."""
     with program.pool.connection() as conn:
-        found = look_up(conn, q, number=searched_for(q, viewer=session), now=program.now())
+        found = look_up(conn, q, viewer=session, now=program.now())
         if there := _exact(found, q):
             return RedirectResponse(there, status_code=303)
         codes = {one.point_of_sale for one in found.terminals} | {one.point_of_sale for one in found.calls if one.point_of_sale}

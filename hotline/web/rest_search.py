@@ -7,7 +7,6 @@ from pydantic import BaseModel
 
 from hotline.incident_words import incident_title
 from hotline.look_up import look_up
-from hotline.masking import searched_for
 from hotline.roles import Right
 from hotline.web.context import Web, web
 from hotline.web.guards import ApiGuard, Caller
@@ -36,7 +35,7 @@ def get_found(
 ) -> list[Hit]:
     """Of each kind the best first, no more than a page would show."""
     with program.pool.connection() as conn:
-        found = look_up(conn, q, number=searched_for(q, viewer=caller), now=program.now())
+        found = look_up(conn, q, viewer=caller, now=program.now())
     return [
         *(Hit(kind="points-of-sale", id=one.code, name=one.name) for one in found.shops),
         *(Hit(kind="terminals", id=one.id, name=one.id) for one in found.terminals),

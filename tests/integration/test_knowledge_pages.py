@@ -8,9 +8,11 @@ import psycopg
 import pytest
 
 from diagnostics.typologies import store
+from hotline.calls import find_call
 from hotline.knowledge import articles
 from hotline.knowledge.articles import Draft
-from hotline.qualification import Subject
+from hotline.knowledge.suggest import Why, suggest
+from hotline.qualification import Given, Outcome, Subject, qualify
 from hotline.roles import Role
 from tests.integration.typology_cases import add_incident
 from tests.running_web import RunningWeb
@@ -115,6 +117,18 @@ def test_a_call_is_offered_what_helps_with_its_terminals_and_what_its_note_says(
     assert offered[0] == (helps, "terminals", ["T00012"])
     assert offered[1][:2] == (by_words, "words")
     assert set(offered[1][2]) >= {"ticket", "gagnant"}
+    with psycopg.connect(web.database_url) as conn:
+        # What the agent chose counts more than words.
+        [slips] = [one.id for one in store.typologies(conn) if one.code == "scanner_degraded"]
+        chosen = write("Bulletins refusés", "Nettoyez la vitre.", slips)
+        given = Given(Subject.TECHNICAL, Outcome.SOLVED, slips)
+        qualify(conn, call=call["id"], given=given, seen=0, author="alice", agent=None, level=1, now=now)
+        found = find_call(conn, call=call["id"])
+        assert found is not None
+        assert [(one.article.id, one.why) for one in suggest(conn, call=found)][:2] == [
+            (helps, Why.TERMINALS),
+            (chosen, Why.QUALIFIED),
+        ]
     with web.client("alice") as alice:
         beside = alice.get(f"/console/calls/{call['id']}/articles").text
         assert "Nettoyer la tête" in beside

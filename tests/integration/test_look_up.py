@@ -6,13 +6,17 @@ import httpx
 import psycopg
 import pytest
 
+from hotline.floors import Floor
 from hotline.knowledge import articles
 from hotline.knowledge.articles import Draft
 from hotline.look_up import look_up, says_all, words_of
+from hotline.masking import Onlooker
 from hotline.notes import write_note
 from hotline.qualification import Subject
 from hotline.roles import Role
 from tests.running_web import PORT_BAR, RunningWeb
+
+OWN, OVERFLOW = Onlooker("fr", Floor.OWN), Onlooker("fr", Floor.OVERFLOW)
 
 
 @pytest.fixture
@@ -58,14 +62,21 @@ def test_each_kind_is_found_in_the_way_it_is_known_by(web: RunningWeb) -> None:
     ]
     with psycopg.connect(web.database_url) as conn:
         for typed, expected in cases:
-            found = look_up(conn, typed, number=typed, now=web.clock())
+            found = look_up(conn, typed, viewer=OWN, now=web.clock())
             told = {f"shop {one.code}" for one in found.shops} | {f"terminal {one.id}" for one in found.terminals}
             told |= {f"call {one.id}" for one in found.calls} | {f"incident {one.id}" for one in found.incidents}
             told |= {f"article {one.id}" for one in found.articles}
             assert told == expected - {"call 0"}, typed
-        # Who may not search for parts of numbers finds by a part of one what is no number.
-        assert not look_up(conn, "0099", number="", now=web.clock())
-        assert look_up(conn, "21", number="", now=web.clock()).terminals
+        # Who may not see numbers finds by a part of one what is no number, and by none that a note may hold.
+        write_note(conn, call=1, author="bruno", agent_id=None, text="rappeler au 0399887766 svp", now=web.clock())
+        for hidden in ("0099", "rappeler 0399", "rappeler 0399887766"):
+            assert look_up(conn, hidden, viewer=OWN, now=web.clock()).calls, hidden
+        assert not look_up(conn, "0099", viewer=OVERFLOW, now=web.clock())
+        assert not look_up(conn, "01 99 00", viewer=OVERFLOW, now=web.clock())
+        assert look_up(conn, "rappeler 0399", viewer=OVERFLOW, now=web.clock()) == look_up(
+            conn, "rappeler 9999", viewer=OVERFLOW, now=web.clock()
+        )
+        assert look_up(conn, "21", viewer=OVERFLOW, now=web.clock()).terminals
 
 
 def test_an_exact_id_leads_there_and_a_search_shows_every_kind(web: RunningWeb) -> None:
