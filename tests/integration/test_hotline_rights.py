@@ -37,11 +37,15 @@ EXPECTED: list[tuple[str, frozenset[Role], frozenset[Floor]]] = [
     (r"POST /(console|api/v1)/terminals/{terminal_id}/(ping|print-test)", ANSWERERS, BOTH),
     (r"POST /(console|api/v1)/terminals/{terminal_id}/reboot", ANSWERERS - {Role.LEVEL1}, OWN),
     (r"POST /(console|api/v1)/handovers/{handover}/take", ANSWERERS - {Role.LEVEL1}, OWN),
-    (r"GET /(console|api/v1)/handovers.*", ANSWERERS, BOTH),
+    (r"GET /(console|api/v1)/(handovers|manual-calls).*", ANSWERERS, BOTH),
     (r"POST /(console|api/v1)/incidents/{incident_id}/calls", ANSWERERS, BOTH),
     (r"POST /(console|api/v1)/(incidents|maintenance|maintenance-windows)\b.*", WATCHERS | {Role.DSI}, OWN),
     (r"(POST|PUT) /(console|api/v1)/(typologies|typology-candidates)\b.*", WATCHERS, OWN),
-    (r"(POST|PUT|DELETE) /(console|api/v1)/(calls|callbacks|attachments|exchange-calls|handovers|gaps)\b.*", ANSWERERS, BOTH),
+    (
+        r"(POST|PUT|DELETE) /(console|api/v1)/(calls|manual-calls|telephony|callbacks|attachments|exchange-calls|handovers)\b.*",
+        ANSWERERS,
+        BOTH,
+    ),
     (r"POST /(language|sign-out|sign-out-everywhere|console/account/password)", EVERYBODY, BOTH),
     (r"GET .*", EVERYBODY, BOTH),
 ]
@@ -111,7 +115,12 @@ def web(module_database_url: str) -> Iterator[RunningWeb]:
     running.stop()
 
 
-@pytest.mark.parametrize(("role", "floor"), EVERYWHERE, ids=str)
+# The overflow floor's roles differ little: the one that is there, and the one that would have most.
+@pytest.mark.parametrize(
+    ("role", "floor"),
+    [*((role, Floor.OWN) for role in Role), (Role.LEVEL1, Floor.OVERFLOW), (Role.ADMINISTRATOR, Floor.OVERFLOW)],
+    ids=str,
+)
 def test_whoever_may_not_is_refused_over_http(web: RunningWeb, role: Role, floor: Floor) -> None:
     """One route of each right, of the console and of the API; at level 1, whom most is kept from, every one it may not."""
     login = role.value if floor is Floor.OWN else f"{role.value}-overflow"
