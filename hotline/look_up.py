@@ -80,7 +80,7 @@ def _without_digits(text: str) -> str:
 
 
 def _calls(conn: Connection, text: str, *, number: str, noted: str) -> list[StoredCall]:
-    """Calls of a number or a part of it, by their ids here and at the telephone system, by the words `noted` of them; newest first."""
+    """Calls of a number or a part of it, of an id here or at the telephone system, of words `noted` of them; newest first."""
     own_id = _ID.match(text)
     parameters: dict[str, object] = {"text": text, "noted": noted, "limit": CALLS, "id": int(own_id.group(1)) if own_id else 0}
     wanted = ["SELECT id FROM hotline.call WHERE id = %(id)s OR call_id = %(text)s"]
