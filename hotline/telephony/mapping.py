@@ -183,7 +183,7 @@ class Translator:
         if call is None:
             call = self._call(message)
             yield from self._release(call, message, leg=self._leg(call, message), cause=cause)
-        elif key not in self._about:
+        else:
             self._about = {asked: about for asked, about in self._about.items() if about != key}
             if call.ours:
                 yield self._event(Happening.ENDED, call, message, cause=cause)

@@ -155,6 +155,11 @@ def test_a_caller_who_flows_over_has_not_given_up() -> None:
     assert {event.call_id for event in heard(messages)} == {CALL}
 
 
+def test_a_caller_whom_no_queue_answered_rings_at_a_telephone_at_last() -> None:
+    messages = [*BEGUN, said("QueueCallerLeave", SHOP, Queue="hotline"), said("DialBegin", SHOP, rung("4023", "9.2", ""))]
+    assert told(messages)[-1] == "offered 4023"
+
+
 def test_every_event_tells_who_rings_and_which_part_of_the_call_it_is() -> None:
     events = heard(ANSWERED)
     assert {(event.from_number, event.to_number, event.direction) for event in events} == {("0199001234", "3008", "in")}
@@ -223,11 +228,13 @@ def test_a_telephone_behind_a_local_channel_is_the_same_part_of_the_call() -> No
         said("AgentCalled", SHOP, local),
         said("AgentConnect", SHOP, local),
         said("Hold", agent("4021", "9.3")),
+        # What stood between them goes once they are joined; the agent still talks.
         said("Hangup", {**agent("4021", "9.2"), "Channel": "Local/4021@agents-00000001;2"}),
+        said("Unhold", agent("4021", "9.3")),
         said("Hangup", agent("4021", "9.3")),
     ]
-    assert [event.leg for event in heard(messages)[1:]] == ["9.1"] * 4
-    assert told(messages)[-1] == "released 4021"
+    assert [event.leg for event in heard(messages)[1:]] == ["9.1"] * 5
+    assert told(messages)[1:] == ["offered 4021", "connected 4021", "held 4021", "resumed 4021", "released 4021"]
 
 
 def test_what_went_on_before_we_listened_is_taken_up() -> None:
