@@ -1,88 +1,23 @@
-"""What agents do with calls, in a real database: qualifications and callbacks."""
+"""Qualifications and callbacks in a real database."""
 
-import itertools
 import random
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
-from datetime import UTC, datetime, timedelta
-from functools import partial
-from threading import Barrier
 
 import psycopg
 import pytest
 
-from diagnostics.incidents import IncidentError, declare, resolve
-from hotline.accounts import add_agent
-from hotline.attachments import (
-    Attachment,
-    AttachmentError,
-    attach,
-    attached_to,
-    attachment_of,
-    attachments_of,
-    close_with_incidents,
-    undo,
-)
 from hotline.callbacks import Callback, CallbackError, done, give_back, list_callbacks, open_callbacks, take
-from hotline.calls import calls_by_id, choose_point_of_sale, list_calls, record_event
-from hotline.cti import parse_event
-from hotline.editing import come, leave
-from hotline.handovers import HandoverError, hand_over, take_over, waited_in_all, waiting, withdraw
-from hotline.manual_calls import ManualError, begin_gap, end_gap, enter_call, gaps_between, open_gap
-from hotline.qualification import Given, Outcome, Qualification, QualificationError, StaleError, Subject, qualification_of, qualify
-from hotline.roles import Role
-from hotline.stored_call import StoredCall
-from tests.running_web import CAFE, ISLAND, ISLAND_NUMBER, PASSWORD, PORT_BAR, PORT_BAR_NUMBER, SHARED_NUMBER, TABAC, seed
-
-NOW = datetime(2026, 11, 23, 13, 0, tzinfo=UTC)
-ids = itertools.count(1)
-
-
-def at(minutes: float) -> datetime:
-    return NOW + timedelta(minutes=minutes)
-
-
-def tell(conn: psycopg.Connection, minutes: float, **fields: object) -> None:
-    record_event(conn, event=parse_event(fields), now=at(minutes))
-
-
-def ring(conn: psycopg.Connection, minutes: float, number: str = PORT_BAR_NUMBER, direction: str = "in") -> str:
-    call_id = f"w{next(ids)}"
-    shop_side = {"from": number, "to": "3008"} if direction == "in" else {"from": "3008", "to": number}
-    tell(conn, minutes, event="newCall", callId=call_id, direction=direction, **shop_side)
-    return call_id
-
-
-def call_of(conn: psycopg.Connection, call_id: str) -> int:
-    (found,) = [call.id for call in list_calls(conn, limit=100) if call.call_id == call_id]
-    return found
-
-
-def give_up(conn: psycopg.Connection, minutes: float, number: str = PORT_BAR_NUMBER) -> str:
-    call_id = ring(conn, minutes, number)
-    tell(conn, minutes + 1, event="hangup", callId=call_id, cause="cancel")
-    return call_id
-
-
-def states(conn: psycopg.Connection) -> list[tuple[str, str]]:
-    return [(one.state, one.reason) for one in list_callbacks(conn)[::-1]]
-
-
-def attach_calls(conn: psycopg.Connection, incident: int, *calls: int) -> Attachment:
-    return attach(conn, incident=incident, calls=calls, author="alice", agent=agent(conn, "alice"), now=NOW)
-
-
-def declared(conn: psycopg.Connection, lot: str = "L07") -> int:
-    return declare(conn, scope={"lot": lot}, title="Lot", advice="", actor="veille", now=NOW).id
+from hotline.calls import choose_point_of_sale
+from hotline.qualification import Outcome, QualificationError, StaleError, qualification_of
+from tests.integration.work_house import agent, at, call_of, filled, give_up, ring, say, states, tell
+from tests.running_web import CAFE, ISLAND_NUMBER, PORT_BAR, PORT_BAR_NUMBER, SHARED_NUMBER, TABAC
 
 
 @pytest.fixture(scope="module")
 def seeded(shared_database_url: str) -> Iterator[psycopg.Connection]:
     """A connection that has filled the database, and never commits."""
-    with psycopg.connect(shared_database_url) as conn:
-        seed(conn, now=NOW)
+    with filled(shared_database_url) as conn:
         yield conn
-        conn.rollback()
 
 
 @pytest.fixture
@@ -90,17 +25,6 @@ def house(seeded: psycopg.Connection) -> Iterator[psycopg.Connection]:
     """A small fleet with its agents; what a test does is taken back."""
     with seeded.transaction(force_rollback=True):
         yield seeded
-
-
-def agent(conn: psycopg.Connection, login: str) -> int:
-    row = conn.execute("SELECT id FROM hotline.agent WHERE login = %s", [login]).fetchone()
-    assert row is not None
-    return int(row[0])
-
-
-def say(conn: psycopg.Connection, call: int, outcome: Outcome, *, seen: int = 0, **more: datetime | int | None) -> Qualification:
-    given = Given(Subject.TECHNICAL, outcome, **more)  # type: ignore[arg-type]  # typology or callback_at
-    return qualify(conn, call=call, given=given, seen=seen, level=1, author="alice", agent=agent(conn, "alice"), now=NOW)
 
 
 def test_an_abandoned_call_makes_one_dated_callback(house: psycopg.Connection) -> None:
@@ -258,208 +182,3 @@ def test_a_correction_does_not_reopen_a_promise_that_was_kept(house: psycopg.Con
     assert states(house) == [("done", "")]
     say(house, call, Outcome.CALLBACK, seen=2, callback_at=at(240))
     assert states(house) == [("open", "")]
-
-
-def test_many_calls_are_attached_in_one_action_and_detached_in_one(house: psycopg.Connection) -> None:
-    incident, other = declared(house), declared(house, "L02")
-    calls = [call_of(house, ring(house, minute)) for minute in range(4)]
-    attach_calls(house, other, calls[3])
-    made = attach_calls(house, incident, *calls)
-    # What is attached elsewhere stays there.
-    assert (made.calls, made.author_name) == (calls[:3], "Alice Martin")
-    assert attached_to(house, calls=calls) == {**dict.fromkeys(calls[:3], incident), calls[3]: other}
-    with pytest.raises(AttachmentError):
-        attach_calls(house, incident, *calls)
-    undone = undo(house, attachment_id=made.id, author="bruno", now=at(5))
-    assert (undone.undone_at, undone.undone_by) == (at(5), "bruno")
-    assert attached_to(house, calls=calls) == {calls[3]: other}
-    with pytest.raises(AttachmentError):
-        undo(house, attachment_id=made.id, author="bruno", now=at(6))
-    again = attach_calls(house, incident, calls[0])
-    assert attachment_of(house, call=calls[0]) == again
-    assert {one.id for one in attachments_of(house, incident=incident)} == {again.id, made.id}
-
-
-@pytest.mark.parametrize(("incident", "call", "error"), [(False, True, IncidentError), (True, False, AttachmentError)])
-def test_only_what_is_there_is_attached(house: psycopg.Connection, incident: bool, call: bool, error: type[Exception]) -> None:
-    found, ringing = declared(house), call_of(house, ring(house, 0))
-    with pytest.raises(error):
-        attach_calls(house, found if incident else 999_999, ringing if call else 999_999)
-
-
-def test_the_end_of_an_incident_closes_its_calls(house: psycopg.Connection) -> None:
-    incident = declared(house)
-    abandoned = call_of(house, give_up(house, 0, ISLAND_NUMBER))
-    qualified, promised, free = (call_of(house, ring(house, minute)) for minute in (5, 6, 7))
-    say(house, qualified, Outcome.SOLVED)
-    say(house, promised, Outcome.CALLBACK, callback_at=at(300))
-    made = attach_calls(house, incident, abandoned, qualified, promised)
-    assert close_with_incidents(house, now=at(10)) == 0
-    assert qualification_of(house, call=abandoned) is None
-    resolve(house, incident, actor="dsi", detail="", now=at(20))
-    assert close_with_incidents(house, now=at(21)) == 3
-    assert close_with_incidents(house, now=at(22)) == 0
-    closed = qualification_of(house, call=abandoned)
-    assert closed is not None
-    assert (closed.subject, closed.outcome, closed.author) == (Subject.TECHNICAL, Outcome.ESCALATED, "Vigie")
-    stands = qualification_of(house, call=qualified)
-    assert stands is not None
-    assert stands.outcome is Outcome.SOLVED
-    # Nobody needs to ring a shop for what is over; what was promised is kept.
-    assert states(house) == [("dropped", "incident_over"), ("open", "")]
-    assert qualification_of(house, call=free) is None
-    undo(house, attachment_id=made.id, author="alice", now=at(30))
-    assert qualification_of(house, call=abandoned) is None
-    assert qualification_of(house, call=qualified) == stands
-    assert states(house) == [("open", ""), ("open", "")]
-
-
-def test_undoing_leaves_what_an_agent_said_since(house: psycopg.Connection) -> None:
-    incident = declared(house)
-    call = call_of(house, ring(house, 0))
-    made = attach_calls(house, incident, call)
-    resolve(house, incident, actor="dsi", detail="", now=at(20))
-    close_with_incidents(house, now=at(21))
-    said = say(house, call, Outcome.FIELD_VISIT, seen=1)
-    undo(house, attachment_id=made.id, author="alice", now=at(30))
-    assert qualification_of(house, call=call) == said
-
-
-def test_calls_of_a_part_wait_for_the_end_of_the_whole(house: psycopg.Connection) -> None:
-    part, whole = declared(house), declared(house, "L02")
-    attach_calls(house, part, call_of(house, ring(house, 0)))
-    house.execute(
-        "UPDATE diagnostics.incident SET state = 'closed', closed_at = %s, parent_id = %s WHERE id = %s", [NOW, whole, part]
-    )
-    assert close_with_incidents(house, now=at(1)) == 0
-    resolve(house, whole, actor="dsi", detail="", now=at(2))
-    assert close_with_incidents(house, now=at(3)) == 1
-
-
-def test_a_call_attached_to_what_is_over_is_closed_at_once(house: psycopg.Connection) -> None:
-    incident = declared(house)
-    resolve(house, incident, actor="dsi", detail="", now=at(1))
-    assert attach_calls(house, incident, call_of(house, ring(house, 0))).closed == 1
-
-
-def test_who_is_not_heard_of_has_left_the_form(house: psycopg.Connection) -> None:
-    call, alice, bruno = call_of(house, ring(house, 0)), agent(house, "alice"), agent(house, "bruno")
-    assert [one.id for one in come(house, call=call, agent=alice, now=at(0))] == [alice]
-    assert [one.id for one in come(house, call=call, agent=bruno, now=at(1))] == [alice, bruno]
-    assert [one.id for one in come(house, call=call, agent=bruno, now=at(2))] == [bruno]
-    assert leave(house, call=call, agent=bruno, now=at(2)) == []
-
-
-def test_a_caller_is_passed_on_once_and_taken_by_one(house: psycopg.Connection) -> None:
-    call = call_of(house, ring(house, 0))
-    passed = hand_over(house, call=call, reason=" imprimante \n HS ", author="alice", agent=agent(house, "alice"), now=at(5))
-    assert (passed.reason, passed.state, passed.author_name) == ("imprimante HS", "waiting", "Alice Martin")
-    with pytest.raises(HandoverError):
-        hand_over(house, call=call, reason="", author="alice", agent=None, now=at(6))
-    assert waiting(house, now=at(6)) == [passed]
-    taken = take_over(house, handover=passed.id, agent=agent(house, "carol"), now=at(8))
-    assert (taken.state, taken.taken_by_name, taken.settled_at) == ("taken", "Carol Smith", at(8))
-    with pytest.raises(HandoverError):
-        take_over(house, handover=passed.id, agent=agent(house, "bruno"), now=at(9))
-    with pytest.raises(HandoverError):
-        withdraw(house, handover=passed.id, now=at(9))
-    assert waiting(house, now=at(9)) == []
-    # It may be needed once more.
-    again = hand_over(house, call=call, reason="", author="alice", agent=None, now=at(10))
-    assert withdraw(house, handover=again.id, now=at(11)).state == "withdrawn"
-
-
-def test_a_caller_who_is_gone_is_not_passed_on_but_one_who_hung_up_waiting_is_kept(house: psycopg.Connection) -> None:
-    over, patient = give_up(house, 0), ring(house, 1, ISLAND_NUMBER)
-    with pytest.raises(HandoverError) as raised:
-        hand_over(house, call=call_of(house, over), reason="", author="alice", agent=None, now=at(2))
-    assert raised.value.field == "state"
-    passed = hand_over(house, call=call_of(house, patient), reason="", author="alice", agent=None, now=at(2))
-    tell(house, 4, event="hangup", callId=patient)
-    assert [one.id for one in waiting(house, now=at(5))] == [passed.id]
-
-
-def test_the_wait_adds_up_over_both_levels(house: psycopg.Connection) -> None:
-    call_id = ring(house, 0)
-    tell(house, 2, event="answer", callId=call_id, user="alice")
-    call = call_of(house, call_id)
-    passed = hand_over(house, call=call, reason="", author="alice", agent=None, now=at(10))
-
-    def wait(minutes: float) -> timedelta:
-        (stored,) = calls_by_id(house, [call])
-        return waited_in_all(house, stored, now=at(minutes))
-
-    assert wait(13) == timedelta(minutes=5)
-    take_over(house, handover=passed.id, agent=agent(house, "carol"), now=at(14))
-    assert wait(20) == timedelta(minutes=6)
-
-
-def enter(conn: psycopg.Connection, caller: str = PORT_BAR, *, minutes: float = -10, talked: int = 4) -> StoredCall:
-    times = {"rang_at": at(minutes), "talked": timedelta(minutes=talked)}
-    call = enter_call(conn, caller=caller, **times, agent=agent(conn, "alice"), agent_name="Alice Martin", now=NOW)  # type: ignore[arg-type]  # two kinds of time
-    (found,) = calls_by_id(conn, [call])
-    return found
-
-
-def test_a_call_entered_by_hand_is_a_call_of_its_shop(house: psycopg.Connection) -> None:
-    give_up(house, -30)
-    by_code, by_number = enter(house, " pv00001 "), enter(house, "02 62 12 34 56")
-    assert (by_code.point_of_sale, by_code.answered_by_name, by_code.rang_at) == (PORT_BAR, "Alice Martin", at(-10))
-    assert by_code.ended_at == at(-6)
-    assert (by_number.point_of_sale, by_number.number) == (ISLAND, ISLAND_NUMBER)
-    shared = enter(house, SHARED_NUMBER)
-    assert (shared.point_of_sale, shared.candidates) == (None, [CAFE, TABAC])
-    # The shop was spoken to: nobody needs to call it back.
-    assert states(house) == [("dropped", "rang_again")]
-
-
-@pytest.mark.parametrize(
-    ("caller", "minutes", "talked", "field"),
-    [
-        ("nobody", -10, 4, "caller"),
-        (PORT_BAR, 5, 4, "rang_at"),
-        (PORT_BAR, -8 * 24 * 60, 4, "rang_at"),
-        (PORT_BAR, -10, 300, "minutes"),
-    ],
-)
-def test_what_cannot_have_been_is_not_entered(
-    house: psycopg.Connection, caller: str, minutes: int, talked: int, field: str
-) -> None:
-    with pytest.raises(ManualError) as raised:
-        enter(house, caller, minutes=minutes, talked=talked)
-    assert raised.value.field == field
-
-
-def test_a_gap_is_one_however_often_it_is_said(house: psycopg.Connection) -> None:
-    first = begin_gap(house, author="Alice", now=at(-20))
-    assert begin_gap(house, author="Bruno", now=at(-15)) == first
-    enter(house)
-    assert [one.calls for one in gaps_between(house, since=at(-60), until=NOW)] == [1]
-    end_gap(house, author="Bruno", now=at(-5))
-    end_gap(house, author="Bruno", now=NOW)
-    (gap,) = gaps_between(house, since=at(-60), until=NOW)
-    assert (gap.began_at, gap.ended_at, gap.begun_by, gap.ended_by, gap.calls) == (at(-20), at(-5), "Alice", "Bruno", 1)
-    assert gaps_between(house, since=at(-4), until=NOW) == []
-    assert open_gap(house) is None
-
-
-def test_two_who_come_at_the_same_moment_see_each_other(database_url: str) -> None:
-    with psycopg.connect(database_url) as conn:
-        calls = [call_of(conn, ring(conn, minute, f"01990000{minute:02}")) for minute in range(8)]
-        made = add_agent(conn, login="ann", name="Ann", role=Role.LEVEL1, password=PASSWORD)
-        conn.execute(
-            "INSERT INTO hotline.agent (login, name, role, password_hash) SELECT 'ben', 'Ben', role, password_hash"
-            " FROM hotline.agent WHERE id = %s",
-            [made.id],
-        )
-        people = [made.id, agent(conn, "ben")]
-
-    def enter_form(both: Barrier, call: int, who: int) -> int:
-        with psycopg.connect(database_url) as conn:
-            both.wait(10)
-            return len(come(conn, call=call, agent=who, now=NOW))
-
-    with ThreadPoolExecutor(2) as pool:
-        for call in calls:
-            both = Barrier(2)
-            assert sorted(pool.map(partial(enter_form, both, call), people)) == [1, 2]
