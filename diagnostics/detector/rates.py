@@ -23,8 +23,9 @@ _RARE: Final = 0.03
 # nobody is it believed that nothing ever goes wrong.
 _MARGIN, _LEAST_A_MINUTE = np.float32(1.1), np.float32(5e-6)
 _LAYERS: Final = len(LAYER_WINDOWS_MIN)
-# In ticks.
+# In ticks; and for how long after a start means still grow as fast as counts do.
 _MEANS_EVERY: Final = 3
+_GROWING_MIN: Final = 15
 # Base rates of weak signs: what the replay found is worth so many terminals judged for an hour (half a day of the fleet) ...
 _RATE_PRIOR: Final = 200_000.0
 # ... and a month of learning is as much as is kept.
@@ -48,7 +49,7 @@ class CountWindows:
         # Sums over the closed minutes of each window, and the minute that runs.
         self._closed_hits: F32 = np.zeros((len(WINDOWS_MIN), len(COUNTS), n), np.float32)
         self._closed_means: F32 = np.zeros((len(WINDOWS_MIN), len(COUNTS), n), np.float32)
-        self._minute = -1
+        self._minute = self._began = -1
         # What is handed out is not allocated anew each tick: two turns of it.
         self._turn = 0
         self._bounded: F32 = np.zeros((2, 2, _LAYERS, len(COUNTS), n), np.float32)
@@ -69,7 +70,7 @@ class CountWindows:
         return turned
 
     def _restart(self, minute: int) -> None:
-        self._minute = minute
+        self._minute = self._began = minute
         for array in (self._hits, self._means, self._closed_hits, self._closed_means):
             array[:] = 0
 
@@ -115,8 +116,8 @@ class CountWindows:
         np.add(self._closed_hits[:_LAYERS], self._hits[self._minute % self._slots], out=hits)
         np.minimum(hits, _CAPS, out=hits)
         hits *= counted
-        # Means move slowly: they are taken anew once in each round of reports.
-        if self._age % _MEANS_EVERY == 0:
+        # Means move slowly, and are taken anew once in each round of reports; not just after a start, when they grow from nothing.
+        if self._age % _MEANS_EVERY == 0 or self._minute - self._began < _GROWING_MIN:
             self._take_means()
         self._age += 1
         np.multiply(self._capped, counted, out=means)

@@ -7,11 +7,12 @@ import pytest
 
 from diagnostics.detector.calibration import Calibration
 from diagnostics.detector.metrics import COLUMN, GAUGES
+from diagnostics.detector.rates import CountWindows
 from diagnostics.reasons import Reason
 from diagnostics.snapshot import F32, Index
 from diagnostics.troubles import TROUBLE_INDEX, Trouble
 from fleet.contract import EventCode
-from tests.unit.diagnostics.detector_world import DetectorWorld, expected, hits, ill
+from tests.unit.diagnostics.detector_world import START_S, DetectorWorld, expected, hits, ill
 
 SICK = 7
 Change = Callable[[F32, Index], None]
@@ -339,3 +340,14 @@ def test_a_wanted_rate_decides_how_much_evidence_a_symptom_needs() -> None:
     strict = Calibration(symptom_p=dict.fromkeys(Calibration().symptom_p, 1e-300))
     world = DetectorWorld(calibration=strict)
     assert not ill(world.live(20, only(SICK, "board_c", plus=15)), Trouble.HEAT)
+
+
+def test_just_after_a_start_what_is_expected_grows_with_what_is_counted() -> None:
+    windows, everybody = CountWindows(40), np.ones(40, bool)
+    rows, tick_ms = np.arange(40), 10_000
+    # Nobody counts more than is usual of them, ever.
+    for tick in range(12):
+        windows.turn(START_S * 1000 + tick * tick_ms)
+        windows.add(rows, np.full((40, 1), 0.01, np.float32), np.full((40, 1), 0.01, np.float32))
+        hits, means = windows.bounded(everybody)
+        assert (hits[:, 0].sum(axis=1) <= means[:, 0].sum(axis=1)).all(), tick

@@ -5,6 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from diagnostics.snapshot import Bool
 from diagnostics.tracking.maintenance import in_scope
 from diagnostics.tracking.tracked import ChangeKind, Phase, Said
 from diagnostics.troubles import Trouble
@@ -455,3 +456,39 @@ def test_evidence_that_is_made_anew_is_stored_although_nothing_else_changes() ->
     assert evidence is not None
     assert evidence.rate_inside > 0.8
     assert line.changes[-1].tracked.evidence == evidence
+
+
+def _few(share: float) -> Bool:
+    """This share of the fleet, anywhere."""
+    return np.random.default_rng(7).random(SIZE) < share
+
+
+def test_a_centre_that_begins_to_answer_slowly_is_told_while_few_feel_it() -> None:
+    line = Timeline()
+    line.hits[Trouble.TX_SLOW] = _few(0.025)
+    assert [word.split()[:2] for word in line.run(1)] == [["opened", "tx_slow"]]
+
+
+def test_a_few_who_run_hot_all_over_the_fleet_are_no_incident() -> None:
+    line = Timeline()
+    line.hits[Trouble.HEAT] = _few(0.025)
+    assert line.run(30) == []
+
+
+def test_the_last_who_feel_a_slow_centre_that_is_over_are_not_its_return() -> None:
+    line = Timeline()
+    line.hits[Trouble.TX_SLOW] = _few(0.5)
+    line.run(10)
+    line.show(Trouble.TX_SLOW)
+    assert [word.split()[0] for word in line.run(30)] == ["clearing", "closed"]
+    line.hits[Trouble.TX_SLOW] = _few(0.025)
+    assert line.run(10) == []
+    line.hits[Trouble.TX_SLOW] = _few(0.5)
+    assert [word.split()[0] for word in line.run(2)][:1] == ["reopened"]
+
+
+def test_of_two_troubles_that_bring_each_other_about_the_plainer_one_is_told_at_once() -> None:
+    line = Timeline()
+    line.hits[Trouble.TX_SLOW], line.hits[Trouble.TX_FAILING] = _few(0.5), _few(0.03)
+    words = line.run(1 / 2)
+    assert [word.split()[:2] for word in words] == [["opened", "tx_slow"]]
