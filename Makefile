@@ -13,7 +13,8 @@ demo: setup engines ## the whole fleet, live, with faults and callers; MINUTES=3
 	@exec $(BIN)/vigie demo --minutes $(MINUTES)
 
 test: setup-dev engines exchange chromium lint types ## everything that must hold: lint, types, and all tests on the real engines
-	$(BIN)/pytest
+	$(BIN)/pytest -n 2 --dist loadfile tests/unit tests/integration
+	$(BIN)/pytest tests/scenarios tests/e2e
 
 lint: setup-dev ## style, formatting, and the direction of imports
 	$(BIN)/ruff check .
