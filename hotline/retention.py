@@ -76,12 +76,19 @@ def _forget_notes(conn: Connection, *, before: datetime) -> int:
 
 
 def _forget_numbers_in_notes(conn: Connection, *, before: datetime) -> int:
-    """Numbers that agents wrote into notes, which stay longer than numbers do; the terminals' signals never carried them."""
-    return conn.execute(
+    """Numbers that agents wrote into texts, which stay longer than numbers do; the terminals' signals never carried them."""
+    parameters = {"before": before, "number": NUMBER_IN_TEXT, "forgotten": FORGOTTEN}
+    notes = conn.execute(
         "UPDATE hotline.call_note SET text = regexp_replace(text, %(number)s, %(forgotten)s, 'g')"
         " WHERE at < %(before)s AND text ~ %(number)s",
-        {"before": before, "number": NUMBER_IN_TEXT, "forgotten": FORGOTTEN},
+        parameters,
     ).rowcount
+    handovers = conn.execute(
+        "UPDATE hotline.handover SET reason = regexp_replace(reason, %(number)s, %(forgotten)s, 'g')"
+        " WHERE at < %(before)s AND reason ~ %(number)s",
+        parameters,
+    ).rowcount
+    return notes + handovers
 
 
 class Retention:

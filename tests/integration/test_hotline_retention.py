@@ -55,6 +55,21 @@ def test_old_notes_go_whole(conn: psycopg.Connection) -> None:
     assert (len(notes_of(conn, call=young)), notes_of(conn, call=old)) == (1, [])
 
 
+def test_why_a_call_was_passed_on_is_forgotten_like_a_note(conn: psycopg.Connection) -> None:
+    for days in (89, 91, 201):
+        conn.execute(
+            "INSERT INTO hotline.handover (call, author, at, reason, state, settled_at)"
+            " VALUES (%s, 'alice', %s, 'rappeler au 06 39 98 12 34', 'withdrawn', %s)",
+            [call(conn, str(days), days=days), NOW - timedelta(days=days), NOW],
+        )
+    forget(conn, settings=SETTINGS, now=NOW)
+    assert [reason for (reason,) in conn.execute("SELECT reason FROM hotline.handover ORDER BY at DESC").fetchall()] == [
+        "rappeler au 06 39 98 12 34",
+        f"rappeler au {FORGOTTEN}",
+        "",
+    ]
+
+
 def test_what_is_learnt_from_notes_never_holds_a_number(conn: psycopg.Connection) -> None:
     call(conn, "new", days=0)
     assert conn.execute("SELECT detail FROM fleet.signal WHERE kind = 'note'").fetchall() == [
