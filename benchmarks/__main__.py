@@ -27,6 +27,7 @@ BENCHMARKS: dict[str, tuple[tuple[str, ...], str]] = {
     "rivals": ((), "incidents found on the public scenarios, beside four simpler detectors"),
     "typologies": ((), "incidents and call notes recognised, what is new left as new"),
     "pop": ((), "call hook to visible pop in the browser, under the fleet's load"),
+    "hotline_load": ((), "60 agents, ten calls a second, pages and searches: hook to pop, page times, none lost"),
     "kills": ((), "kill -9 of ingest, broker and database under load: nothing missing, nothing twice"),
 }
 TIMEOUT_S = 1800.0
