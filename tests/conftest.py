@@ -75,6 +75,8 @@ def shared_database_url(postgres: EmbeddedPostgres, template_database: str) -> I
 def conn(shared_database_url: str) -> Iterator[psycopg.Connection]:
     """A connection whose transaction is rolled back at the end."""
     with psycopg.connect(shared_database_url) as connection:
+        # Within a transaction that runs already, those of the code under test are savepoints, and commit nothing.
+        connection.execute("SELECT")
         yield connection
         connection.rollback()
 
