@@ -1,13 +1,15 @@
-"""Releases: which firmware versions there are, and which models each fits."""
+"""Releases: which firmware versions there are, what each fits, and its file.
+
+A version is either *declared*, because terminals came with it, or comes with a signed file (`firmware_rollout.trust.adding`).
+"""
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from datetime import datetime
-from typing import Final
+from typing import Any, Final
 
 import psycopg
-from psycopg.rows import class_row
 
 from fleet.database import Connection
 from fleet.errors import VigieError
@@ -25,13 +27,31 @@ class ReleaseError(VigieError):
 
 
 @dataclass(frozen=True, slots=True)
+class ReleaseFile:
+    """The file of a release: its name, its length in bytes, and its hashes in hexadecimal digits."""
+
+    filename: str
+    length: int
+    sha256: str
+    sha1: str
+
+
+@dataclass(frozen=True, slots=True)
 class Release:
-    """A firmware version and the models it fits."""
+    """A firmware version and what it fits; `hw` is empty where any hardware does, `file` None where it was only declared."""
 
     version: str
     models: list[str]
     notes: str
     added_at: datetime
+    hw: list[str] = field(default_factory=list)
+    file: ReleaseFile | None = None
+    withdrawn_at: datetime | None = None
+    withdrawn_why: str = ""
+
+    def fits(self, model: str, hw: str) -> bool:
+        """Whether it is meant for terminals of this model and hardware."""
+        return model in self.models and (not self.hw or hw in self.hw)
 
 
 def parse_version(text: str) -> tuple[int, int, int] | None:
@@ -47,7 +67,7 @@ def is_at_least(reported: str | None, target: str) -> bool | None:
 
 
 def add_release(conn: Connection, *, version: str, models: Sequence[str], notes: str, now: datetime) -> Release:
-    """Add a release.
+    """Declare a release without a file: a version that terminals came with.
 
     Raises:
         ReleaseError: the version is no `x.y.z`, is there already, or names no model that the registry has.
@@ -57,10 +77,7 @@ def add_release(conn: Connection, *, version: str, models: Sequence[str], notes:
     wanted = sorted(set(models))
     if not wanted:
         raise ReleaseError("models", "name at least one model that it fits")
-    known = {terminal.model for terminal in all_terminals(conn)}
-    strange = [model for model in wanted if known and model not in known]
-    if strange:
-        raise ReleaseError("models", f"no terminal is of model {', '.join(strange)}; known: {', '.join(sorted(known))}")
+    check_fits_registry(conn, models=wanted, hw=[])
     release = Release(version, wanted, notes.strip(), now)
     try:
         # A savepoint: a refused version leaves the caller's transaction usable.
@@ -75,8 +92,60 @@ def add_release(conn: Connection, *, version: str, models: Sequence[str], notes:
     return release
 
 
+def check_fits_registry(conn: Connection, *, models: Sequence[str], hw: Sequence[str]) -> None:
+    """Raise `ReleaseError` where the registry has terminals, but none of a model or hardware named here."""
+    fleet = all_terminals(conn)
+    for name, wanted, known in (("models", models, {one.model for one in fleet}), ("hw", hw, {one.hw for one in fleet})):
+        if strange := [value for value in wanted if known and value not in known]:
+            what = "model" if name == "models" else "hardware"
+            raise ReleaseError(name, f"no terminal is of {what} {', '.join(strange)}; known: {', '.join(sorted(known))}")
+
+
 def list_releases(conn: Connection) -> list[Release]:
     """Every release, the latest version first."""
-    with conn.cursor(row_factory=class_row(Release)) as cursor:
-        found = cursor.execute("SELECT version, models, notes, added_at FROM firmware_rollout.release").fetchall()
+    found = _read(conn, "", {})
     return sorted(found, key=lambda release: parse_version(release.version) or (0, 0, 0), reverse=True)
+
+
+def release_of(conn: Connection, version: str) -> Release:
+    """One release; `ReleaseError` lists those there are where there is none."""
+    if found := _read(conn, "WHERE version = %(version)s", {"version": version}):
+        return found[0]
+    known = ", ".join(release.version for release in list_releases(conn))
+    raise ReleaseError("version", f"no release {version!r}; known: {known or 'none'}")
+
+
+def release_with_file(conn: Connection, sha256: str) -> Release | None:
+    """The release whose file has this hash; None where there is none."""
+    found = _read(conn, "WHERE sha256 = %(sha256)s", {"sha256": sha256})
+    return found[0] if found else None
+
+
+def withdraw_release(conn: Connection, version: str, *, why: str, now: datetime) -> Release:
+    """Offer and serve a release no more; its row and its file stay.
+
+    Raises:
+        ReleaseError: there is no such release, it was withdrawn before, or no reason is given.
+    """
+    release = release_of(conn, version)
+    if not why.strip():
+        raise ReleaseError("why", "say why; who finds the release withdrawn will read it")
+    if release.withdrawn_at is not None:
+        raise ReleaseError("version", f"{version} was withdrawn on {release.withdrawn_at:%Y-%m-%d}: {release.withdrawn_why}")
+    conn.execute(
+        "UPDATE firmware_rollout.release SET withdrawn_at = %(now)s, withdrawn_why = %(why)s WHERE version = %(version)s",
+        {"version": version, "why": why.strip(), "now": now},
+    )
+    return replace(release, withdrawn_at=now, withdrawn_why=why.strip())
+
+
+def _read(conn: Connection, condition: str, parameters: dict[str, Any]) -> list[Release]:
+    rows = conn.execute(
+        "SELECT version, models, notes, added_at, hw, filename, length, sha256, sha1, withdrawn_at, withdrawn_why"
+        f" FROM firmware_rollout.release {condition}",
+        parameters,
+    )
+    return [
+        Release(version, models, notes, added_at, hw, ReleaseFile(*file) if file[0] is not None else None, withdrawn_at, why)
+        for version, models, notes, added_at, hw, *file, withdrawn_at, why in rows
+    ]

@@ -247,6 +247,7 @@ PROGRAMS = {
     "TelephonySettings": "telephony",
     "SimulateSettings": "simulate",
     "EngineSettings": "engines",
+    "ReleaseSettings": "release",
 }
 PARTS = {
     "VigieSettings",
@@ -258,6 +259,8 @@ PARTS = {
     "NoticeSettings",
     "RetentionOfCalls",
     "FiguresSettings",
+    "StoreSettings",
+    "OnlineKeysSettings",
 }
 
 

@@ -1,0 +1,102 @@
+"""What Vigie asks of the maker's metadata before it stores and serves any: pure checks of bytes against bytes.
+
+Devices check again by themselves; this keeps what they would refuse from ever reaching them, and says why.
+"""
+
+from collections.abc import Collection
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Final
+
+from tuf.api.exceptions import RepositoryError
+from tuf.api.metadata import Root, TargetFile, Targets
+
+from firmware_rollout.releases import ReleaseError
+from firmware_rollout.trust.facts import ReleaseFacts, facts_of
+from firmware_rollout.trust.keys import check_signed_root, parsed
+from firmware_rollout.trust.roles import ROLES
+
+OFFLINE: Final = tuple(role for role, rule in ROLES.items() if not rule.online)
+
+
+@dataclass(frozen=True, slots=True)
+class Accepted:
+    """Targets metadata that may be stored: its version, its expiry, and the release it brings (None: none)."""
+
+    version: int
+    expires_at: datetime
+    brings: ReleaseFacts | None
+
+
+def check_root(trusted: bytes | None, new: bytes, *, now: datetime) -> Root:
+    """The new root, if it may follow the trusted one (None: it is the first, which the operator vouches for).
+
+    Raises:
+        ReleaseError: wrong version, too few signatures, expired, or weaker than the rules of the roles.
+    """
+    root = parsed(Root, new, "root").signed
+    before = parsed(Root, trusted, "root").signed if trusted is not None else root
+    if trusted is not None and root.version != before.version + 1:
+        raise ReleaseError("root", f"version {root.version} cannot follow {before.version}: trust each root in turn")
+    check_signed_root(before, new)
+    if root.is_expired(now):
+        raise ReleaseError("root", f"expired on {root.expires:%Y-%m-%d}: its keys' holders must sign a new one")
+    _check_strength(root)
+    return root
+
+
+def check_targets(root: bytes, current: bytes | None, new: bytes, *, withdrawn: Collection[str], now: datetime) -> Accepted:
+    """What new targets metadata brings, if it may follow the current (None: it is the first).
+
+    Args:
+        root: the trusted root.
+        current: the targets metadata that is served now; trusted because it was checked so itself.
+        new: the targets metadata offered.
+        withdrawn: versions whose targets may be left out.
+        now: the time.
+
+    Raises:
+        ReleaseError: too few signatures, expired, no new version, a release that vanished or changed, several new ones.
+    """
+    trusted = parsed(Root, root, "root").signed
+    metadata = parsed(Targets, new, "targets")
+    try:
+        trusted.verify_delegate("targets", metadata.signed_bytes, metadata.signatures)
+    except RepositoryError as error:
+        raise ReleaseError("targets", f"lacks signatures ({error}): its other holders sign by `vigie release cosign`") from None
+    targets = metadata.signed
+    if targets.is_expired(now):
+        raise ReleaseError("targets", f"expired on {targets.expires:%Y-%m-%d}: sign it again by `vigie release resign`")
+    if targets.delegations is not None:
+        raise ReleaseError("targets", "delegates to other keys, which is not done here: the maker's own keys sign")
+    held = parsed(Targets, current, "targets").signed if current is not None else None
+    if held is not None and targets.version <= held.version:
+        raise ReleaseError("targets", f"version {targets.version} is not above {held.version}, the one held: sign from the latest")
+    brought = _brought(held.targets if held else {}, targets.targets, withdrawn=withdrawn)
+    return Accepted(targets.version, targets.expires, brought)
+
+
+def _check_strength(root: Root) -> None:
+    """A root that a single stolen key could speak for is refused, whoever signed it."""
+    if not root.consistent_snapshot:
+        raise ReleaseError("root", "must use consistent snapshots: make it by `vigie release keys`")
+    for role in OFFLINE:
+        if root.roles[role].threshold < ROLES[role].threshold:
+            raise ReleaseError("root", f"lets {root.roles[role].threshold} key speak for {role}: at least {ROLES[role].threshold}")
+    holders = [(role, root.keys[keyid].keyval.get("public")) for role in ROLES for keyid in root.roles[role].keyids]
+    values = [value for _, value in holders]
+    if shared := sorted({role for role, value in holders if values.count(value) > 1}):
+        raise ReleaseError("root", f"uses one key more than once, for {', '.join(shared)}: each role needs keys of its own")
+
+
+def _brought(held: dict[str, TargetFile], offered: dict[str, TargetFile], *, withdrawn: Collection[str]) -> ReleaseFacts | None:
+    for path, target in held.items():
+        version = facts_of(target).version
+        if path not in offered and version not in withdrawn:
+            raise ReleaseError("targets", f"leaves out release {version}: sign from the latest, or withdraw {version} first")
+        if path in offered and offered[path] != target:
+            raise ReleaseError("targets", f"says other things of release {version} than before: a release never changes")
+    new = [path for path in offered if path not in held]
+    if len(new) > 1:
+        raise ReleaseError("targets", f"brings several releases ({', '.join(sorted(new))}): add each as it is signed")
+    return facts_of(offered[new[0]]) if new else None
