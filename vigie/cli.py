@@ -8,6 +8,7 @@ import typer
 from fleet.errors import VigieError
 from vigie.commands import (
     accounts,
+    audit,
     calibrate,
     campaigns,
     demo,
@@ -47,6 +48,7 @@ for module in (
     status,
     releases,
     campaigns,
+    audit,
     incidents,
     maintenance,
     notices,
