@@ -88,7 +88,7 @@ class S3Store:
     def _check(self, answer: httpx.Response, fine: set[int]) -> None:
         if answer.status_code not in fine:
             # The store's own words, an XML of a few lines, name what it minds.
-            said = answer.text[:300] if answer.request.method != "HEAD" else ""
+            said = " ".join(answer.text.split())[:300] if answer.request.method != "HEAD" else ""
             raise VigieError(f"release_store: {self._settings.s3_endpoint} answered {answer.status_code} {said}")
 
 
