@@ -16,8 +16,8 @@ from pathlib import Path
 from typing import Self
 
 from diagnostics.baseline_store import save_baseline
+from firmware_rollout.artifacts import FolderStore
 from firmware_rollout.campaigns import Wave, create_campaign
-from firmware_rollout.releases import add_release
 from fleet.clock import Clock, system_clock
 from fleet.database import Connection, connect
 from fleet.errors import VigieError
@@ -25,6 +25,7 @@ from fleet.settings import read
 from hotline.accounts import add_agent, add_token, generate_password
 from hotline.roles import Role
 from simulators.scenario import load
+from vigie.demo_releases import add_releases
 from vigie.engines.layout import EngineSettings
 from vigie.engines.process import port_answers, tail
 from vigie.up.figures import FigureReader
@@ -179,15 +180,16 @@ def _furnish(house: House, clock: Clock) -> Access:
             add_agent(conn, login=role.value, name=name, role=role, password=password, extension=f"{900 + number}")
         token = add_token(conn, name="demonstration", purpose="cti", role=Role.LEVEL1, now=clock())
         notes = add_token(conn, name="simulated agents", purpose="api", role=Role.LEVEL1, now=clock())
-        _plan_campaign(conn, clock())
+        _plan_campaign(conn, house, clock())
         phone = conn.execute("SELECT min(e164) FROM fleet.phone_number").fetchone()
     return Access(passwords, token, notes, str(phone[0]).removeprefix("+") if phone else "")
 
 
-def _plan_campaign(conn: Connection, now: datetime) -> None:
+def _plan_campaign(conn: Connection, house: House, now: datetime) -> None:
     """Let calls say something of a rollout: model B is to get the release that a few terminals try already."""
-    for version, models, notes in RELEASES:
-        add_release(conn, version=version, models=models, notes=notes, now=now)
+    store = FolderStore(Path(house.firmware["VIGIE_RELEASE_STORE"]))
+    online = Path(house.firmware["VIGIE_RELEASE_KEYS"])
+    add_releases(conn, store, RELEASES, home=house.home / "maker", online=online, now=now)
     waves = [Wave(now + begins, share_pct) for begins, share_pct in WAVES]
     create_campaign(conn, name="4.3.0, modèle B", release="4.3.0", where={"model": "B"}, waves=waves, seed=1, now=now)
 

@@ -34,7 +34,7 @@ from vigie.engines.mosquitto import Door, EmbeddedMosquitto, terminals_tls
 from vigie.engines.postgres import EmbeddedPostgres
 from vigie.engines.process import EngineError, free_port, port_answers, tail
 from vigie.running import forget_environment, save_environment
-from vigie.up.plan import ACCOUNTS, Ports, Program, programs
+from vigie.up.plan import ACCOUNTS, Ports, Program, firmware_places, programs
 from vigie.up.screen import Screen
 from vigie.up.supervisor import STOP_TIMEOUT_S, TICK_S, ProgramPart, StopRequestedError, Supervisor, Watched
 
@@ -87,6 +87,7 @@ class House:
         self._saved = False
         self._next_check = 0.0
         self.home = _throw_away_folder() if options.throw_away else make_folder(settings.state())
+        self.firmware = firmware_places(self.home, {} if options.throw_away else os.environ)
         self.logs = make_folder(self.home / "logs")
 
     def __enter__(self) -> Self:
@@ -129,7 +130,12 @@ class House:
         self.screen.say(f"schema is up to date ({len(applied)} migrations applied)")
         self._saved = True
         save_environment(
-            self.home, {"VIGIE_DATABASE_URL": self.database_url, "VIGIE_CLOCK_OFFSET_S": str(self.options.clock_offset_s)}
+            self.home,
+            {
+                "VIGIE_DATABASE_URL": self.database_url,
+                "VIGIE_CLOCK_OFFSET_S": str(self.options.clock_offset_s),
+                **self.firmware,
+            },
         )
 
     def start_broker(self) -> None:
@@ -153,6 +159,7 @@ class House:
             listen=self.options.listen,
             clock_offset_s=self.options.clock_offset_s,
             exchange=self.options.exchange,
+            firmware=self.firmware,
         )
         for program in planned:
             self.start_program(program)

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, time, timedelta
+from pathlib import Path
 from zoneinfo import ZoneInfo
 
 PARIS = ZoneInfo("Europe/Paris")
@@ -48,8 +49,21 @@ class Program:
     ready: tuple[int, str] | None = None
 
 
+def firmware_places(home: Path, environment: Mapping[str, str]) -> dict[str, str]:
+    """Where releases' files and Vigie's signing keys are: what the environment says, else folders of this house."""
+    own = {"VIGIE_RELEASE_STORE": home / "firmware", "VIGIE_RELEASE_KEYS": home / "release-keys"}
+    return {name: environment.get(name) or str(folder) for name, folder in own.items()}
+
+
 def programs(
-    *, database_url: str, mqtt_urls: Mapping[str, str], ports: Ports, listen: str, clock_offset_s: int, exchange: bool = False
+    *,
+    database_url: str,
+    mqtt_urls: Mapping[str, str],
+    ports: Ports,
+    listen: str,
+    clock_offset_s: int,
+    exchange: bool = False,
+    firmware: Mapping[str, str] | None = None,
 ) -> tuple[Program, ...]:
     """The programs of the house, in starting order.
 
@@ -60,11 +74,12 @@ def programs(
         listen: address the console is served on.
         clock_offset_s: seconds every program's clock runs ahead of the machine's.
         exchange: whether settings, which programs inherit, name a telephone exchange to listen to.
+        firmware: the settings that say where releases' files and keys are.
     """
     planned = []
     for name in (*PROGRAMS, TELEPHONY) if exchange else PROGRAMS:
         port = ports.web if name == "web" else ports.metrics[name]
-        environment = {"VIGIE_DATABASE_URL": database_url, "VIGIE_CLOCK_OFFSET_S": str(clock_offset_s)}
+        environment = {"VIGIE_DATABASE_URL": database_url, "VIGIE_CLOCK_OFFSET_S": str(clock_offset_s), **(firmware or {})}
         if name in mqtt_urls:
             environment[mqtt_setting(name)] = mqtt_urls[name]
         if name == "web":

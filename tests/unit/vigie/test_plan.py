@@ -1,10 +1,11 @@
 """What `vigie up` would run, and on which clock."""
 
 from datetime import UTC, datetime
+from pathlib import Path
 
 import pytest
 
-from vigie.up.plan import PROGRAMS, Ports, clock_offset_s, mqtt_setting, programs
+from vigie.up.plan import PROGRAMS, Ports, clock_offset_s, firmware_places, mqtt_setting, programs
 
 PORTS = Ports()
 URLS = {
@@ -45,6 +46,16 @@ def test_every_program_has_the_same_clock_and_database() -> None:
     for environment in _planned(clock_offset_s=-3600).values():
         assert environment["VIGIE_CLOCK_OFFSET_S"] == "-3600"
         assert environment["VIGIE_DATABASE_URL"] == "postgresql://d"
+
+
+def test_releases_are_kept_and_signed_for_in_the_houses_folders_unless_settings_name_others() -> None:
+    assert firmware_places(Path("/h"), {}) == {"VIGIE_RELEASE_STORE": "/h/firmware", "VIGIE_RELEASE_KEYS": "/h/release-keys"}
+    named = firmware_places(Path("/h"), {"VIGIE_RELEASE_STORE": "s3://bucket"})
+    assert named == {"VIGIE_RELEASE_STORE": "s3://bucket", "VIGIE_RELEASE_KEYS": "/h/release-keys"}
+    planned = programs(
+        database_url="postgresql://d", mqtt_urls=URLS, ports=PORTS, listen="127.0.0.1", clock_offset_s=0, firmware=named
+    )
+    assert {program.environment["VIGIE_RELEASE_KEYS"] for program in planned} == {"/h/release-keys"}
 
 
 def test_no_two_programs_answer_on_the_same_port() -> None:

@@ -1,0 +1,23 @@
+"""The demonstration's releases are signed and kept like anybody's."""
+
+from pathlib import Path
+
+from firmware_rollout.artifacts import FolderStore
+from firmware_rollout.releases import list_releases
+from firmware_rollout.trust.metadata_store import newest
+from tests.integration.signed_releases import NOW
+from tests.integration.small_fleet import Conn, add_shops
+from vigie.demo import RELEASES
+from vigie.demo_releases import FILE_BYTES, add_releases
+
+
+def test_the_demonstrations_releases_have_files_and_fit_its_fleet(conn: Conn, tmp_path: Path) -> None:
+    for number, model in enumerate("ABC"):
+        add_shops(conn, 1, first=1 + number, model=model)
+    store = FolderStore(tmp_path / "store")
+    add_releases(conn, store, RELEASES, home=tmp_path / "maker", online=tmp_path / "online", now=NOW)
+    found = list_releases(conn)
+    assert [release.version for release in found] == ["4.3.0", "4.2.1"]
+    assert all(release.file is not None and store.holds(release.file.sha256, FILE_BYTES) for release in found)
+    assert sorted(path.name for path in (tmp_path / "online").iterdir()) == ["root.json", "snapshot.pem", "timestamp.pem"]
+    assert set(newest(conn)) == {"root", "targets", "snapshot", "timestamp"}

@@ -1,0 +1,45 @@
+"""The demonstration's releases: made, signed by keys of its own on throw-away data, and added as a real maker's would be."""
+
+import random
+from collections.abc import Sequence
+from datetime import datetime
+from pathlib import Path
+from typing import Final
+
+from tuf.api.metadata import Root
+
+from firmware_rollout.artifacts import ArtifactStore
+from firmware_rollout.trust import signing
+from firmware_rollout.trust.adding import add_signed_release, trust_root
+from firmware_rollout.trust.keys import make_keys, parsed, signers_of
+from firmware_rollout.trust.online import renew
+from fleet.database import Connection
+from fleet.registry import all_terminals
+
+# Small enough for 16,000 downloads on one machine.
+FILE_BYTES: Final = 64 * 1024
+
+
+def add_releases(
+    conn: Connection,
+    store: ArtifactStore,
+    releases: Sequence[tuple[str, tuple[str, ...], str]],
+    *,
+    home: Path,
+    online: Path,
+    now: datetime,
+) -> None:
+    """Make keys in `home`, trust their root, and add each release (version, models, notes); Vigie's own keys go to `online`."""
+    root = make_keys(home / "keys", now=now)
+    (home / "keys/online").rename(online)
+    trust_root(conn, root, now=now)
+    signers = signers_of(home / "keys", parsed(Root, root, "root").signed, "targets")
+    hw = sorted({terminal.hw for terminal in all_terminals(conn)})
+    signed: bytes | None = None
+    for version, models, notes in releases:
+        file = home / f"vigie-terminal-{version}.swu"
+        file.write_bytes(random.Random(version).randbytes(FILE_BYTES))
+        facts = signing.describe(file, version=version, models=list(models), hw=hw, notes=notes)
+        signed = signing.sign_release(facts, root=root, signers=signers, before=signed, now=now).body
+        add_signed_release(conn, store, file=file, targets=signed, now=now)
+    renew(conn, keys=online, now=now)
