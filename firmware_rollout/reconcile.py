@@ -10,7 +10,6 @@ import time
 from collections import Counter as Count
 from collections.abc import Sequence
 from datetime import datetime
-from pathlib import Path
 from typing import Final
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
@@ -18,12 +17,10 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 from firmware_rollout.assignment import Assignment, State, all_assignments
 from firmware_rollout.planning import Transition, Why, plan
 from firmware_rollout.settings import RolloutSettings
-from firmware_rollout.trust.metadata_store import newest
-from firmware_rollout.trust.online import renew
+from firmware_rollout.trust.keeping import MetadataMetrics, keep_signed
 from fleet.alone import run_alone, stop_on_signals
 from fleet.clock import Clock, system_clock
 from fleet.database import Connection
-from fleet.errors import VigieError
 from fleet.metrics import new_registry, serve
 
 log = logging.getLogger(__name__)
@@ -40,8 +37,6 @@ class Metrics:
         self.assignments = Gauge("vigie_rollout_assignments", "Current assignments in each state.", ["state"], registry=into)
         self.transitions = Counter("vigie_rollout_transitions", "Steps of assignments, by reason.", ["why"], registry=into)
         self.leads = Gauge("vigie_rollout_leads", "1 while this instance plans, 0 while it stands by.", registry=into)
-        self.left = Gauge("vigie_rollout_metadata_left_seconds", "How long releases' metadata is good.", ["role"], registry=into)
-        self.unsigned = Counter("vigie_rollout_unsigned", "Times releases' metadata could not be signed.", registry=into)
         self.faults = Counter("vigie_rollout_faults", "Steps that failed and were begun anew.", registry=into)
 
 
@@ -85,36 +80,18 @@ def save_transitions(conn: Connection, transitions: Sequence[Transition], *, now
     ).rowcount
 
 
-def renew_metadata(conn: Connection, *, keys: str, now: datetime, metrics: Metrics) -> None:
-    """Sign releases' metadata where it is due; without keys (empty) another machine does. Opens its own transaction.
-
-    What cannot be signed is told, and stops nothing else: devices install nothing new once it expires.
-    """
-    try:
-        with conn.transaction():
-            if keys:
-                renew(conn, keys=Path(keys), now=now)
-            held = newest(conn)
-    except VigieError as error:
-        metrics.unsigned.inc()
-        log.error("releases' metadata is not signed: %s", error, extra={"action": "renew"})
-        return
-    for role, one in held.items():
-        metrics.left.labels(role).set((one.expires_at - now).total_seconds())
-
-
 def run(settings: RolloutSettings, *, clock: Clock | None = None, stop: threading.Event | None = None) -> None:
     """The body of `vigie rollout`: plan until stopped. Without `stop`, SIGTERM and SIGINT end it."""
     stop = stop or stop_on_signals()
     clock = clock or system_clock(settings.clock_offset_s)
     into = new_registry("rollout")
-    metrics = Metrics(into)
+    metrics, signing = Metrics(into), MetadataMetrics(into)
     close = serve(into, port=settings.metrics_port)
 
     def work(conn: Connection) -> None:
         while not stop.is_set():
             now = clock()
-            renew_metadata(conn, keys=settings.release_keys, now=now, metrics=metrics)
+            keep_signed(conn, keys=settings.release_keys, now=now, metrics=signing)
             step(conn, now=now, metrics=metrics)
             stop.wait(settings.rollout_step_s)
 

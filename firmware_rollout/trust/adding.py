@@ -91,10 +91,8 @@ def _check_new(conn: Connection, facts: ReleaseFacts) -> None:
     """A version means the same bytes for ever, and the same bytes one version."""
     known = {release.version: release for release in list_releases(conn)}
     before = known.get(facts.version)
-    if before is not None and before.withdrawn_at is not None:
-        raise ReleaseError("version", f"{facts.version} was withdrawn; a version is never used again, so take a new one")
-    if before is not None and before.file is not None:
-        raise ReleaseError("version", f"{facts.version} is there already; a release never changes, so take a new version")
+    if before is not None and (before.file is not None or before.withdrawn_at is not None):
+        raise ReleaseError("version", f"{facts.version} was used before; a release never changes, so take a new version")
     if (same := release_with_file(conn, facts.file.sha256)) is not None:
         raise ReleaseError("file", f"is the one of release {same.version}, byte for byte: build {facts.version} anew")
 

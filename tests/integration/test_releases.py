@@ -9,10 +9,10 @@ import pytest
 from prometheus_client import CollectorRegistry
 
 from firmware_rollout.artifacts import FolderStore
-from firmware_rollout.reconcile import Metrics, renew_metadata
 from firmware_rollout.releases import ReleaseError, add_release, list_releases, release_of, withdraw_release
 from firmware_rollout.trust.adding import trust_root
 from firmware_rollout.trust.facts import FileFacts, file_facts
+from firmware_rollout.trust.keeping import MetadataMetrics, keep_signed
 from firmware_rollout.trust.keys import replace_keys
 from firmware_rollout.trust.metadata_store import KEEP_ONLINE_VERSIONS, newest
 from firmware_rollout.trust.online import Due, renew
@@ -133,6 +133,9 @@ def test_a_withdrawn_release_may_be_left_out_of_what_is_signed(fleet: Conn, make
     withdraw_release(fleet, "4.3.0", why="a hole", now=NOW)
     assert add(fleet, store, maker, None) is None
     assert {role: one.version for role, one in newest(fleet).items()} == {"root": 1, "targets": 3, "snapshot": 3, "timestamp": 3}
+    again = maker.sign("4.3.0", size=2000)
+    with pytest.raises(ReleaseError, match=r"version: 4.3.0 was used before"):
+        add(fleet, store, maker, again)
 
 
 def test_a_crash_while_a_file_is_kept_leaves_no_release_and_the_next_attempt_succeeds(
@@ -177,9 +180,9 @@ def test_another_files_facts_are_never_kept(store: FolderStore, maker: Maker, tm
 
 def test_the_rollout_renews_metadata_and_prunes_what_nobody_asks_for(fleet: Conn, maker: Maker, store: FolderStore) -> None:
     add(fleet, store, maker, maker.sign("4.3.0"))
-    metrics = Metrics(CollectorRegistry())
+    metrics = MetadataMetrics(CollectorRegistry())
     for step in range(1, KEEP_ONLINE_VERSIONS + 3):
-        renew_metadata(fleet, keys=str(maker.online), now=NOW + step * 13 * HOUR, metrics=metrics)
+        keep_signed(fleet, keys=str(maker.online), now=NOW + step * 13 * HOUR, metrics=metrics)
     counted = dict(fleet.execute("SELECT role, count(*) FROM firmware_rollout.metadata GROUP BY 1").fetchall())
     assert (counted["root"], counted["targets"], counted["timestamp"]) == (1, 1, KEEP_ONLINE_VERSIONS)
     last = NOW + (KEEP_ONLINE_VERSIONS + 2) * 13 * HOUR
@@ -189,9 +192,9 @@ def test_the_rollout_renews_metadata_and_prunes_what_nobody_asks_for(fleet: Conn
 
 def test_without_its_keys_the_rollout_says_so_and_goes_on(fleet: Conn, maker: Maker, store: FolderStore, tmp_path: Path) -> None:
     add(fleet, store, maker, maker.sign("4.3.0"))
-    metrics = Metrics(CollectorRegistry())
+    metrics = MetadataMetrics(CollectorRegistry())
     (tmp_path / "empty").mkdir()
-    renew_metadata(fleet, keys=str(tmp_path / "empty"), now=NOW + DAY, metrics=metrics)
+    keep_signed(fleet, keys=str(tmp_path / "empty"), now=NOW + DAY, metrics=metrics)
     assert metrics.unsigned._value.get() == 1
     assert newest(fleet)["timestamp"].version == 1
 

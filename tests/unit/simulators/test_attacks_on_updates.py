@@ -169,17 +169,18 @@ def endless_metadata(world: World, rng: random.Random) -> Attack:
     attack.seen = None
     name = rng.choice([*ONLINE_FILES, "metadata/2.root.json"])
     begin = attack.files.get(name, b"")
-    attack.files[name] = endless(begin if rng.random() < 0.5 else b"", rng.choice([b" ", b"\x00", b'{"a":']))
+    limit = LIMITS.root_max_length if "root" in name else LIMITS.timestamp_max_length
+    attack.files[name] = endless(begin if rng.random() < 0.5 else b"", rng.choice([b" ", b"\x00", b'{"a":']), limit=limit)
     attack.expected = {Refusal.TOO_LONG}
     return attack
 
 
-def endless(begin: bytes, more: bytes) -> Callable[[], Iterator[bytes]]:
+def endless(begin: bytes, more: bytes, *, limit: int) -> Callable[[], Iterator[bytes]]:
     def stream() -> Iterator[bytes]:
         yield begin
         sent = len(begin)
         while True:
-            assert sent <= LIMITS.targets_max_length + 2**17, "read on beyond every limit"
+            assert sent <= limit + 2**16, "read on beyond the limit"
             sent += len(more) * 2**13
             yield more * 2**13
 
@@ -305,7 +306,7 @@ def altered_file(world: World, rng: random.Random) -> Attack:
             attack.files[name][:at],
             attack.files[name] + rng.randbytes(rng.randint(1, 9)),
             b"",
-            endless(attack.files[name], b"\x00"),
+            endless(attack.files[name], b"\x00", limit=len(attack.files[name])),
             firmware(other),
         ]
     )
