@@ -1,10 +1,13 @@
 """Signed releases on a real database: taken in whole or not at all, kept, withdrawn, and their metadata renewed."""
 
 import os
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
+import psycopg
 import pytest
 from prometheus_client import CollectorRegistry
 
@@ -210,3 +213,25 @@ def test_a_rotated_root_is_trusted_in_turn_and_signs_anew(fleet: Conn, maker: Ma
         renew(fleet, keys=maker.online, now=NOW)
     (maker.online / "timestamp.pem").write_bytes((tmp_path / "second/online/timestamp.pem").read_bytes())
     assert renew(fleet, keys=maker.online, now=NOW) == {"timestamp": Due.KEY_CHANGED}
+
+
+def test_of_two_uploads_at_once_one_is_added_and_the_other_told_why(database_url: str, maker: Maker, store: FolderStore) -> None:
+    with psycopg.connect(database_url) as conn:
+        add_shops(conn, 2)
+        trusting(conn, maker)
+    file, at_once = maker.sign("4.3.0"), threading.Barrier(2)
+
+    def upload() -> str:
+        with psycopg.connect(database_url) as conn:
+            at_once.wait(10)
+            try:
+                add(conn, store, maker, file)
+            except ReleaseError as refused:
+                return refused.field
+        return "added"
+
+    with ThreadPoolExecutor(2) as pool:
+        outcomes = sorted(future.result(30) for future in [pool.submit(upload), pool.submit(upload)])
+    assert outcomes == ["added", "targets"]
+    with psycopg.connect(database_url) as conn:
+        assert [release.version for release in list_releases(conn)] == ["4.3.0"]
