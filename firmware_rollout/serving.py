@@ -7,9 +7,11 @@ The addresses are those of a TUF client (consistent snapshots, targets prefixed 
 trusted: what is served was signed elsewhere, and is checked by whoever fetches it.
 """
 
+import logging
 import re
 from collections.abc import Mapping, Sequence
 from hashlib import sha256
+from itertools import chain
 from typing import Final
 
 from fastapi import APIRouter, HTTPException, Request, Response
@@ -22,9 +24,13 @@ from firmware_rollout.ranges import entity_tag, reply_to
 from firmware_rollout.releases import Release, release_with_file
 from firmware_rollout.trust.metadata_store import metadata_body
 from fleet.database import Connection
+from fleet.errors import VigieError
+
+log = logging.getLogger(__name__)
 
 # What a version names never changes; the timestamp is the one file without a version.
 _FOR_EVER: Final = "public, max-age=31536000, immutable"
+RETRY_AFTER_S: Final = 60
 _METADATA: Final = re.compile(r"(?:([1-9][0-9]{0,8})\.)?(root|targets|snapshot|timestamp)\.json")
 _FILE: Final = re.compile(r"([0-9a-f]{64})\.firmware")
 
@@ -62,7 +68,8 @@ def firmware_router(
 
 
 def file_response(request: Request, release: Release, store: ArtifactStore) -> Response:
-    """The answer to a request for a release's file; `HTTPException` 410 where it was withdrawn, 404 without a file.
+    """The answer to a request for a release's file; `HTTPException` 410 where it was withdrawn, 404 without a
+    file, 503 where the store cannot be read.
 
     Only as much as one piece is in memory at a time.
     """
@@ -75,7 +82,13 @@ def file_response(request: Request, release: Release, store: ArtifactStore) -> R
     if not reply.length or request.method == "HEAD":
         return _bare(reply.status, headers)
     pieces = store.read(release.file.sha256, start=reply.start, length=reply.length)
-    return StreamingResponse(pieces, reply.status, headers, media_type="application/octet-stream")
+    try:
+        # Before the status is sent: a store that is out of reach is no truncated file.
+        first = next(pieces, b"")
+    except VigieError as error:
+        log.error("release %s is not served: %s", release.version, error, extra={"action": "serve", "release": release.version})
+        raise HTTPException(503, "the file cannot be read now", headers={"retry-after": str(RETRY_AFTER_S)}) from None
+    return StreamingResponse(chain((first,), pieces), reply.status, headers, media_type="application/octet-stream")
 
 
 def metadata_response(request: Request, body: bytes, *, versioned: bool) -> Response:

@@ -146,6 +146,15 @@ def test_what_is_not_there_is_not_found_and_what_was_withdrawn_is_gone(house: Ho
     assert httpx.get(house.file_url).status_code == 410
 
 
+def test_a_store_that_lost_the_file_is_told_by_the_status(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    def lost(*_: object, **__: object) -> Iterator[bytes]:
+        return FolderStore(Path("/nowhere")).read("0" * 64, start=0, length=1)
+
+    monkeypatch.setattr(house.store, "read", lost)
+    answer = httpx.get(house.file_url)
+    assert (answer.status_code, "retry-after" in answer.headers) == (503, True)
+
+
 def test_a_device_finds_downloads_and_believes_a_release(house: House, tmp_path: Path) -> None:
     taken: list[str] = []
     urls = {"metadata_url": f"{house.url}/firmware/metadata", "fetch": fetching(taken)}

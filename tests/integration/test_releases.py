@@ -2,6 +2,7 @@
 
 import os
 import threading
+import tracemalloc
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import timedelta
@@ -213,6 +214,19 @@ def test_a_rotated_root_is_trusted_in_turn_and_signs_anew(fleet: Conn, maker: Ma
         renew(fleet, keys=maker.online, now=NOW)
     (maker.online / "timestamp.pem").write_bytes((tmp_path / "second/online/timestamp.pem").read_bytes())
     assert renew(fleet, keys=maker.online, now=NOW) == {"timestamp": Due.KEY_CHANGED}
+
+
+def test_a_long_file_passes_in_constant_memory(store: FolderStore, tmp_path: Path) -> None:
+    file = tmp_path / "long.bin"
+    with file.open("wb") as opened:
+        opened.truncate(32 << 20)
+    tracemalloc.start()
+    facts = file_facts(file)
+    store.put(file, facts)
+    assert sum(map(len, store.read(facts.sha256, start=0, length=facts.length))) == 32 << 20
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert peak < 2 << 20
 
 
 def test_of_two_uploads_at_once_one_is_added_and_the_other_told_why(database_url: str, maker: Maker, store: FolderStore) -> None:

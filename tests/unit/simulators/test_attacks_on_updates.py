@@ -412,3 +412,18 @@ def test_an_honest_rotation_of_every_key_is_followed(world: World, homes: Path) 
     repository.publish()
     attack = Attack(dict(repository.files), world.now, seen=2)
     assert attempt(world, attack, homes / "home") is None
+
+
+def test_a_thief_who_counted_far_ahead_is_undone_by_new_keys(world: World, homes: Path) -> None:
+    thief = world.thief()
+    thief.online = 1_000_000
+    thief.publish()
+    assert attempt(world, Attack(dict(thief.files), world.now), homes / "home") is None, "honest content, absurd versions"
+    honest = Attack(dict(world.states[-1]), world.now)
+    assert attempt(world, honest, homes / "home") is Refusal.ROLLED_BACK, "the terminal is stuck"
+    keys = {**world.repository.signers, **{role: new_signers()[role] for role in ("snapshot", "timestamp")}}
+    mended = world.thief()
+    mended.files["metadata/2.root.json"] = signed_by(root_of(keys, version=2, now=mended.now), keys["root"])
+    mended.signers = keys
+    mended.publish()
+    assert attempt(world, Attack(dict(mended.files), world.now), homes / "home") is None
