@@ -37,7 +37,8 @@ class Gate:
     def close(self, marks: Mapping[Metric, Bool | None], situation: Situation) -> Reading:
         """Count what a day (or less) brought and judge; `marks`: bool (shops,) for each metric, None where it was not measured.
 
-        `situation.days` is the wave's age at the end of what is counted.
+        `situation.days` is the wave's age at the end of what is counted. Each moment is counted by one call and only one: a day
+        that is still running is not read and then read again.
         """
         cells: dict[Metric, tuple[Cell, ...] | None] = {}
         for one in self.policy.metrics:

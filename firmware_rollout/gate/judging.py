@@ -49,8 +49,8 @@ class Reason(msgspec.Struct, frozen=True):
 class Situation(msgspec.Struct, frozen=True):
     """Where the campaign stands.
 
-    Its wave (from 1), the part of the shops it has reached and would reach next (%), the wave's age, and how many of the shops
-    reached have been updated, or have failed to be (%).
+    Its wave (from 1), the part of the shops it has reached and would reach next (%), the wave's age in days, and how many of
+    its shops have been updated, or have failed to be (%).
     """
 
     wave: int

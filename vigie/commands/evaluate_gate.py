@@ -5,6 +5,8 @@ from typing import Annotated
 
 import typer
 
+_SAVED_EVERY = 50
+
 
 def add_to(app: typer.Typer) -> None:
     """Add the command to the application."""
@@ -37,7 +39,12 @@ def evaluate_gate(
     with Progress(*columns, console=Console(stderr=True)) as bars:
         task = bars.add_task("seeds", total=len(wanted))
         methods = tuple(METHODS) if rivals else (GATE,)
-        played += play_all(wanted, methods=methods, jobs=jobs, progress=lambda: bars.advance(task))
+        for number, campaigns in enumerate(play_all(wanted, methods=methods, jobs=jobs), start=1):
+            played += campaigns
+            bars.advance(task)
+            # A long run that is broken off has not been for nothing.
+            if json_out is not None and number % _SAVED_EVERY == 0:
+                write_json(json_out, played)
     console = Console()
     if not console.is_terminal:
         # A file or a pipe has no width of its own; the table needs this much.

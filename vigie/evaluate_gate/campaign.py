@@ -129,7 +129,7 @@ def run(season: Season, case: Case, decider: Decider) -> Ended:
             wave += 1
             decider.begin_wave(wave_of == wave)
             updating.begin_wave(wave_of == wave)
-        updated_pct = 100.0 * float(updating.updated.sum() / updating.reached.sum())
+        updated_pct = 100.0 * float(updating.updated[wave_of == wave].mean())
         counts = updating.live(season.day(number))
         reached = WAVES_PCT[wave - 1]
         # After the last wave come those held back.

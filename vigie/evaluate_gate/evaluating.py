@@ -1,8 +1,8 @@
 """Plays many seeds' campaigns, several processes at a time, and counts how they ended."""
 
 import multiprocessing
-from collections.abc import Callable, Iterable, Sequence
-from concurrent.futures import ProcessPoolExecutor, as_completed
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from typing import Final
 
@@ -40,32 +40,22 @@ def play_seed(seed: int, *, methods: Sequence[str], cases: Sequence[str]) -> lis
 
 
 def play_all(
-    seeds: Iterable[int],
-    *,
-    methods: Sequence[str] = tuple(METHODS),
-    cases: Sequence[str] = ALL_CASES,
-    jobs: int = 1,
-    progress: Callable[[], None] = lambda: None,
-) -> list[Played]:
-    """Play all seeds, `jobs` at a time, in the order of the seeds; `progress` is called after each."""
+    seeds: Iterable[int], *, methods: Sequence[str] = tuple(METHODS), cases: Sequence[str] = ALL_CASES, jobs: int = 1
+) -> Iterator[list[Played]]:
+    """Play all seeds, `jobs` at a time: each seed's campaigns, in the order of the seeds."""
     wanted = list(seeds)
     if jobs <= 1 or len(wanted) <= 1:
-        played = []
         for seed in wanted:
-            played += play_seed(seed, methods=methods, cases=cases)
-            progress()
-        return played
+            yield play_seed(seed, methods=methods, cases=cases)
+        return
     # Not forked: the progress bar has a thread.
-    with ProcessPoolExecutor(min(jobs, len(wanted)), mp_context=multiprocessing.get_context("spawn")) as pool:
-        running = [pool.submit(play_seed, seed, methods=methods, cases=cases) for seed in wanted]
-        try:
-            for one in as_completed(running):
-                one.result()
-                progress()
-        finally:
-            # What has not begun when one fails, or the user stops, is not begun.
-            pool.shutdown(wait=False, cancel_futures=True)
-        return [campaign for one in running for campaign in one.result()]
+    pool = ProcessPoolExecutor(min(jobs, len(wanted)), mp_context=multiprocessing.get_context("spawn"))
+    try:
+        for running in [pool.submit(play_seed, seed, methods=methods, cases=cases) for seed in wanted]:
+            yield running.result()
+    finally:
+        # What has not begun when one fails, or the user stops, is not begun.
+        pool.shutdown(cancel_futures=True)
 
 
 def at_most(count: int, of_all: int, *, sure: float = 0.95) -> float:

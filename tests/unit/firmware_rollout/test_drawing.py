@@ -36,6 +36,13 @@ def test_within_a_stratum_every_shop_is_as_likely_to_come_early() -> None:
     assert np.abs(early - 0.2).max() < 0.04
 
 
+def test_which_shops_of_a_stratum_come_together_is_drawn_too() -> None:
+    strata = np.repeat([0, 1], [20, 30])
+    early = np.array([draw_in_strata(strata, (20.0, 100.0), seed=seed) == 1 for seed in range(3000)])
+    beside_the_first = (early[:, 20:21] & early[:, 21:]).mean(axis=0)
+    assert beside_the_first.max() - beside_the_first.min() < 0.03
+
+
 @pytest.mark.parametrize("shops", [1, 2, 7])
 def test_a_small_campaign_begins_with_a_shop(shops: int) -> None:
     waves = draw_in_strata(np.zeros(shops, np.int64), SHARES, seed=4)

@@ -133,7 +133,7 @@ def test_campaigns_survive_their_file_and_another_file_is_refused(tmp_path: Path
 
 
 def test_processes_play_what_one_does() -> None:
-    apart, alone = (play_all([1, 2], methods=("gate",), cases=("bricks 100 %",), jobs=jobs) for jobs in (2, 1))
+    apart, alone = (list(play_all([1, 2], methods=("gate",), cases=("bricks 100 %",), jobs=jobs)) for jobs in (2, 1))
     assert apart == alone
 
 
