@@ -17,6 +17,11 @@ class Kind(StrEnum):
     CRASH = "crash"
 
 
+def kind_of_seed(seed: int) -> Kind:
+    """The kind of fault that a seed's update brings."""
+    return list(Kind)[seed % len(Kind)]
+
+
 HITS: Final[Mapping[Kind, tuple[Metric, ...]]] = {
     Kind.PRINTER: (Metric.PRINTER_ERRORS,),
     Kind.SCANNER: (Metric.SCANNER_ERRORS,),

@@ -11,7 +11,7 @@ from rich.table import Table
 
 from fleet.errors import VigieError
 from vigie.evaluate_gate.campaign import WAVES_PCT
-from vigie.evaluate_gate.cases import CASES, FALSE_HALTS_AT_MOST, Case
+from vigie.evaluate_gate.cases import CASES, FALSE_HALTS_AT_MOST, Case, Kind, kind_of_seed
 from vigie.evaluate_gate.evaluating import GATE, METHODS, Played, at_least, at_most, of_case, stopped_by
 
 SHOWN_PCT: Final = WAVES_PCT[:-1]
@@ -92,7 +92,8 @@ def _summary(case: Case, method: str, campaigns: Sequence[Played]) -> dict[str, 
         "campaigns": count,
         "halted": halted,
         "halted_at_most": round(at_most(halted, count), 5),
-        "stopped_by_pct": {f"{pct:g}": stopped_by(campaigns, pct) for pct in SHOWN_PCT},
+        "stopped_by_pct": _stopped(campaigns),
+        "kinds": _kinds(campaigns) if case.faults > 1 else None,
         "held_up": sum(1 for one in ended if not one.halted and not one.finished),
         "days_p50": float(np.median(days)),
         "days_p90": float(np.percentile(days, 90)),
@@ -100,6 +101,21 @@ def _summary(case: Case, method: str, campaigns: Sequence[Played]) -> dict[str, 
         "blamed": dict(Counter(metric for one in ended for metric in one.metrics).most_common()),
         "goals": _goals(case, campaigns) if method == GATE else [],
     }
+
+
+def _stopped(campaigns: Sequence[Played]) -> dict[str, int]:
+    return {f"{pct:g}": stopped_by(campaigns, pct) for pct in SHOWN_PCT}
+
+
+def _kinds(campaigns: Sequence[Played]) -> dict[str, Any]:
+    """The same by the kind of fault, because some are much rarer than others."""
+    found = {}
+    for kind in Kind:
+        chosen = [one for one in campaigns if kind_of_seed(one.seed) is kind]
+        if chosen:
+            days = float(np.median([one.ended.days for one in chosen]))
+            found[str(kind)] = {"campaigns": len(chosen), "stopped_by_pct": _stopped(chosen), "days_p50": days}
+    return found
 
 
 def _goals(case: Case, campaigns: Sequence[Played]) -> list[dict[str, Any]]:

@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from firmware_rollout.gate.policy import Metric
-from vigie.evaluate_gate.cases import HITS, Case, Kind
+from vigie.evaluate_gate.cases import HITS, Case, Kind, kind_of_seed
 from vigie.evaluate_gate.days import Day
 from vigie.evaluate_gate.fleet import Fleet
 
@@ -26,7 +26,7 @@ class Updating:
     def __init__(self, fleet: Fleet, case: Case, seed: int) -> None:
         self._fleet, self._case = fleet, case
         self._rng = np.random.default_rng([seed, 3])
-        self.kind = list(Kind)[seed % len(Kind)]
+        self.kind = kind_of_seed(seed)
         n = len(fleet)
         self.reached: Bool = np.zeros(n, bool)
         self.updated: Bool = np.zeros(n, bool)

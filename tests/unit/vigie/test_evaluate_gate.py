@@ -112,6 +112,12 @@ def test_figures_count_halts_by_the_part_of_the_fleet_reached() -> None:
     assert figure["stopped_by_pct"] == {"0.5": 1, "2": 1, "5": 2, "15": 3, "40": 3}
     assert [goal["met"] for goal in figure["goals"]] == [False, False]
     assert figure["blamed"] == {"crashes": 3}
+    assert {kind: one["stopped_by_pct"]["5"] for kind, one in figure["kinds"].items()} == {
+        "printer": 1,
+        "scanner": 1,
+        "transaction": 0,
+        "crash": 0,
+    }
 
 
 @pytest.mark.parametrize(("halts", "met"), [(4, True), (5, False)])
