@@ -1,67 +1,56 @@
-"""What a campaign asks of one terminal, and how far it is: the row that status and planning both decide on."""
+"""What a campaign asks of one terminal, and how far it is: the row that its status is told from."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from datetime import datetime, timedelta
-from enum import StrEnum
-from typing import Any
+from datetime import datetime
+from typing import NamedTuple
 
+from firmware_rollout.states import CampaignState, State
 from fleet.database import Connection
 from fleet.registry import REPORTED_FIRMWARE, REPORTED_FROM
 
 
-class State(StrEnum):
-    """How far an assignment is."""
+class Assignment(NamedTuple):
+    """A terminal's place in its newest campaign, and the firmware it last reported itself (None: it never did).
 
-    PLANNED = "planned"
-    UPDATING = "updating"
-    DONE = "done"
-    FAILED = "failed"
-    ROLLED_BACK = "rolled_back"
-
-
-@dataclass(frozen=True, slots=True)
-class Assignment:
-    """A terminal's place in its newest campaign, and the firmware it last reported itself (None: it never did)."""
+    `opened_at`: when its wave began, None: not yet. `drawn`: it was there when the waves were drawn. `finding`: why the campaign
+    stands as it does; `verdict`: the gate's newest.
+    """
 
     terminal_id: str
     campaign_id: int
     campaign: str
+    campaign_state: CampaignState
+    finding: str
     release: str
     wave: int
     planned_at: datetime
-    deadline: timedelta
+    opened_at: datetime | None
     state: State
     since: datetime
+    drawn: bool
     reported: str | None
+    verdict: str | None = None
 
 
-# A newer campaign takes a terminal over from an older one.
+# A newer campaign takes a terminal over from an older one, unless it was withdrawn from it.
 _ASSIGNMENT = f"""
-    SELECT DISTINCT ON (a.terminal_id) a.terminal_id, a.campaign_id, c.name, c.release, a.wave, w.planned_at,
-        c.deadline_s, a.state, a.since, {REPORTED_FIRMWARE}
+    SELECT DISTINCT ON (a.terminal_id) a.terminal_id, a.campaign_id, c.name, c.state, c.reason, c.release, a.wave, w.planned_at,
+        w.opened_at, a.state, a.since, a.drawn, {REPORTED_FIRMWARE},
+        (SELECT g.verdict FROM firmware_rollout.gate_reading g WHERE g.campaign_id = c.id ORDER BY g.id DESC LIMIT 1)
     FROM firmware_rollout.assignment a
     JOIN firmware_rollout.campaign c ON c.id = a.campaign_id
     JOIN firmware_rollout.wave w ON w.campaign_id = a.campaign_id AND w.number = a.wave
     JOIN fleet.terminal t ON t.id = a.terminal_id
     {REPORTED_FROM}
+    WHERE a.terminal_id = ANY(%(ids)s)
+    ORDER BY a.terminal_id, a.state = 'withdrawn', a.campaign_id DESC
 """
 
 
 def assignments_of(conn: Connection, terminals: Sequence[str]) -> dict[str, Assignment]:
     """The current assignment of each of these terminals that has one."""
-    found = _read(conn, "WHERE a.terminal_id = ANY(%(ids)s)", {"ids": list(terminals)})
-    return {assignment.terminal_id: assignment for assignment in found}
-
-
-def all_assignments(conn: Connection) -> list[Assignment]:
-    """The current assignment of every terminal that has one, by terminal."""
-    return _read(conn, "", {})
-
-
-def _read(conn: Connection, condition: str, parameters: dict[str, Any]) -> list[Assignment]:
-    rows = conn.execute(f"{_ASSIGNMENT} {condition} ORDER BY a.terminal_id, a.campaign_id DESC", parameters)
-    return [
-        Assignment(terminal, campaign_id, name, release, wave, planned_at, timedelta(seconds=deadline_s), State(state), since, said)
-        for terminal, campaign_id, name, release, wave, planned_at, deadline_s, state, since, said in rows
-    ]
+    rows = conn.execute(_ASSIGNMENT, {"ids": list(terminals)})
+    found = map(Assignment._make, rows)
+    return {
+        one.terminal_id: one._replace(state=State(one.state), campaign_state=CampaignState(one.campaign_state)) for one in found
+    }

@@ -1,24 +1,25 @@
-"""Campaigns: which terminals get a release, in which wave and when.
+"""Campaigns: which terminals get a release, in which wave and how.
 
-Waves are drawn by shop, so that the terminals of one counter change together, from a kept seed: the same seed over the
-same shops gives the same waves.
+What a person does to a campaign once it is made stands in `deeds`, what happens by itself in `planning` and `progress`.
 """
 
 import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from itertools import pairwise
-from math import ceil
 from typing import Final
 from zoneinfo import ZoneInfo
 
-import numpy as np
 import psycopg
 from psycopg.types.json import Jsonb
 
-from firmware_rollout.assignment import State
+from firmware_rollout.audit import note
+from firmware_rollout.policy import Policy, changed, check, written
+from firmware_rollout.releases import Release, list_releases
+from firmware_rollout.shops import calls_of_shops, draw_waves, strata_of_shops
+from firmware_rollout.states import LIVE, CampaignState, State
 from fleet.database import Connection
 from fleet.errors import VigieError
 from fleet.registry import Terminal, all_terminals
@@ -27,12 +28,10 @@ from fleet.scope import check_scope, in_scope
 # Times without an offset are the head office's.
 HOME: Final = ZoneInfo("Europe/Paris")
 _WAVE: Final = re.compile(r"(\S+)\s+(\d+(?:\.\d+)?)\s*%")
-# A day: a shop that was closed when its wave began has opened and restarted by then.
-DEADLINE: Final = timedelta(hours=24)
 
 
 class CampaignError(VigieError):
-    """A campaign cannot be created or found; `field` names what is wrong."""
+    """A campaign cannot be created, found or changed; `field` names what is wrong."""
 
     def __init__(self, field: str, detail: str) -> None:
         super().__init__(f"{field}: {detail}")
@@ -41,7 +40,7 @@ class CampaignError(VigieError):
 
 @dataclass(frozen=True, slots=True)
 class Wave:
-    """When a wave begins, and how many percent of the target's shops it and those before it reach."""
+    """When a wave begins at the earliest, and how many percent of the target's shops it and those before it reach."""
 
     planned_at: datetime
     share_pct: float
@@ -49,25 +48,32 @@ class Wave:
 
 @dataclass(frozen=True, slots=True)
 class Campaign:
-    """A campaign; `states` counts its terminals by state."""
+    """A campaign; `states` counts its terminals by state, `policy` is JSON (`policy.read_policy`)."""
 
     id: int
     name: str
     release: str
     target: dict[str, str]
     seed: int
-    deadline: timedelta
     created_at: datetime
+    created_by: str
+    state: CampaignState
+    reason: str
+    state_since: datetime
+    approved_by: str
+    policy: str
     states: dict[State, int]
 
 
 @dataclass(frozen=True, slots=True)
 class WaveProgress:
-    """A wave, and its terminals by state."""
+    """A wave, and its terminals by state; `opened_at` is when it began, `passed_at` when the gate let the campaign past it."""
 
     number: int
     planned_at: datetime
     share_pct: float
+    opened_at: datetime | None
+    passed_at: datetime | None
     states: dict[State, int]
 
 
@@ -84,26 +90,16 @@ def parse_wave(text: str) -> Wave:
 
 
 def check_waves(waves: Sequence[Wave]) -> None:
-    """Raise `CampaignError` unless times and shares rise, and the last wave reaches everyone."""
+    """Raise `CampaignError` unless shares rise, times don't fall, and the last wave reaches everyone."""
     if not waves:
         raise CampaignError("wave", "name at least one, for example `2026-11-20T06:00 100%`")
     for number, (before, wave) in enumerate(pairwise(waves), start=2):
-        if wave.planned_at <= before.planned_at:
-            raise CampaignError("wave", f"wave {number} must begin after wave {number - 1}")
+        if wave.planned_at < before.planned_at:
+            raise CampaignError("wave", f"wave {number} must not begin before wave {number - 1}")
         if wave.share_pct <= before.share_pct:
             raise CampaignError("wave", f"wave {number} must reach more than wave {number - 1}: shares count from the start")
     if waves[0].share_pct <= 0 or waves[-1].share_pct != 100:
         raise CampaignError("wave", f"shares rise from above 0 to 100 %; the last one is {waves[-1].share_pct:g} %")
-
-
-def draw_waves(terminals: Sequence[Terminal], waves: Sequence[Wave], *, seed: int) -> dict[str, int]:
-    """Each terminal's wave number, from 1; shops are shuffled by the seed, whatever order the terminals come in."""
-    shops = sorted({terminal.point_of_sale for terminal in terminals})
-    place = np.random.default_rng(seed).permutation(len(shops))
-    # Rounded up: the first wave of a small campaign has at least one shop.
-    ends = [ceil(len(shops) * wave.share_pct / 100) for wave in waves]
-    wave_of = dict(zip(shops, (np.searchsorted(ends, place, side="right") + 1).tolist(), strict=True))
-    return {terminal.id: wave_of[terminal.point_of_sale] for terminal in terminals}
 
 
 def create_campaign(
@@ -112,23 +108,31 @@ def create_campaign(
     name: str,
     release: str,
     where: Mapping[str, str],
-    waves: Sequence[Wave],
     seed: int,
-    deadline: timedelta = DEADLINE,
+    actor: str,
     now: datetime,
+    policy: Policy | None = None,
+    waves: Sequence[Wave] = (),
 ) -> Campaign:
-    """Create a campaign and assign every terminal that meets `where` to a wave.
+    """Draft a campaign and assign every terminal that meets `where` to a wave; it waits for a second person's approval.
+
+    `waves`: earliest times of waves, whose shares replace the policy's; none: the first may begin once approved, each further
+    one when the gate lets it.
 
     Raises:
         ScopeError: `where` names a dimension or value that the registry does not have.
-        CampaignError: names the field: a name taken, an unknown release or one that does not fit the models aimed at, waves
+        PolicyError: names the field of the policy that cannot be followed.
+        CampaignError: names the field: a name taken, an unknown release or one that does not fit what is aimed at, waves
             out of order, no terminal at all, or terminals that another campaign is still working on.
     """
     if not name.strip():
         raise CampaignError("name", "a campaign needs one")
-    if deadline <= timedelta(0):
-        raise CampaignError("deadline", "must be longer than nothing")
-    check_waves(waves)
+    if not actor.strip():
+        raise CampaignError("actor", "say who makes it: somebody else has to approve it")
+    if waves:
+        check_waves(waves)
+    policy = changed(policy or Policy(), shares_pct=tuple(wave.share_pct for wave in waves)) if waves else policy or Policy()
+    check(policy)
     fleet = all_terminals(conn)
     check_scope(where, fleet)
     aimed_at = in_scope(where, fleet)
@@ -136,22 +140,45 @@ def create_campaign(
         raise CampaignError("where", "each value is known, but no terminal meets all of them at once")
     # Two campaigns made at once must not both find the same terminals free.
     conn.execute("LOCK TABLE firmware_rollout.campaign IN SHARE ROW EXCLUSIVE MODE")
-    _check_release(conn, release, aimed_at)
+    _check_release(list_releases(conn), release, aimed_at)
     _check_free(conn, aimed_at)
-    campaign_id = _insert_campaign(conn, name=name.strip(), release=release, where=where, seed=seed, deadline=deadline, now=now)
-    with conn.cursor() as cursor:
-        cursor.executemany(
-            "INSERT INTO firmware_rollout.wave (campaign_id, number, planned_at, share_pct) VALUES (%s, %s, %s, %s)",
-            [(campaign_id, number, wave.planned_at, wave.share_pct) for number, wave in enumerate(waves, start=1)],
-        )
-    drawn = draw_waves(aimed_at, waves, seed=seed)
-    conn.execute(
-        "INSERT INTO firmware_rollout.assignment (campaign_id, terminal_id, wave, state, since)"
-        " SELECT %(id)s, drawn.terminal, drawn.wave, 'planned', %(now)s"
-        " FROM unnest(%(terminals)s::text[], %(waves)s::integer[]) AS drawn (terminal, wave)",
-        {"id": campaign_id, "now": now, "terminals": list(drawn), "waves": list(drawn.values())},
+    planned = waves or [Wave(now, share) for share in policy.shares_pct]
+    made = _insert_campaign(
+        conn, name=name.strip(), release=release, where=where, seed=seed, policy=policy, actor=actor.strip(), now=now
     )
+    _insert_waves(conn, made, planned)
+    strata = strata_of_shops(aimed_at, calls_of_shops(conn, now=now))
+    drawn = draw_waves(strata, policy.shares_pct, seed=seed)
+    assign(conn, made, aimed_at, waves=drawn, strata=strata, drawn=True, now=now)
+    details = {"release": release, "where": dict(where), "seed": seed, "policy": written(policy), "terminals": len(aimed_at)}
+    note(conn, actor=actor.strip(), deed="created", campaign_id=made, details=details, now=now)
     return campaign(conn, name.strip())
+
+
+def assign(
+    conn: Connection,
+    campaign_id: int,
+    terminals: Sequence[Terminal],
+    *,
+    waves: Mapping[str, int],
+    strata: Mapping[str, str],
+    drawn: bool,
+    now: datetime,
+) -> None:
+    """Give terminals the wave and stratum of their shops; `drawn`: they are among those whose waves were drawn together."""
+    conn.execute(
+        "INSERT INTO firmware_rollout.assignment (campaign_id, terminal_id, wave, state, since, stratum, drawn)"
+        " SELECT %(id)s, a.terminal, a.wave, 'planned', %(now)s, a.stratum, %(drawn)s"
+        " FROM unnest(%(terminals)s::text[], %(waves)s::integer[], %(strata)s::text[]) AS a (terminal, wave, stratum)",
+        {
+            "id": campaign_id,
+            "now": now,
+            "drawn": drawn,
+            "terminals": [one.id for one in terminals],
+            "waves": [waves[one.point_of_sale] for one in terminals],
+            "strata": [strata[one.point_of_sale] for one in terminals],
+        },
+    )
 
 
 def campaign(conn: Connection, name: str) -> Campaign:
@@ -170,11 +197,14 @@ def list_campaigns(conn: Connection) -> list[Campaign]:
     for campaign_id, state, count in counted:
         states.setdefault(campaign_id, {})[State(state)] = count
     rows = conn.execute(
-        "SELECT id, name, release, target, seed, deadline_s, created_at FROM firmware_rollout.campaign ORDER BY id DESC"
+        "SELECT id, name, release, target, seed, created_at, created_by, state, reason, COALESCE(state_since, created_at),"
+        " approved_by, policy::text FROM firmware_rollout.campaign ORDER BY id DESC"
     )
     return [
-        Campaign(id_, name, release, target, seed, timedelta(seconds=deadline_s), created_at, states.get(id_, {}))
-        for id_, name, release, target, seed, deadline_s, created_at in rows
+        Campaign(
+            id_, name, release, target, seed, at, by, CampaignState(state), reason, since, approved_by, policy, states.get(id_, {})
+        )
+        for id_, name, release, target, seed, at, by, state, reason, since, approved_by, policy in rows
     ]
 
 
@@ -188,10 +218,14 @@ def progress(conn: Connection, campaign_id: int) -> list[WaveProgress]:
     for wave, state, count in counted:
         states.setdefault(wave, {})[State(state)] = count
     rows = conn.execute(
-        "SELECT number, planned_at, share_pct FROM firmware_rollout.wave WHERE campaign_id = %(id)s ORDER BY number",
+        "SELECT number, planned_at, share_pct, opened_at, passed_at FROM firmware_rollout.wave"
+        " WHERE campaign_id = %(id)s ORDER BY number",
         {"id": campaign_id},
     )
-    return [WaveProgress(number, planned_at, share_pct, states.get(number, {})) for number, planned_at, share_pct in rows]
+    return [
+        WaveProgress(number, planned_at, share_pct, opened_at, passed_at, states.get(number, {}))
+        for number, planned_at, share_pct, opened_at, passed_at in rows
+    ]
 
 
 def reasons(conn: Connection, campaign_id: int) -> list[tuple[State, str, int, datetime]]:
@@ -204,48 +238,64 @@ def reasons(conn: Connection, campaign_id: int) -> list[tuple[State, str, int, d
     return [(State(state), reason, count, last) for state, reason, count, last in rows]
 
 
-def _check_release(conn: Connection, release: str, aimed_at: Sequence[Terminal]) -> None:
-    known: dict[str, list[str]] = dict(
-        conn.execute("SELECT version, models FROM firmware_rollout.release ORDER BY version").fetchall()
-    )
-    if release not in known:
-        raise CampaignError("release", f"no release {release!r}; known: {', '.join(known) or 'none, add one first'}")
-    misfits = Counter(terminal.model for terminal in aimed_at if terminal.model not in known[release])
+def _check_release(known: Sequence[Release], version: str, aimed_at: Sequence[Terminal]) -> None:
+    release = next((one for one in known if one.version == version), None)
+    if release is None:
+        raise CampaignError(
+            "release", f"no release {version!r}; known: {', '.join(one.version for one in known) or 'none, add one first'}"
+        )
+    if release.withdrawn_at is not None:
+        raise CampaignError("release", f"{version} was withdrawn: {release.withdrawn_why}")
+    misfits = Counter(f"model {one.model}, hardware {one.hw}" for one in aimed_at if not release.fits(one.model, one.hw))
     if misfits:
-        counted = ", ".join(f"{count:,} of model {model}" for model, count in sorted(misfits.items()))
-        raise CampaignError("where", f"release {release} fits models {', '.join(known[release])}, but this aims at {counted}")
+        counted = "; ".join(f"{count:,} of {kind}" for kind, count in sorted(misfits.items()))
+        fits = f"models {', '.join(release.models)}" + (f" and hardware {', '.join(release.hw)}" if release.hw else "")
+        raise CampaignError("where", f"release {version} fits {fits}, but this aims at {counted}")
 
 
 def _check_free(conn: Connection, aimed_at: Sequence[Terminal]) -> None:
-    """A terminal can follow one plan at a time; one that is done, failed or rolled back may be aimed at again."""
+    """A terminal can follow one plan at a time."""
     row = conn.execute(
         "SELECT c.name, count(*) FROM firmware_rollout.assignment a JOIN firmware_rollout.campaign c ON c.id = a.campaign_id"
-        " WHERE a.terminal_id = ANY(%(ids)s) AND a.state IN ('planned', 'updating') GROUP BY 1 ORDER BY 2 DESC LIMIT 1",
-        {"ids": [terminal.id for terminal in aimed_at]},
+        " WHERE a.terminal_id = ANY(%(ids)s) AND (a.state IN ('updating', 'soaking')"
+        "   OR (a.state = 'planned' AND c.state = ANY(%(live)s)))"
+        " GROUP BY 1 ORDER BY 2 DESC LIMIT 1",
+        {"ids": [terminal.id for terminal in aimed_at], "live": [state.value for state in LIVE]},
     ).fetchone()
     if row is not None:
         raise CampaignError("where", f"{row[1]:,} of these terminals are still planned or updating in campaign {row[0]!r}")
 
 
 def _insert_campaign(
-    conn: Connection, *, name: str, release: str, where: Mapping[str, str], seed: int, deadline: timedelta, now: datetime
+    conn: Connection, *, name: str, release: str, where: Mapping[str, str], seed: int, policy: Policy, actor: str, now: datetime
 ) -> int:
     try:
         # A savepoint: a refused name leaves the caller's transaction usable.
         with conn.transaction():
             row = conn.execute(
-                "INSERT INTO firmware_rollout.campaign (name, release, target, seed, deadline_s, created_at)"
-                " VALUES (%(name)s, %(release)s, %(target)s, %(seed)s, %(deadline)s, %(now)s) RETURNING id",
+                "INSERT INTO firmware_rollout.campaign (name, release, target, seed, deadline_s, created_at, created_by,"
+                " state_since, policy) VALUES (%(name)s, %(release)s, %(target)s, %(seed)s, %(deadline)s, %(now)s, %(actor)s,"
+                " %(now)s, %(policy)s::jsonb) RETURNING id",
                 {
                     "name": name,
                     "release": release,
                     "target": Jsonb(dict(where)),
                     "seed": seed,
-                    "deadline": int(deadline.total_seconds()),
+                    "deadline": max(1, round(policy.deadline.total_seconds())),
                     "now": now,
+                    "actor": actor,
+                    "policy": written(policy),
                 },
             ).fetchone()
     except psycopg.errors.UniqueViolation:
         raise CampaignError("name", f"there is a campaign {name!r} already") from None
     assert row is not None  # INSERT … RETURNING gives its row
     return int(row[0])
+
+
+def _insert_waves(conn: Connection, campaign_id: int, waves: Sequence[Wave]) -> None:
+    with conn.cursor() as cursor:
+        cursor.executemany(
+            "INSERT INTO firmware_rollout.wave (campaign_id, number, planned_at, share_pct) VALUES (%s, %s, %s, %s)",
+            [(campaign_id, number, wave.planned_at, wave.share_pct) for number, wave in enumerate(waves, start=1)],
+        )

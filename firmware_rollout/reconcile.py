@@ -1,9 +1,11 @@
-"""`vigie rollout`: brings what was planned and what terminals report together, every few seconds.
+"""`vigie rollout`: brings campaigns and what terminals report together, every few seconds.
 
-A step loads every current assignment, plans, and stores the transitions with their reasons in one transaction. It may
-repeat harmlessly. One instance works at a time. It also keeps the releases' short-lived metadata signed.
+A step takes each live campaign in a transaction of its own: newcomers join, every terminal's next step is planned and stored with
+its reason, the gate reads what has come to its end, and the campaign moves if that says so. It may repeat harmlessly. One
+instance works at a time. It also keeps the releases' short-lived metadata signed.
 """
 
+import hashlib
 import logging
 import threading
 import time
@@ -14,9 +16,20 @@ from typing import Final
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
-from firmware_rollout.assignment import Assignment, State, all_assignments
-from firmware_rollout.planning import Transition, Why, plan
+from firmware_rollout.advancing import Advance, ReadingNow, WaveNow, advance
+from firmware_rollout.audit import PLANNER, canonical, note
+from firmware_rollout.campaigns import Campaign, list_campaigns, progress
+from firmware_rollout.gate.judging import Verdict
+from firmware_rollout.gate.policy import PolicyError
+from firmware_rollout.gating import begin_run, judge_due, newest_reading, newest_run
+from firmware_rollout.joining import join_newcomers
+from firmware_rollout.planning import CampaignNow, Step, Why, count_whys, plan
+from firmware_rollout.policy import Policy, read_policy
+from firmware_rollout.releases import release_of
 from firmware_rollout.settings import RolloutSettings
+from firmware_rollout.snapshot import Standing, standings
+from firmware_rollout.states import SETTLED, CampaignState, State
+from firmware_rollout.storing import store_steps
 from firmware_rollout.trust.keeping import MetadataMetrics, keep_signed
 from fleet.alone import run_alone, stop_on_signals
 from fleet.clock import Clock, system_clock
@@ -27,6 +40,14 @@ log = logging.getLogger(__name__)
 
 # The key is arbitrary, but ours alone.
 LOCK: Final = 0x7661_6769_0004
+_AT_WORK: Final = (
+    CampaignState.APPROVED,
+    CampaignState.RUNNING,
+    CampaignState.PAUSED,
+    CampaignState.HALTED,
+    CampaignState.ROLLING_BACK,
+)
+_GATED: Final = (CampaignState.RUNNING, CampaignState.PAUSED)
 
 
 class Metrics:
@@ -34,50 +55,34 @@ class Metrics:
 
     def __init__(self, into: CollectorRegistry) -> None:
         self.step = Histogram("vigie_rollout_step_seconds", "Duration of one step, read to commit.", registry=into)
-        self.assignments = Gauge("vigie_rollout_assignments", "Current assignments in each state.", ["state"], registry=into)
-        self.transitions = Counter("vigie_rollout_transitions", "Steps of assignments, by reason.", ["why"], registry=into)
+        self.assignments = Gauge(
+            "vigie_rollout_assignments", "Terminals of live campaigns in each state.", ["state"], registry=into
+        )
+        self.transitions = Counter("vigie_rollout_transitions", "Steps of terminals, by reason.", ["why"], registry=into)
+        self.readings = Counter("vigie_rollout_gate_readings", "Readings of the gate, by verdict.", ["verdict"], registry=into)
         self.leads = Gauge("vigie_rollout_leads", "1 while this instance plans, 0 while it stands by.", registry=into)
         self.faults = Counter("vigie_rollout_faults", "Steps that failed and were begun anew.", registry=into)
 
 
-def step(conn: Connection, *, now: datetime, metrics: Metrics) -> list[Transition]:
-    """Plan once and store what is due; returns it. Opens its own transaction."""
+def step(conn: Connection, *, now: datetime, metrics: Metrics) -> list[Step]:
+    """Plan every live campaign once and store what is due; returns the terminals' steps. Opens its own transactions."""
     begun = time.monotonic()
-    with conn.transaction():
-        assignments = all_assignments(conn)
-        planned = plan(assignments, now)
-        save_transitions(conn, planned, now=now)
-    _measure(metrics, assignments, planned, seconds=time.monotonic() - begun)
-    return planned
-
-
-def save_transitions(conn: Connection, transitions: Sequence[Transition], *, now: datetime) -> int:
-    """Move the assignments that are still in the state they were planned on, with a row of history each; returns how many."""
-    if not transitions:
-        return 0
-    return conn.execute(
-        """
-        WITH planned AS (
-            SELECT * FROM unnest(%(campaigns)s::bigint[], %(terminals)s::text[], %(befores)s::text[], %(afters)s::text[],
-                %(whys)s::text[]) AS p (campaign_id, terminal_id, before, after, why)
-        ), moved AS (
-            UPDATE firmware_rollout.assignment a SET state = p.after, since = %(now)s
-            FROM planned p
-            WHERE a.campaign_id = p.campaign_id AND a.terminal_id = p.terminal_id AND a.state = p.before
-            RETURNING a.campaign_id, a.terminal_id, p.after, p.why
-        )
-        INSERT INTO firmware_rollout.assignment_change (campaign_id, terminal_id, at, state, reason)
-        SELECT campaign_id, terminal_id, %(now)s, after, why FROM moved
-        """,
-        {
-            "campaigns": [t.campaign_id for t in transitions],
-            "terminals": [t.terminal_id for t in transitions],
-            "befores": [t.before.value for t in transitions],
-            "afters": [t.after.value for t in transitions],
-            "whys": [t.why.value for t in transitions],
-            "now": now,
-        },
-    ).rowcount
+    taken: list[Step] = []
+    states: Count[State] = Count()
+    for campaign in reversed(list_campaigns(conn)):
+        if campaign.state in _AT_WORK or _leaves_some(campaign):
+            with conn.transaction():
+                taken += _step_campaign(conn, campaign, now=now, metrics=metrics)
+            states.update(campaign.states)
+    states.update(one.after for one in taken)
+    states.subtract(one.before for one in taken)
+    metrics.step.observe(time.monotonic() - begun)
+    for state in State:
+        metrics.assignments.labels(state).set(states[state])
+    for why, count in count_whys(taken).items():
+        metrics.transitions.labels(Why(why)).inc(count)
+        log.info("%s terminals: %s", count, why, extra={"action": "rollout", "why": why, "count": count})
+    return taken
 
 
 def run(settings: RolloutSettings, *, clock: Clock | None = None, stop: threading.Event | None = None) -> None:
@@ -109,13 +114,125 @@ def run(settings: RolloutSettings, *, clock: Clock | None = None, stop: threadin
         close()
 
 
-def _measure(metrics: Metrics, assignments: Sequence[Assignment], planned: Sequence[Transition], *, seconds: float) -> None:
-    metrics.step.observe(seconds)
-    states = Count(one.state for one in assignments)
-    states.update(transition.after for transition in planned)
-    states.subtract(transition.before for transition in planned)
-    for state in State:
-        metrics.assignments.labels(state).set(states[state])
-    for why, count in Count(transition.why for transition in planned).items():
-        metrics.transitions.labels(Why(why)).inc(count)
-        log.info("%s terminals: %s", count, why, extra={"action": "rollout", "why": why.value, "count": count})
+def _leaves_some(campaign: Campaign) -> bool:
+    """Whether a campaign that was aborted still has terminals on their way."""
+    return campaign.state is CampaignState.ABORTED and not set(campaign.states) <= SETTLED
+
+
+def _step_campaign(conn: Connection, campaign: Campaign, *, now: datetime, metrics: Metrics) -> list[Step]:
+    try:
+        policy = read_policy(campaign.policy)
+    except PolicyError as error:
+        _stop_unreadable(conn, campaign, error, now=now)
+        return []
+    release = release_of(conn, campaign.release)
+    if joined := join_newcomers(conn, campaign, release, policy, now=now):
+        note(conn, actor=PLANNER, deed="joined", campaign_id=campaign.id, details={"terminals": joined}, now=now)
+    waves = [WaveNow(one.number, one.planned_at, one.share_pct, one.opened_at) for one in progress(conn, campaign.id)]
+    fleet = standings(conn, campaign.id, now=now)
+    current = _now(campaign, policy, waves)
+    taken: list[Step] = []
+    if campaign.state is not CampaignState.APPROVED:
+        taken = store_steps(conn, campaign.id, plan(current, fleet, now=now), now=now)
+        _note_steps(conn, campaign, taken, now=now)
+    reading = _judge(conn, campaign, policy, waves, fleet, now=now, metrics=metrics)
+    withdrawn = None if release.withdrawn_at is None else release.withdrawn_why
+    decided = advance(current, waves, fleet, reading, since=campaign.state_since, withdrawn=withdrawn, now=now)
+    if decided is not None and _store_move(conn, campaign, decided, now=now):
+        _note_move(conn, campaign, decided, now=now)
+    return taken
+
+
+def _now(campaign: Campaign, policy: Policy, waves: Sequence[WaveNow]) -> CampaignNow:
+    begun = [wave for wave in waves if wave.opened_at is not None]
+    last = begun[-1].opened_at if begun and len(begun) == len(waves) else None
+    return CampaignNow(campaign.state, campaign.release, policy, begun[-1].number if begun else 0, last)
+
+
+def _judge(
+    conn: Connection,
+    campaign: Campaign,
+    policy: Policy,
+    waves: list[WaveNow],
+    fleet: list[Standing],
+    *,
+    now: datetime,
+    metrics: Metrics,
+) -> ReadingNow | None:
+    """Read the gate where a period has come to its end, as long as there is somebody to compare with."""
+    word = newest_reading(conn, campaign.id)
+    if campaign.state not in _GATED or all(wave.opened_at is not None for wave in waves):
+        return word
+    live = newest_run(conn, campaign.id)
+    went_on = word is not None and word.verdict is Verdict.HALT and word.at <= campaign.state_since
+    if live is None or (went_on and live.began_at < campaign.state_since):
+        # A person let it go on against the gate: what was held against it is not held against it for ever.
+        begin_run(conn, campaign.id, policy, now=now)
+    elif (reading := judge_due(conn, live, policy, waves, fleet, now=now)) is not None:
+        metrics.readings.labels(reading.verdict).inc()
+        log.info("the gate of %s says %s", campaign.name, reading.verdict, extra={"action": "judge", "campaign": campaign.name})
+        return newest_reading(conn, campaign.id)
+    return word
+
+
+def _store_move(conn: Connection, campaign: Campaign, decided: Advance, *, now: datetime) -> bool:
+    """Store the move unless a person has moved the campaign meanwhile."""
+    moved = conn.execute(
+        "UPDATE firmware_rollout.campaign SET state = %(after)s, reason = %(finding)s,"
+        " state_since = CASE WHEN state = %(after)s THEN state_since ELSE %(now)s END"
+        " WHERE id = %(id)s AND state = %(before)s",
+        {
+            "id": campaign.id,
+            "before": decided.before.value,
+            "after": decided.after.value,
+            "finding": decided.finding,
+            "now": now,
+        },
+    )
+    if moved.rowcount != 1:
+        return False
+    if decided.opens is not None:
+        conn.execute(
+            "UPDATE firmware_rollout.wave SET opened_at = CASE WHEN number = %(opens)s THEN %(now)s ELSE opened_at END,"
+            " passed_at = CASE WHEN number < %(opens)s THEN %(now)s ELSE passed_at END,"
+            " passed_why = CASE WHEN number < %(opens)s THEN %(finding)s ELSE passed_why END"
+            " WHERE campaign_id = %(id)s AND number IN (%(opens)s - 1, %(opens)s)",
+            {"id": campaign.id, "opens": decided.opens, "finding": decided.finding, "now": now},
+        )
+    return True
+
+
+def _note_move(conn: Connection, campaign: Campaign, decided: Advance, *, now: datetime) -> None:
+    details = {
+        "from": decided.before,
+        "to": decided.after,
+        "finding": decided.finding,
+        "opens": decided.opens,
+        "inputs": decided.inputs,
+    }
+    note(conn, actor=PLANNER, deed=decided.because.value, campaign_id=campaign.id, details=details, now=now)
+    log.info(
+        "%s: %s", campaign.name, decided.because, extra={"action": "campaign", "campaign": campaign.name, "why": decided.because}
+    )
+
+
+def _stop_unreadable(conn: Connection, campaign: Campaign, error: PolicyError, *, now: datetime) -> None:
+    """A policy that cannot be read stops its campaign, and no other."""
+    moved = conn.execute(
+        "UPDATE firmware_rollout.campaign SET state = 'halted', reason = %(why)s, state_since = %(now)s"
+        " WHERE id = %(id)s AND state IN ('approved', 'running', 'rolling_back')",
+        {"id": campaign.id, "why": f"its policy cannot be read: {error}", "now": now},
+    )
+    if moved.rowcount:
+        log.error("%s is halted, its policy cannot be read: %s", campaign.name, error, extra={"action": "campaign"})
+        note(conn, actor=PLANNER, deed="policy_unreadable", campaign_id=campaign.id, details={"error": str(error)}, now=now)
+
+
+def _note_steps(conn: Connection, campaign: Campaign, taken: Sequence[Step], *, now: datetime) -> None:
+    """One row for all of a step: how many moved and why, and a hash of who moved whither."""
+    moved = [one for one in taken if one.before is not one.after]
+    if not moved:
+        return
+    who = canonical([[one.terminal_id, one.before, one.after, one.why] for one in sorted(moved)])
+    details = {"why": count_whys(moved), "sha256": hashlib.sha256(who.encode()).hexdigest()}
+    note(conn, actor=PLANNER, deed="planned", campaign_id=campaign.id, details=details, now=now)

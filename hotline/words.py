@@ -259,16 +259,20 @@ ROLLOUT: Final[Mapping[Kind, str]] = {
     Kind.UP_TO_DATE: _("firmware up to date: %(target)s"),
     Kind.PLANNED: _("firmware %(target)s: wave %(wave)s, planned for %(when)s"),
     Kind.UPDATING: _("firmware %(target)s: updating since %(when)s"),
+    Kind.SOAKING: _("firmware %(target)s: installed at %(when)s, being watched"),
     Kind.FAILED: _("firmware %(target)s: update failed at %(when)s"),
     Kind.ROLLED_BACK: _("firmware %(target)s: rolled back to the previous version"),
+    Kind.WITHDRAWN: _("firmware %(target)s: not to be installed any more"),
 }
 ROLLOUT_DUE: Final = _("firmware %(target)s: wave %(wave)s, due since %(when)s, not begun")
+ROLLOUT_WAITING: Final = _("firmware %(target)s: wave %(wave)s, after the waves before it")
 
 
 def rollout_text(status: RolloutStatus, *, translate: Translate, when: Callable[[datetime], str]) -> str:
     """Where the rollout stands at a terminal, in one line."""
-    text = ROLLOUT_DUE if status.due else ROLLOUT[status.kind]
-    moment = status.planned_at if status.kind is Kind.PLANNED else status.since
+    planned = status.kind is Kind.PLANNED
+    text = ROLLOUT_DUE if status.due else ROLLOUT_WAITING if planned and not status.planned_at else ROLLOUT[status.kind]
+    moment = status.planned_at if planned else status.since
     known = {"target": status.target or "", "wave": status.wave or "", "when": when(moment) if moment else "?"}
     return translate(text) % known
 

@@ -18,6 +18,7 @@ from typing import Self
 from diagnostics.baseline_store import save_baseline
 from firmware_rollout.artifacts import FolderStore
 from firmware_rollout.campaigns import Wave, create_campaign
+from firmware_rollout.deeds import Deed, do
 from fleet.clock import Clock, system_clock
 from fleet.database import Connection, connect
 from fleet.errors import VigieError
@@ -54,6 +55,7 @@ PEOPLE: Mapping[Role, str] = {
 }
 
 RELEASES = (("4.2.1", ("A", "B", "C"), "the fleet's version"), ("4.3.0", ("B",), "faster tickets"))
+CAMPAIGN = "4.3.0, modèle B"
 # The simulated terminals do not update, so every wave lies ahead.
 WAVES = ((timedelta(hours=1), 5.0), (timedelta(days=1), 30.0), (timedelta(days=3), 100.0))
 
@@ -191,7 +193,8 @@ def _plan_campaign(conn: Connection, house: House, now: datetime) -> None:
     online = Path(house.firmware["VIGIE_RELEASE_KEYS"])
     add_releases(conn, store, RELEASES, home=house.home / "maker", online=online, now=now)
     waves = [Wave(now + begins, share_pct) for begins, share_pct in WAVES]
-    create_campaign(conn, name="4.3.0, modèle B", release="4.3.0", where={"model": "B"}, waves=waves, seed=1, now=now)
+    create_campaign(conn, name=CAMPAIGN, release="4.3.0", where={"model": "B"}, waves=waves, seed=1, actor="demonstration", now=now)
+    do(conn, CAMPAIGN, Deed.APPROVE, actor=Role.ROLLOUT_MANAGER.value, why="", now=now)
 
 
 def _start_simulator(house: House, access: Access, *, scenario: Path, minutes: float, passwords: Path, truth: Path) -> ProgramPart:

@@ -103,6 +103,10 @@ class RolloutOut(BaseModel):
     since: datetime | None
     reported: str | None
     due: bool
+    campaign_state: str | None
+    finding: str
+    arm: str | None
+    verdict: str | None
 
 
 class TerminalDetail(BaseModel):
@@ -276,4 +280,8 @@ def _rollout_out(status: RolloutStatus) -> RolloutOut:
         since=status.since,
         reported=status.reported,
         due=status.due,
+        campaign_state=status.campaign_state,
+        finding=status.finding,
+        arm=status.arm,
+        verdict=status.verdict,
     )

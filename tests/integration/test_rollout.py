@@ -2,118 +2,285 @@
 
 import threading
 import time
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
+from itertools import product
 from typing import Any
 
 import psycopg
 import pytest
-from prometheus_client import CollectorRegistry
 
-from firmware_rollout.assignment import State, all_assignments
-from firmware_rollout.campaigns import Campaign, CampaignError, Wave, campaign, create_campaign, list_campaigns, progress, reasons
-from firmware_rollout.planning import plan
-from firmware_rollout.reconcile import Metrics, run, save_transitions, step
-from firmware_rollout.releases import ReleaseError, add_release, list_releases
+from firmware_rollout.audit import entries_of, verify
+from firmware_rollout.campaigns import CampaignError, Wave, campaign, list_campaigns, progress, reasons
+from firmware_rollout.deeds import DEEDS, Deed, do
+from firmware_rollout.gate.policy import PolicyError
+from firmware_rollout.planning import CampaignNow, plan
+from firmware_rollout.policy import Policy
+from firmware_rollout.reconcile import run
+from firmware_rollout.releases import ReleaseError, add_release, list_releases, withdraw_release
 from firmware_rollout.settings import RolloutSettings
-from firmware_rollout.status import Kind, rollout_status_of
+from firmware_rollout.snapshot import standings
+from firmware_rollout.states import CampaignState, State
+from firmware_rollout.status import Arm, Kind, rollout_status_of
+from firmware_rollout.storing import store_steps
 from fleet.scope import ScopeError
 from fleet.settings import read
-from tests.integration.small_fleet import Conn, add_shops, set_presence
-
-NOW = datetime(2026, 11, 23, 10, tzinfo=UTC)
-HOUR, DAY = timedelta(hours=1), timedelta(days=1)
-WAVES = (Wave(NOW + HOUR, 10), Wave(NOW + DAY, 50), Wave(NOW + 2 * DAY, 100))
+from tests.integration.rollout_house import (
+    DAY,
+    HOUR,
+    MINUTE,
+    NAME,
+    NOW,
+    add_release_file,
+    begun,
+    born,
+    drafted,
+    fetched,
+    furnish,
+    in_wave,
+    lenient_policy,
+    lost,
+    states,
+    take_step,
+    told,
+)
+from tests.integration.small_fleet import Conn, add_shops
 
 
 @pytest.fixture
 def fleet(conn: Conn) -> Conn:
-    """Ten shops of two model B terminals and one of model A, with release 4.3.0 for B."""
-    add_shops(conn, 10)
-    add_shops(conn, 1, first=50, model="A")
-    add_release(conn, version="4.3.0", models=["B"], notes="", now=NOW)
+    furnish(conn)
     return conn
 
 
-def create(conn: Conn, **changed: Any) -> Campaign:
-    given = {"name": "autumn", "release": "4.3.0", "where": {"model": "B"}, "waves": WAVES, "seed": 7, "now": NOW}
-    return create_campaign(conn, **{**given, **changed})
-
-
-def take_step(conn: Conn, now: datetime) -> int:
-    return len(step(conn, now=now, metrics=Metrics(CollectorRegistry())))
-
-
-def in_wave(conn: Conn, number: int) -> list[str]:
-    return [one.terminal_id for one in all_assignments(conn) if one.wave == number]
-
-
 def test_a_campaign_assigns_every_terminal_it_aims_at(fleet: Conn) -> None:
-    made = create(fleet)
-    assert made.states == {State.PLANNED: 20}
-    assert [(wave.number, wave.planned_at, wave.states) for wave in progress(fleet, made.id)] == [
-        (1, NOW + HOUR, {State.PLANNED: 2}),
-        (2, NOW + DAY, {State.PLANNED: 8}),
-        (3, NOW + 2 * DAY, {State.PLANNED: 10}),
+    made = drafted(fleet)
+    assert (made.state, made.created_by, made.states) == (CampaignState.DRAFT, "alix", {State.PLANNED: 20})
+    assert [(wave.number, wave.planned_at, wave.opened_at, wave.states) for wave in progress(fleet, made.id)] == [
+        (1, NOW, None, {State.PLANNED: 2}),
+        (2, NOW, None, {State.PLANNED: 8}),
+        (3, NOW, None, {State.PLANNED: 10}),
     ]
-    assert (made.seed, made.target, made.deadline) == (7, {"model": "B"}, DAY)
     assert list_campaigns(fleet) == [made]
-    assert campaign(fleet, "autumn") == made
+    assert campaign(fleet, NAME) == made
+
+
+def test_the_default_holds_a_twentieth_back_to_the_end(conn: Conn) -> None:
+    add_shops(conn, 200, terminals_each=1)
+    add_release(conn, version="4.3.0", models=["B"], notes="", now=NOW)
+    made = drafted(conn, policy=Policy())
+    assert [sum(wave.states.values()) for wave in progress(conn, made.id)] == [1, 3, 6, 20, 50, 110, 10]
 
 
 def test_a_terminal_lives_through_its_campaign(fleet: Conn) -> None:
-    made = create(fleet)
-    first, failing = in_wave(fleet, 1)
-    ids = [first, failing, in_wave(fleet, 3)[0], "T00099"]
+    made = begun(fleet)
+    first, second = in_wave(fleet, 1)
+    ids = [first, second, in_wave(fleet, 3)[0], "T00099"]
 
-    def kinds(now: datetime) -> list[Kind]:
-        return [status.kind for status in rollout_status_of(fleet, ids, now).values()]
+    def kinds() -> list[Kind]:
+        return [status.kind for status in rollout_status_of(fleet, ids, NOW).values()]
 
-    assert take_step(fleet, NOW) == 0
-    assert kinds(NOW) == [Kind.PLANNED, Kind.PLANNED, Kind.PLANNED, Kind.NO_CAMPAIGN]
-    assert take_step(fleet, NOW + HOUR) == 2
-    assert take_step(fleet, NOW + HOUR) == 0, "an unchanged world changes nothing"
-    assert kinds(NOW + HOUR) == [Kind.UPDATING, Kind.UPDATING, Kind.PLANNED, Kind.NO_CAMPAIGN]
-
-    set_presence(fleet, [first], online=True, at=NOW + 2 * HOUR, firmware="4.3.0")
-    assert kinds(NOW + 2 * HOUR)[0] is Kind.UP_TO_DATE, "at once, before the next step"
-    assert take_step(fleet, NOW + 2 * HOUR) == 1
-
-    assert take_step(fleet, NOW + HOUR + DAY) == 8 + 1, "the second wave begins, and one update has failed by its deadline"
-    set_presence(fleet, [first], online=True, at=NOW + 3 * HOUR, firmware="4.2.1", session=2)
-    take_step(fleet, NOW + HOUR + DAY)
-    assert kinds(NOW + HOUR + DAY) == [Kind.ROLLED_BACK, Kind.FAILED, Kind.PLANNED, Kind.NO_CAMPAIGN]
-    status = rollout_status_of(fleet, [failing], NOW + HOUR + DAY)[failing]
-    assert (status.wave, status.planned_at, status.since, status.target) == (1, NOW + HOUR, NOW + HOUR + DAY, "4.3.0")
-    assert {(state, why): count for state, why, count, _ in reasons(fleet, made.id)} == {
-        (State.UPDATING, "wave_due"): 10,
-        (State.DONE, "target_reported"): 1,
-        (State.FAILED, "deadline_passed"): 1,
+    assert kinds() == [Kind.UPDATING, Kind.UPDATING, Kind.PLANNED, Kind.NO_CAMPAIGN]
+    told(fleet, ids[:2], at=NOW + 10 * MINUTE)
+    assert take_step(fleet, NOW + 10 * MINUTE) == [], "its word is no proof"
+    born(fleet, [first], at=NOW + 12 * MINUTE, firmware="4.3.0", boot=2)
+    assert kinds()[0] is Kind.UP_TO_DATE, "at once, before the next step"
+    assert len(take_step(fleet, NOW + 15 * MINUTE)) == 1
+    assert kinds()[0] is Kind.SOAKING
+    assert take_step(fleet, NOW + 15 * MINUTE) == [], "an unchanged world changes nothing"
+    assert len(take_step(fleet, NOW + 80 * MINUTE)) == 1, "well for an hour"
+    assert kinds()[0] is Kind.UP_TO_DATE
+    born(fleet, [first], at=NOW + 2 * HOUR, firmware="4.2.1", boot=3)
+    take_step(fleet, NOW + 2 * HOUR)
+    assert kinds()[0] is Kind.ROLLED_BACK
+    told_by = {(state, why): count for state, why, count, _ in reasons(fleet, made.id)}
+    assert told_by == {
+        (State.UPDATING, "wave_due"): 2,
+        (State.SOAKING, "target_seen"): 1,
+        (State.DONE, "well_for_long"): 1,
         (State.ROLLED_BACK, "older_reported"): 1,
     }
 
 
-def test_the_later_of_birth_and_report_tells_the_version(fleet: Conn) -> None:
-    create(fleet)
-    set_presence(fleet, ["T00001"], online=True, at=NOW, firmware="4.2.1")
-    fleet.execute("INSERT INTO fleet.reported VALUES ('T00001', %s, 1, '4.3.0', 'B', '{}')", (NOW + HOUR,))
-    assert rollout_status_of(fleet, ["T00001"], NOW)["T00001"].kind is Kind.UP_TO_DATE
+def test_the_pop_knows_wave_and_arm(fleet: Conn) -> None:
+    begun(fleet)
+    first, last = in_wave(fleet, 1)[0], in_wave(fleet, 3)[0]
+    found = rollout_status_of(fleet, [first, last], NOW)
+    assert [(found[one].arm, found[one].wave, found[one].planned_at) for one in (first, last)] == [
+        (Arm.TREATED, 1, NOW),
+        (Arm.CONTROL, 3, None),
+    ]
+    assert {found[one].campaign_state for one in found} == {CampaignState.RUNNING}
 
 
-def test_a_step_planned_on_a_state_that_has_moved_is_not_stored(fleet: Conn) -> None:
-    create(fleet)
-    planned = plan(all_assignments(fleet), NOW + HOUR)
-    assert save_transitions(fleet, planned, now=NOW + HOUR) == 2
-    assert save_transitions(fleet, planned, now=NOW + 2 * HOUR) == 0
+def test_nobody_approves_what_they_made_nor_what_has_no_file(fleet: Conn) -> None:
+    drafted(fleet)
+    with pytest.raises(CampaignError, match="actor: Alix made this campaign"):
+        do(fleet, NAME, Deed.APPROVE, actor="Alix", why="", now=NOW)
+    fleet.execute("UPDATE firmware_rollout.release SET filename = NULL, length = NULL, sha256 = NULL, sha1 = NULL")
+    with pytest.raises(CampaignError, match=r"release: 4\.3\.0 was only declared"):
+        do(fleet, NAME, Deed.APPROVE, actor="sacha", why="", now=NOW)
+    assert take_step(fleet, NOW) == []
+    assert campaign(fleet, NAME).state is CampaignState.DRAFT
+
+
+def test_a_deed_is_done_where_it_can_be_and_noted(fleet: Conn) -> None:
+    made = drafted(fleet)
+    for state, deed in product(CampaignState, Deed):
+        fleet.execute("UPDATE firmware_rollout.campaign SET state = %s, approved_by = ''", [state.value])
+        before, after = DEEDS[deed]
+        if state in before:
+            assert do(fleet, NAME, deed, actor="sacha", why="because", now=NOW).state is after
+            assert entries_of(fleet, made.id)[0].deed == deed.value
+        else:
+            with pytest.raises(CampaignError, match=f"state: autumn is {state}; what can be done to it"):
+                do(fleet, NAME, deed, actor="sacha", why="because", now=NOW)
+    assert verify(fleet).bad is None
+
+
+def test_a_deed_needs_a_reason_and_somebody(fleet: Conn) -> None:
+    begun(fleet)
+    with pytest.raises(CampaignError, match="why: "):
+        do(fleet, NAME, Deed.HALT, actor="sacha", why=" ", now=NOW)
+    with pytest.raises(CampaignError, match="actor: "):
+        do(fleet, NAME, Deed.HALT, actor=" ", why="smoke", now=NOW)
+
+
+def test_a_bricked_device_is_not_in_progress_for_ever(fleet: Conn) -> None:
+    begun(fleet)
+    bricked, whole = in_wave(fleet, 1)
+    told(fleet, [bricked], at=NOW + 5 * MINUTE)
+    lost(fleet, [bricked], at=NOW + 6 * MINUTE)
+    born(fleet, [whole], at=NOW + 6 * MINUTE, firmware="4.3.0", boot=2)
+    for hours in (1, 3, 12, 23):
+        take_step(fleet, NOW + hours * HOUR)
+        assert states(fleet)[State.UPDATING] == 1
+    take_step(fleet, NOW + DAY)
+    assert (states(fleet)[State.FAILED], states(fleet)[State.DONE], State.UPDATING in states(fleet)) == (1, 1, False)
+    assert fleet.execute("SELECT outcome FROM firmware_rollout.action WHERE terminal_id = %s", [bricked]).fetchall() == [
+        ("silent",)
+    ]
+    born(fleet, [bricked], at=NOW + 2 * DAY, boot=5)
+    take_step(fleet, NOW + 2 * DAY)
+    take_step(fleet, NOW + 2 * DAY)
+    tried = fleet.execute("SELECT attempt, state FROM firmware_rollout.action WHERE terminal_id = %s ORDER BY id", [bricked])
+    assert tried.fetchall() == [(1, "closed"), (2, "open")], "back from the dead, it is tried again"
+
+
+def test_a_halt_takes_back_what_was_not_fetched_and_an_abort_asks_the_rest_to_stop(fleet: Conn) -> None:
+    begun(fleet)
+    fast, slow = in_wave(fleet, 1)
+    fetched(fleet, [fast], at=NOW)
+    do(fleet, NAME, Deed.HALT, actor="sacha", why="smoke", now=NOW)
+    take_step(fleet, NOW + MINUTE)
+    assert (states(fleet)[State.PLANNED], states(fleet)[State.UPDATING]) == (19, 1)
+    do(fleet, NAME, Deed.ABORT, actor="sacha", why="fire", now=NOW + MINUTE)
+    take_step(fleet, NOW + 2 * MINUTE)
+    found = dict(fleet.execute("SELECT terminal_id, state FROM firmware_rollout.action").fetchall())
+    assert found == {fast: "cancelling", slow: "closed"}
+    fleet.execute(
+        "UPDATE firmware_rollout.action SET state = 'closed', outcome = 'cancelled', closed_at = %s WHERE state <> 'closed'", [NOW]
+    )
+    take_step(fleet, NOW + 3 * MINUTE)
+    assert states(fleet) == {State.WITHDRAWN: 20}
+
+
+def test_a_roll_back_brings_back_what_ran_before(fleet: Conn) -> None:
+    begun(fleet)
+    one, other = in_wave(fleet, 1)
+    for terminal in (one, other):
+        born(fleet, [terminal], at=NOW + MINUTE, firmware="4.3.0", boot=2)
+    take_step(fleet, NOW + MINUTE)
+    take_step(fleet, NOW + 2 * HOUR)
+    do(fleet, NAME, Deed.ROLL_BACK, actor="sacha", why="the printers", now=NOW + 2 * HOUR)
+    take_step(fleet, NOW + 2 * HOUR)
+    asked = fleet.execute("SELECT terminal_id, release FROM firmware_rollout.action WHERE kind = 'roll_back' ORDER BY 1").fetchall()
+    assert asked == [(one, "4.2.1"), (other, "4.2.1")]
+    born(fleet, [one], at=NOW + 3 * HOUR, boot=3)
+    take_step(fleet, NOW + 3 * HOUR)
+    assert campaign(fleet, NAME).state is CampaignState.ROLLING_BACK, "one is still on its way"
+    born(fleet, [other], at=NOW + 3 * HOUR, boot=3)
+    for _ in range(2):
+        take_step(fleet, NOW + 3 * HOUR)
+    assert states(fleet) == {State.ROLLED_BACK: 2, State.WITHDRAWN: 18}
+    assert campaign(fleet, NAME).state is CampaignState.ROLLED_BACK
+
+
+def test_a_campaign_halts_when_updates_fail(fleet: Conn) -> None:
+    begun(fleet, policy=lenient_policy(halt_failed_least=2))
+    told(fleet, in_wave(fleet, 1), at=NOW)
+    born(fleet, in_wave(fleet, 1), at=NOW + MINUTE, boot=2)
+    take_step(fleet, NOW + MINUTE)
+    take_step(fleet, NOW + MINUTE)
+    found = campaign(fleet, NAME)
+    assert (found.state, found.reason) == (CampaignState.HALTED, "2 of 2 updates failed (100 %)")
+    assert entries_of(fleet, found.id)[0].deed == "updates_fail"
+
+
+def test_a_withdrawn_release_halts_its_campaign(fleet: Conn) -> None:
+    begun(fleet)
+    withdraw_release(fleet, "4.3.0", why="the printers", now=NOW)
+    take_step(fleet, NOW)
+    found = campaign(fleet, NAME)
+    assert (found.state, found.reason) == (CampaignState.HALTED, "the release was withdrawn: the printers")
+
+
+def test_a_policy_that_cannot_be_read_stops_its_campaign_and_no_other(fleet: Conn) -> None:
+    begun(fleet, where={"model": "B", "carrier": "alpha"})
+    fleet.execute('UPDATE firmware_rollout.campaign SET policy = \'{"soak_minutes": "long"}\'')
+    add_shops(fleet, 1, first=70, carrier="beta")
+    drafted(fleet, name="winter", where={"carrier": "beta"})
+    do(fleet, "winter", Deed.APPROVE, actor="sacha", why="", now=NOW)
+    take_step(fleet, NOW)
+    assert campaign(fleet, "winter").state is CampaignState.RUNNING
+    found = campaign(fleet, NAME)
+    assert found.state is CampaignState.HALTED
+    assert "soak_minutes" in found.reason
+
+
+def test_newcomers_join_with_their_shop_or_by_their_own_lot(fleet: Conn) -> None:
+    made = begun(fleet)
+    fleet.execute(
+        "INSERT INTO fleet.terminal SELECT 'T00900', point_of_sale, model, hw, firmware, access, carrier, lot, password_hash"
+        " FROM fleet.terminal WHERE id = %s",
+        in_wave(fleet, 1)[:1],
+    )
+    late = add_shops(fleet, 5, first=60)
+    add_shops(fleet, 1, first=80, model="A")
+    take_step(fleet, NOW)
+    assert sum(states(fleet).values()) == 20 + 1 + 10
+    assert "T00900" in in_wave(fleet, 1)
+    where = dict(fleet.execute("SELECT terminal_id, wave FROM firmware_rollout.assignment WHERE NOT drawn").fetchall())
+    assert set(where) == {"T00900", *late}
+    assert all(where[late[n]] == where[late[n + 1]] for n in range(0, 10, 2)), "shops stay whole"
+    fleet.execute("DELETE FROM firmware_rollout.assignment WHERE NOT drawn")
+    take_step(fleet, NOW)
+    again = fleet.execute("SELECT terminal_id, wave FROM firmware_rollout.assignment WHERE NOT drawn").fetchall()
+    assert dict(again) == where, "the same lot whenever it is drawn"
+    assert "joined" in [entry.deed for entry in entries_of(fleet, made.id)]
+
+
+def test_what_has_moved_meanwhile_is_not_stored(fleet: Conn) -> None:
+    made = begun(fleet)
+    current = CampaignNow(CampaignState.PAUSED, "4.3.0", lenient_policy(), 1, None)
+    planned = plan(current, standings(fleet, made.id, now=NOW), now=NOW)
+    assert [step.after for step in planned] == [State.PLANNED] * 2
+    fetched(fleet, in_wave(fleet, 1)[:1], at=NOW)
+    assert [step.terminal_id for step in store_steps(fleet, made.id, planned, now=NOW)] == in_wave(fleet, 1)[1:]
+    assert store_steps(fleet, made.id, planned, now=NOW) == []
+    assert states(fleet)[State.UPDATING] == 1
 
 
 def test_a_newer_campaign_takes_over_what_an_older_one_has_finished(fleet: Conn) -> None:
-    create(fleet, waves=[Wave(NOW, 100)])
+    begun(fleet, policy=lenient_policy(shares_pct=(100.0,), soak_minutes=0.0))
     add_release(fleet, version="4.4.0", models=["B"], notes="", now=NOW)
+    add_release_file(fleet, "4.4.0")
     with pytest.raises(CampaignError, match="20 of these terminals are still planned or updating in campaign 'autumn'"):
-        create(fleet, name="winter", release="4.4.0")
-    set_presence(fleet, [f"T{number:05}" for number in range(1, 21)], online=True, at=NOW, firmware="4.3.0")
-    take_step(fleet, NOW)
-    create(fleet, name="winter", release="4.4.0")
+        drafted(fleet, name="winter", release="4.4.0")
+    born(fleet, in_wave(fleet, 1), at=NOW + MINUTE, firmware="4.3.0", boot=2)
+    for _ in range(3):
+        take_step(fleet, NOW + MINUTE)
+    assert campaign(fleet, NAME).state is CampaignState.FINISHED
+    drafted(fleet, name="winter", release="4.4.0")
     status = rollout_status_of(fleet, ["T00001"], NOW)["T00001"]
     assert (status.kind, status.campaign, status.target, status.reported) == (Kind.PLANNED, "winter", "4.4.0", "4.3.0")
 
@@ -122,30 +289,30 @@ def test_a_newer_campaign_takes_over_what_an_older_one_has_finished(fleet: Conn)
     ("changed", "error", "words"),
     [
         pytest.param({"name": " "}, CampaignError, "name: ", id="no name"),
-        pytest.param({"release": "9.9.9"}, CampaignError, "release: .*known: 4.3.0", id="an unknown release"),
+        pytest.param({"actor": " "}, CampaignError, "actor: ", id="nobody"),
+        pytest.param({"release": "9.9.9"}, CampaignError, "release: .*known: 4.3.0, 4.2.1", id="an unknown release"),
         pytest.param(
             {"where": {}}, CampaignError, "where: release 4.3.0 fits models B, .* 2 of model A", id="a model it does not fit"
         ),
         pytest.param({"where": {"model": "Z"}}, ScopeError, "model: .*known: A, B", id="an unknown value"),
         pytest.param({"where": {"colour": "red"}}, ScopeError, "colour: ", id="an unknown dimension"),
-        pytest.param({"waves": WAVES[:2]}, CampaignError, "wave: ", id="not everyone is reached"),
-        pytest.param({"deadline": timedelta(0)}, CampaignError, "deadline: ", id="no time to update"),
+        pytest.param({"waves": [Wave(NOW, 50)]}, CampaignError, "wave: ", id="not everyone is reached"),
+        pytest.param({"policy": Policy(deadline_hours=0)}, PolicyError, "deadline_hours: ", id="no time to update"),
     ],
 )
 def test_a_campaign_that_cannot_be_is_refused_by_field(
     fleet: Conn, changed: dict[str, Any], error: type[Exception], words: str
 ) -> None:
     with pytest.raises(error, match=words):
-        create(fleet, **changed)
+        drafted(fleet, **changed)
     assert list_campaigns(fleet) == []
 
 
 def test_a_name_is_taken_once(fleet: Conn) -> None:
-    create(fleet, where={"model": "B"}, waves=[Wave(NOW, 100)])
-    set_presence(fleet, [f"T{number:05}" for number in range(1, 21)], online=True, at=NOW, firmware="4.3.0")
-    take_step(fleet, NOW)
+    drafted(fleet)
+    do(fleet, NAME, Deed.ABORT, actor="alix", why="not now", now=NOW)
     with pytest.raises(CampaignError, match="name: there is a campaign 'autumn' already"):
-        create(fleet)
+        drafted(fleet)
     with pytest.raises(CampaignError, match="no campaign 'spring'; known: autumn"):
         campaign(fleet, "spring")
 
@@ -155,6 +322,7 @@ def test_releases_are_listed_by_version_not_by_text(fleet: Conn) -> None:
     assert [(one.version, one.models, one.notes) for one in list_releases(fleet)] == [
         ("4.10.0", ["A", "B"], "new shell"),
         ("4.3.0", ["B"], ""),
+        ("4.2.1", ["B"], ""),
     ]
 
 
@@ -170,22 +338,22 @@ def test_releases_are_listed_by_version_not_by_text(fleet: Conn) -> None:
 def test_a_release_that_cannot_be_is_refused_by_field(fleet: Conn, version: str, models: list[str], words: str) -> None:
     with pytest.raises(ReleaseError, match=words):
         add_release(fleet, version=version, models=models, notes="", now=NOW)
-    assert len(list_releases(fleet)) == 1
+    assert len(list_releases(fleet)) == 2
 
 
 def test_two_rollout_programs_move_each_terminal_once(database_url: str) -> None:
     with psycopg.connect(database_url, autocommit=True) as conn:
-        add_shops(conn, 10)
         with conn.transaction():
-            add_release(conn, version="4.3.0", models=["B"], notes="", now=NOW)
-            create(conn, where={}, waves=[Wave(NOW, 100)])
+            furnish(conn)
+            drafted(conn, policy=lenient_policy(shares_pct=(100.0,)))
+            do(conn, NAME, Deed.APPROVE, actor="sacha", why="", now=NOW)
         stop = threading.Event()
         settings = read(RolloutSettings, database_url=database_url, rollout_step_s=0.2)
         programs = [threading.Thread(target=run, args=(settings,), kwargs={"stop": stop, "clock": lambda: NOW}) for _ in range(2)]
         for program in programs:
             program.start()
         deadline = time.monotonic() + 20
-        while campaign(conn, "autumn").states != {State.UPDATING: 20}:
+        while states(conn) != {State.UPDATING: 20}:
             assert time.monotonic() < deadline
             time.sleep(0.02)
         stop.set()
@@ -193,3 +361,16 @@ def test_two_rollout_programs_move_each_terminal_once(database_url: str) -> None
             program.join(20)
             assert not program.is_alive()
         assert reasons(conn, 1) == [(State.UPDATING, "wave_due", 20, NOW)]
+        assert conn.execute("SELECT count(*) FROM firmware_rollout.action").fetchone() == (20,)
+        assert verify(conn).bad is None
+
+
+def test_the_cap_holds_over_steps(fleet: Conn) -> None:
+    begun(fleet, policy=lenient_policy(shares_pct=(100.0,), cap_in_flight=6))
+    for minutes in range(3):
+        take_step(fleet, NOW + timedelta(minutes=minutes))
+        assert states(fleet)[State.UPDATING] == 6
+    born(fleet, in_wave(fleet, 1)[:4], at=NOW + HOUR, firmware="4.3.0", boot=2)
+    take_step(fleet, NOW + HOUR)
+    assert states(fleet)[State.UPDATING] == 6
+    assert sum(count for state, count in states(fleet).items() if state is not State.PLANNED) > 6

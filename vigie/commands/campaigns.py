@@ -1,19 +1,22 @@
-"""`vigie campaign`: who gets a release, and when."""
+"""`vigie campaign`: who gets a release, and when; approve, watch and stop it."""
 
-from collections.abc import Mapping
-from datetime import datetime, timedelta
+import getpass
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from vigie.commands.transaction import transaction
+from vigie.commands.transaction import connection, transaction
 
 if TYPE_CHECKING:
-    from firmware_rollout.assignment import State
-    from firmware_rollout.campaigns import Campaign
-    from fleet.database import Connection
+    from firmware_rollout.deeds import Deed
+    from firmware_rollout.policy import Policy
 
 campaigns = typer.Typer(help="Campaigns: which terminals get a release, in waves.", no_args_is_help=True)
+
+NameArgument = Annotated[str, typer.Argument(help="The campaign's name.")]
+WhyOption = Annotated[str, typer.Option(help="The reason, for whoever finds it so.")]
+ByOption = Annotated[str, typer.Option("--by", help="Who does it; default: the account on this machine.")]
 
 
 def add_to(app: typer.Typer) -> None:
@@ -27,16 +30,22 @@ def create_campaign(
     name: Annotated[str, typer.Argument(help="A name of its own.")],
     release: Annotated[str, typer.Option(help="The release to bring.")],
     wave: Annotated[
-        list[str],
-        typer.Option(help="When a wave begins and what share of the shops is reached by then: '2026-11-20T06:00 5%' (repeat)."),
-    ],
+        list[str] | None,
+        typer.Option(
+            help="The earliest time of a wave and what share of the shops is reached by then: '2026-11-20T06:00 5%' (repeat);"
+            " default: the policy's shares, each when the gate lets it."
+        ),
+    ] = None,
     where: Annotated[
         list[str] | None, typer.Option(help="Only terminals with this, dimension=value (may be repeated); default: all.")
     ] = None,
+    policy: Annotated[
+        Path | None, typer.Option(help="Policy as JSON; what it leaves out is as `vigie campaign policy` says.")
+    ] = None,
     seed: Annotated[int, typer.Option(help="What the shops are drawn with; the same seed gives the same waves.")] = 1,
-    deadline_h: Annotated[float, typer.Option(help="Hours after which an update without its version has failed.")] = 24,
+    by: ByOption = "",
 ) -> None:
-    """Create a campaign; the last wave reaches 100%. Times without an offset are Paris's."""
+    """Draft a campaign, for somebody else to approve. Times without an offset are Paris's."""
     from firmware_rollout.campaigns import create_campaign as create
     from firmware_rollout.campaigns import parse_wave
     from fleet.scope import parse_scope
@@ -47,12 +56,21 @@ def create_campaign(
             name=name,
             release=release,
             where=parse_scope(where or []),
-            waves=[parse_wave(text) for text in wave],
+            waves=[parse_wave(text) for text in wave or []],
+            policy=_read_policy(policy),
             seed=seed,
-            deadline=timedelta(hours=deadline_h),
+            actor=by or getpass.getuser(),
             now=now,
         )
-        _show(conn, made)
+    show_campaign(made.name)
+
+
+@campaigns.command("policy")
+def show_policy() -> None:
+    """Print the policy that a campaign has where nothing else is said, as JSON to start from."""
+    from firmware_rollout.policy import Policy, written
+
+    typer.echo(written(Policy()))
 
 
 @campaigns.command("list")
@@ -62,58 +80,132 @@ def list_campaigns() -> None:
     from rich.table import Table
 
     from firmware_rollout.campaigns import list_campaigns as find
+    from vigie.commands.campaign_screen import counts_text, scope_text, when_text
 
     with transaction("campaigns") as (conn, _):
         found = find(conn)
-    table = Table("campaign", "release", "target", "created", "terminals")
+    table = Table("campaign", "state", "release", "target", "created", "terminals")
     for one in found:
-        table.add_row(one.name, one.release, _scope(one.target), _when(one.created_at), _counts(one.states))
+        table.add_row(one.name, one.state, one.release, scope_text(one.target), when_text(one.created_at), counts_text(one.states))
     Console().print(table)
 
 
 @campaigns.command("show")
-def show_campaign(name: Annotated[str, typer.Argument(help="The campaign's name.")]) -> None:
-    """Show a campaign's waves, how far each is, and why terminals moved."""
+def show_campaign(name: NameArgument) -> None:
+    """Show a campaign's waves, how far each is, what the gate says, and why terminals moved."""
+    from rich.console import Console
+
+    from vigie.commands.campaign_screen import picture, read
+
+    with transaction("campaigns") as (conn, now):
+        Console().print(picture(read(conn, name), now))
+
+
+@campaigns.command("watch")
+def watch_campaign(
+    name: NameArgument,
+    every_s: Annotated[float, typer.Option(min=0.2, help="Seconds between two looks.")] = 2.0,
+) -> None:
+    """Watch a campaign go on, until it ends or Ctrl-C."""
+    import time
+
+    from rich.live import Live
+
+    from fleet.clock import system_clock
+    from fleet.settings import ClockSettings
+    from fleet.settings import read as read_settings
+    from vigie.commands.campaign_screen import ENDED, picture, read
+
+    clock = system_clock(read_settings(ClockSettings).clock_offset_s)
+    with connection("campaigns") as (conn, now), Live(picture(read(conn, name), now), auto_refresh=False) as live:
+        try:
+            while True:
+                view = read(conn, name)
+                live.update(picture(view, clock()), refresh=True)
+                if view.campaign.state in ENDED:
+                    return
+                time.sleep(every_s)
+        except KeyboardInterrupt:
+            return
+
+
+@campaigns.command("approve")
+def approve_campaign(name: NameArgument, by: ByOption = "", why: WhyOption = "") -> None:
+    """Let a drafted campaign begin; not who drafted it."""
+    from firmware_rollout.deeds import Deed
+
+    _do(name, Deed.APPROVE, by, why)
+
+
+@campaigns.command("pause")
+def pause_campaign(name: NameArgument, why: WhyOption, by: ByOption = "") -> None:
+    """Begin no further terminal, for now."""
+    from firmware_rollout.deeds import Deed
+
+    _do(name, Deed.PAUSE, by, why)
+
+
+@campaigns.command("resume")
+def resume_campaign(name: NameArgument, why: WhyOption, by: ByOption = "") -> None:
+    """Go on after a pause, or, against the gate, after a halt: it then judges anew."""
+    from firmware_rollout.deeds import Deed
+
+    _do(name, Deed.RESUME, by, why)
+
+
+@campaigns.command("halt")
+def halt_campaign(name: NameArgument, why: WhyOption, by: ByOption = "") -> None:
+    """Offer nothing more, because something is wrong."""
+    from firmware_rollout.deeds import Deed
+
+    _do(name, Deed.HALT, by, why)
+
+
+@campaigns.command("abort")
+def abort_campaign(name: NameArgument, why: WhyOption, by: ByOption = "") -> None:
+    """End it where it stands; terminals on their way are asked to stop."""
+    from firmware_rollout.deeds import Deed
+
+    _do(name, Deed.ABORT, by, why)
+
+
+@campaigns.command("roll-back")
+def roll_back_campaign(name: NameArgument, why: WhyOption, by: ByOption = "") -> None:
+    """Bring every terminal that runs the release back to what it ran before."""
+    from firmware_rollout.deeds import Deed
+
+    _do(name, Deed.ROLL_BACK, by, why)
+
+
+@campaigns.command("replay")
+def replay_campaign(name: NameArgument) -> None:
+    """Judge every stored reading of the gate again: each must come out the same, to the last bit."""
     from firmware_rollout.campaigns import campaign
+    from firmware_rollout.gating import replay
 
     with transaction("campaigns") as (conn, _):
-        _show(conn, campaign(conn, name))
+        found = replay(conn, campaign(conn, name).id)
+    if found.differs is not None:
+        typer.echo(f"reading {found.differs} does not come out as it was stored", err=True)
+        raise typer.Exit(1)
+    typer.echo(f"{found.readings:,} readings, each comes out as it was stored")
 
 
-def _show(conn: "Connection", campaign: "Campaign") -> None:
-    from rich.console import Console
-    from rich.table import Table
+def _do(name: str, deed: "Deed", by: str, why: str) -> None:
+    from firmware_rollout.deeds import do
 
-    from firmware_rollout.campaigns import progress, reasons
-
-    console = Console()
-    hours = campaign.deadline.total_seconds() / 3600
-    console.print(
-        f"{campaign.name}: release {campaign.release} for {_scope(campaign.target)};"
-        f" {sum(campaign.states.values()):,} terminals, seed {campaign.seed}, deadline {hours:g} h",
-        markup=False,
-        highlight=False,
-    )
-    table = Table("wave", "planned for", "shops reached", "terminals")
-    for wave in progress(conn, campaign.id):
-        table.add_row(str(wave.number), _when(wave.planned_at), f"{wave.share_pct:g} %", _counts(wave.states))
-    console.print(table)
-    for state, why, count, last in reasons(conn, campaign.id):
-        console.print(f"{count:,} became {state}: {why.replace('_', ' ')}, last {_when(last)}", markup=False, highlight=False)
+    with transaction("campaigns") as (conn, now):
+        done = do(conn, name, deed, actor=by or getpass.getuser(), why=why, now=now)
+    typer.echo(f"{name} is {done.state.replace('_', ' ')}")
 
 
-def _counts(states: "Mapping[State, int]") -> str:
-    """The states that occur, in the order of a terminal's way through a campaign."""
-    from firmware_rollout.assignment import State
+def _read_policy(path: Path | None) -> "Policy | None":
+    from firmware_rollout.policy import read_policy
+    from fleet.errors import VigieError
 
-    return ", ".join(f"{states[state]:,} {state.replace('_', ' ')}" for state in State if state in states)
-
-
-def _scope(scope: Mapping[str, str]) -> str:
-    return " & ".join(f"{dimension}={value}" for dimension, value in scope.items()) or "the whole fleet"
-
-
-def _when(moment: datetime) -> str:
-    from firmware_rollout.campaigns import HOME
-
-    return moment.astimezone(HOME).strftime("%Y-%m-%d %H:%M")
+    if path is None:
+        return None
+    try:
+        return read_policy(path.read_bytes())
+    except OSError as error:
+        raise VigieError(f"policy: {path} cannot be read: {error.strerror}") from None

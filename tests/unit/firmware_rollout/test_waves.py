@@ -1,13 +1,15 @@
 """Versions, waves as people write them, and the draw by shop."""
 
+from collections import Counter
 from datetime import UTC, datetime, timedelta
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from firmware_rollout.campaigns import CampaignError, Wave, check_waves, draw_waves, parse_wave
+from firmware_rollout.campaigns import CampaignError, Wave, check_waves, parse_wave
 from firmware_rollout.releases import is_at_least, parse_version
+from firmware_rollout.shops import draw_late, draw_waves, strata_of_shops
 from fleet.registry import Terminal
 from fleet.scope import ScopeError, check_scope, in_scope, parse_scope
 
@@ -74,7 +76,7 @@ def test_what_is_no_wave_is_refused_with_an_example(text: str) -> None:
         pytest.param(waves(0, 100), "above 0", id="a first wave of nobody"),
         pytest.param(waves(50, 50, 100), "wave 2 must reach more", id="a wave of nobody"),
         pytest.param(waves(5, 150, 100), "wave 3 must reach more", id="shares that fall"),
-        pytest.param(waves(5, 100)[::-1], "wave 2 must begin after", id="times that go back"),
+        pytest.param(waves(5, 100)[::-1], "wave 2 must not begin before", id="times that go back"),
     ],
 )
 def test_waves_that_make_no_sense_are_refused(planned: list[Wave], problem: str) -> None:
@@ -83,35 +85,48 @@ def test_waves_that_make_no_sense_are_refused(planned: list[Wave], problem: str)
     assert refused.value.field == "wave"
 
 
-_FLEETS = st.lists(st.integers(0, 60), min_size=1, max_size=200).map(
-    lambda shops: [terminal(number, shop) for number, shop in enumerate(shops)]
-)
+_SHOPS = st.dictionaries(st.integers(0, 400).map(lambda number: f"P{number:05}"), st.sampled_from("ABC"), min_size=1, max_size=120)
 
 
-@given(_FLEETS, st.integers(0, 2**63 - 1), st.randoms())
-def test_the_draw_keeps_shops_whole_and_does_not_depend_on_order(fleet: list[Terminal], seed: int, random: object) -> None:
-    drawn = draw_waves(fleet, waves(5, 20, 100), seed=seed)
-    assert set(drawn) == {one.id for one in fleet}, "every terminal has a wave"
-    by_shop: dict[str, set[int]] = {}
-    for one in fleet:
-        by_shop.setdefault(one.point_of_sale, set()).add(drawn[one.id])
-    assert all(len(numbers) == 1 for numbers in by_shop.values())
+@given(_SHOPS, st.integers(0, 2**63 - 1), st.randoms())
+def test_the_draw_does_not_depend_on_order(strata: dict[str, str], seed: int, random: object) -> None:
+    drawn = draw_waves(strata, (5, 20, 100), seed=seed)
+    assert set(drawn) == set(strata), "every shop has a wave"
     assert 1 in drawn.values(), "the first wave has a shop, however small the campaign"
-    shuffled = list(fleet)
+    shuffled = list(strata.items())
     random.shuffle(shuffled)  # type: ignore[attr-defined]  # Hypothesis gives a random.Random
-    assert draw_waves(shuffled, waves(5, 20, 100), seed=seed) == drawn
+    assert draw_waves(dict(shuffled), (5, 20, 100), seed=seed) == drawn
 
 
-def test_shares_are_of_shops_and_count_from_the_start() -> None:
-    fleet = [terminal(shop * 2 + side, shop) for shop in range(1000) for side in (0, 1)]
-    drawn = draw_waves(fleet, waves(0.5, 5, 40, 100), seed=7)
-    assert [list(drawn.values()).count(number) for number in (1, 2, 3, 4)] == [10, 90, 700, 1200]
+def test_every_stratum_has_its_share_of_every_wave() -> None:
+    strata = {f"P{number:05}": "ABCDEFGH"[number % 8] for number in range(1600)}
+    drawn = draw_waves(strata, (5, 20, 100), seed=7)
+    for stratum in "ABCDEFGH":
+        counts = Counter(drawn[shop] for shop in strata if strata[shop] == stratum)
+        assert [counts[1], counts[2], counts[3]] == pytest.approx([10, 30, 160], abs=2)
 
 
 def test_another_seed_draws_other_shops() -> None:
-    fleet = [terminal(shop, shop) for shop in range(1000)]
-    first, other = (draw_waves(fleet, waves(10, 100), seed=seed) for seed in (1, 2))
+    strata = {f"P{number:05}": "A" for number in range(1000)}
+    first, other = (draw_waves(strata, (10, 100), seed=seed) for seed in (1, 2))
     assert sum(first[one] == other[one] == 1 for one in first) < 40, "about ten of a hundred by chance"
+
+
+def test_strata_are_models_region_and_calls_of_a_shop() -> None:
+    fleet = [terminal(1, 1), terminal(2, 1, model="A"), terminal(3, 2), terminal(4, 3)]
+    assert strata_of_shops(fleet, {"P00001": 2, "P00003": 9}) == {
+        "P00001": "A+B | 32 | 1",
+        "P00002": "B | 32 | 0",
+        "P00003": "B | 32 | 2",
+    }
+
+
+def test_late_shops_fall_on_the_waves_by_their_shares() -> None:
+    shares = (0.5, 2.0, 5.0, 15.0, 40.0, 95.0, 100.0)
+    counts = Counter(draw_late(f"P{number:05}", shares, seed=7) for number in range(20_000))
+    widths = [100, 300, 600, 2000, 5000, 11000, 1000]
+    assert [counts[number] for number in range(1, 8)] == pytest.approx(widths, rel=0.25)
+    assert draw_late("P00001", shares, seed=7) == draw_late("P00001", shares, seed=7)
 
 
 def test_a_scope_is_a_conjunction() -> None:

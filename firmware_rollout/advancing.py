@@ -1,0 +1,160 @@
+"""Decides about a campaign as a whole: begin, open the next wave, halt, finish; rows and `now` in, a decision with its inputs out.
+
+A wave opens only because the gate said so in its newest reading, and only a gate that could read says so. Whatever cannot be
+read, or was withdrawn, halts.
+"""
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from enum import StrEnum
+from typing import Any, NamedTuple
+
+from firmware_rollout.gate.judging import Verdict
+from firmware_rollout.planning import CampaignNow, may_roll_back
+from firmware_rollout.snapshot import Standing
+from firmware_rollout.states import SETTLED, CampaignState, State
+
+# An older word of the gate opens nothing: the world has moved on.
+_FRESH_PERIODS = 2
+
+
+class Because(StrEnum):
+    """Why a campaign moves."""
+
+    FIRST_WAVE_DUE = "first_wave_due"
+    WAVE_PASSED = "wave_passed"
+    GATE_HALTS = "gate_halts"
+    UPDATES_FAIL = "updates_fail"
+    RELEASE_WITHDRAWN = "release_withdrawn"
+    ALL_SETTLED = "all_settled"
+    ALL_BACK = "all_back"
+
+
+class WaveNow(NamedTuple):
+    """A wave; `opened_at` None: it has not begun."""
+
+    number: int
+    planned_at: datetime
+    share_pct: float
+    opened_at: datetime | None
+
+
+class ReadingNow(NamedTuple):
+    """The gate's newest reading: of which wave, and what it found, in words."""
+
+    id: int
+    wave: int
+    at: datetime
+    verdict: Verdict
+    finding: str
+
+
+class Advance(NamedTuple):
+    """A move of a campaign; `opens` is the wave that begins, `inputs` what it was decided from."""
+
+    before: CampaignState
+    after: CampaignState
+    because: Because
+    finding: str
+    opens: int | None
+    inputs: Mapping[str, Any]
+
+
+class Failures(NamedTuple):
+    """Of the terminals whose update came to an end since the campaign last began to run: how many failed, and how many did not."""
+
+    failed: int
+    updated: int
+
+
+def advance(
+    campaign: CampaignNow,
+    waves: Sequence[WaveNow],
+    standings: Sequence[Standing],
+    reading: ReadingNow | None,
+    *,
+    since: datetime,
+    withdrawn: str | None,
+    now: datetime,
+) -> Advance | None:
+    """The campaign's own next move, None: it stays. `since`: since when it is in its state; `withdrawn`: why its release was."""
+    if campaign.state is CampaignState.APPROVED:
+        first = waves[0]
+        due = first.planned_at <= now and withdrawn is None
+        return _move(campaign, CampaignState.RUNNING, Because.FIRST_WAVE_DUE, opens=first.number) if due else None
+    if campaign.state is CampaignState.ROLLING_BACK:
+        return _rolled_back(campaign, standings, since, now)
+    if campaign.state is not CampaignState.RUNNING:
+        return None
+    if withdrawn is not None:
+        return _move(campaign, CampaignState.HALTED, Because.RELEASE_WITHDRAWN, f"the release was withdrawn: {withdrawn}")
+    return (
+        _failing(campaign, standings, since)
+        or _halted(campaign, reading, since)
+        or _onwards(campaign, waves, standings, reading, now)
+    )
+
+
+def count_failures(standings: Sequence[Standing], since: datetime) -> Failures:
+    """How updates came out; what was never begun is no failure."""
+    ended = [one for one in standings if one.memory.attempts and one.since > since]
+    bad = (State.PLANNED, State.FAILED, State.ROLLED_BACK)
+    return Failures(sum(one.state in bad for one in ended), sum(one.state in (State.SOAKING, State.DONE) for one in ended))
+
+
+def _failing(campaign: CampaignNow, standings: Sequence[Standing], since: datetime) -> Advance | None:
+    found, policy = count_failures(standings, since), campaign.policy
+    share = 100 * found.failed / max(found.failed + found.updated, 1)
+    if found.failed < policy.halt_failed_least or share <= policy.halt_failed_pct:
+        return None
+    words = f"{found.failed:,} of {found.failed + found.updated:,} updates failed ({share:.0f} %)"
+    return _move(campaign, CampaignState.HALTED, Because.UPDATES_FAIL, words, inputs=found._asdict())
+
+
+def _halted(campaign: CampaignNow, reading: ReadingNow | None, since: datetime) -> Advance | None:
+    # What was read before a person let the campaign go on was known to them.
+    if reading is None or reading.verdict is not Verdict.HALT or reading.at <= since:
+        return None
+    inputs = {"reading": reading.id, "wave": reading.wave}
+    return _move(campaign, CampaignState.HALTED, Because.GATE_HALTS, reading.finding, inputs=inputs)
+
+
+def _onwards(
+    campaign: CampaignNow, waves: Sequence[WaveNow], standings: Sequence[Standing], reading: ReadingNow | None, now: datetime
+) -> Advance | None:
+    following = next((wave for wave in waves if wave.opened_at is None), None)
+    if following is None:
+        settled = all(one.state in SETTLED for one in standings)
+        inputs = {"terminals": len(standings)}
+        return _move(campaign, CampaignState.FINISHED, Because.ALL_SETTLED, inputs=inputs) if settled else None
+    if reading is None or reading.verdict is not Verdict.PROMOTE or reading.wave != campaign.open_wave:
+        return None
+    if now - reading.at > _FRESH_PERIODS * campaign.policy.period or following.planned_at > now:
+        return None
+    inputs = {"reading": reading.id, "wave": reading.wave}
+    return _move(campaign, CampaignState.RUNNING, Because.WAVE_PASSED, reading.finding, opens=following.number, inputs=inputs)
+
+
+def _rolled_back(campaign: CampaignNow, standings: Sequence[Standing], since: datetime, now: datetime) -> Advance | None:
+    """The way back ends when nobody is on it or still to go; those who stay away are not waited for without end."""
+    left = sum(may_roll_back(campaign, one) for one in standings)
+    on_their_way = sum(one.state in (State.UPDATING, State.PLANNED) for one in standings)
+    given_up = now - since >= campaign.policy.give_up
+    if on_their_way or (left and not given_up):
+        return None
+    back = sum(one.state is State.ROLLED_BACK for one in standings)
+    inputs = {"rolled_back": back, "left": left}
+    words = f"{back:,} terminals are back" + (f", {left:,} were not reached" if left else "")
+    return _move(campaign, CampaignState.ROLLED_BACK, Because.ALL_BACK, words, inputs=inputs)
+
+
+def _move(
+    campaign: CampaignNow,
+    after: CampaignState,
+    because: Because,
+    finding: str = "",
+    *,
+    opens: int | None = None,
+    inputs: Mapping[str, Any] | None = None,
+) -> Advance:
+    return Advance(campaign.state, after, because, finding, opens, inputs or {})

@@ -1,0 +1,92 @@
+"""What people do to a campaign: approve, pause, resume, halt, abort, roll back; each with its reason, and noted in the audit.
+
+A deed is one guarded row: devices are offered nothing from the moment it is stored, and the planner does the rest.
+"""
+
+from collections.abc import Mapping
+from datetime import datetime
+from enum import StrEnum
+from typing import Final
+
+from firmware_rollout.audit import note
+from firmware_rollout.campaigns import Campaign, CampaignError, campaign
+from firmware_rollout.releases import release_of
+from firmware_rollout.states import CampaignState
+from fleet.database import Connection
+
+
+class Deed(StrEnum):
+    """What a person can do."""
+
+    APPROVE = "approve"
+    PAUSE = "pause"
+    RESUME = "resume"
+    HALT = "halt"
+    ABORT = "abort"
+    ROLL_BACK = "roll_back"
+
+
+# From which states, and to which.
+_C: Final = CampaignState
+DEEDS: Final[Mapping[Deed, tuple[frozenset[CampaignState], CampaignState]]] = {
+    Deed.APPROVE: (frozenset({_C.DRAFT}), _C.APPROVED),
+    Deed.PAUSE: (frozenset({_C.RUNNING}), _C.PAUSED),
+    Deed.RESUME: (frozenset({_C.PAUSED, _C.HALTED}), _C.RUNNING),
+    Deed.HALT: (frozenset({_C.RUNNING, _C.PAUSED}), _C.HALTED),
+    Deed.ABORT: (frozenset({_C.DRAFT, _C.APPROVED, _C.RUNNING, _C.PAUSED, _C.HALTED, _C.ROLLING_BACK}), _C.ABORTED),
+    Deed.ROLL_BACK: (frozenset({_C.RUNNING, _C.PAUSED, _C.HALTED, _C.FINISHED, _C.ABORTED}), _C.ROLLING_BACK),
+}
+
+
+def possible(state: CampaignState) -> list[Deed]:
+    """What can be done to a campaign in this state."""
+    return [deed for deed, (before, _) in DEEDS.items() if state in before]
+
+
+def do(conn: Connection, name: str, deed: Deed, *, actor: str, why: str, now: datetime) -> Campaign:
+    """Do it, and note it; the caller commits.
+
+    Raises:
+        CampaignError: there is no such campaign, it is in another state, no reason is given, or who approves it made it.
+    """
+    found = campaign(conn, name)
+    before, after = DEEDS[deed]
+    actor, why = actor.strip(), why.strip()
+    if not actor:
+        raise CampaignError("actor", "say who does it")
+    if deed is not Deed.APPROVE and not why:
+        raise CampaignError("why", "say why: whoever finds it so will read it")
+    if found.state not in before:
+        can = ", ".join(possible(found.state)) or "nothing"
+        raise CampaignError("state", f"{name} is {found.state}; what can be done to it: {can}")
+    if deed is Deed.APPROVE:
+        _check_approval(conn, found, actor)
+    moved = conn.execute(
+        "UPDATE firmware_rollout.campaign SET state = %(after)s, reason = %(why)s, state_since = %(now)s,"
+        " approved_by = CASE WHEN %(approves)s THEN %(actor)s ELSE approved_by END,"
+        " approved_at = CASE WHEN %(approves)s THEN %(now)s ELSE approved_at END"
+        " WHERE id = %(id)s AND state = %(before)s",
+        {
+            "id": found.id,
+            "before": found.state.value,
+            "after": after.value,
+            "why": why,
+            "actor": actor,
+            "approves": deed is Deed.APPROVE,
+            "now": now,
+        },
+    )
+    if moved.rowcount != 1:
+        raise CampaignError("state", f"{name} has just changed; look again")
+    note(conn, actor=actor, deed=deed.value, campaign_id=found.id, details={"from": found.state, "to": after, "why": why}, now=now)
+    return campaign(conn, name)
+
+
+def _check_approval(conn: Connection, found: Campaign, actor: str) -> None:
+    if actor.casefold() == found.created_by.casefold():
+        raise CampaignError("actor", f"{actor} made this campaign; a second person approves it")
+    release = release_of(conn, found.release)
+    if release.file is None:
+        raise CampaignError("release", f"{release.version} was only declared; add its signed file: `vigie release add`")
+    if release.withdrawn_at is not None:
+        raise CampaignError("release", f"{release.version} was withdrawn: {release.withdrawn_why}")

@@ -1,0 +1,103 @@
+"""What happened in each shop in a period: counts that the gate makes its marks of, from what terminals and callers said."""
+
+from collections.abc import Mapping
+from datetime import datetime, timedelta
+from typing import Any, Final, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from firmware_rollout.gate.policy import Metric
+from fleet.database import Connection
+
+I64 = NDArray[np.int64]
+
+# Of periods as long as this the 5-minute roll-up is exact enough, and ten times as quick to read.
+_BY_ROLLUP: Final = timedelta(hours=1)
+# A terminal that is away for so long (of a campaign's time) has fallen silent; an update's own restart is shorter.
+SILENT_AFTER: Final = timedelta(hours=1)
+
+# What comes through MQTT; hotline writes calls itself.
+BY_INGEST: Final = frozenset(Metric) - {Metric.CALLS}
+
+
+class Counts(NamedTuple):
+    """Counts of each metric, int64 (shops,), and the tickets sold, float64 (shops,)."""
+
+    of: Mapping[Metric, I64]
+    tickets: NDArray[np.float64]
+
+
+def count(conn: Connection, shops: list[str], *, start: datetime, end: datetime, pace: float) -> Counts:
+    """Count what happened in these shops from `start` until just before `end`."""
+    place = {shop: index for index, shop in enumerate(shops)}
+    span = {"start": start, "end": end, "silent_after": SILENT_AFTER / pace}
+    table, at = ("sample_5min", "bucket") if end - start >= _BY_ROLLUP else ("sample", "at")
+    said = _by_shop(
+        conn,
+        "SELECT t.point_of_sale, sum(s.print_errors), sum(s.scan_errors), sum(s.tx_timeouts), sum(s.tickets)"
+        f" FROM fleet.{table} s JOIN fleet.terminal t ON t.id = s.terminal_id"
+        f" WHERE s.{at} >= %(start)s AND s.{at} < %(end)s GROUP BY 1",
+        span,
+        place,
+        columns=4,
+    )
+    events = _by_shop(
+        conn,
+        "SELECT t.point_of_sale, count(*) FILTER (WHERE e.code = 'APP_CRASH'),"
+        # What was asked for, an update's restart among it, is told as expected.
+        " count(*) FILTER (WHERE e.code = 'REBOOT' AND e.detail NOT LIKE 'expected%%')"
+        " FROM fleet.event e JOIN fleet.terminal t ON t.id = e.terminal_id"
+        " WHERE e.at >= %(start)s AND e.at < %(end)s AND e.code IN ('APP_CRASH', 'REBOOT') GROUP BY 1",
+        span,
+        place,
+        columns=2,
+    )
+    silent = _by_shop(conn, _SILENT, span, place, columns=1)
+    calls = _by_shop(
+        conn,
+        "SELECT t.point_of_sale, count(DISTINCT s.ref) FROM fleet.signal s JOIN fleet.terminal t ON t.id = s.terminal_id"
+        " WHERE s.kind = 'call' AND s.at >= %(start)s AND s.at < %(end)s GROUP BY 1",
+        span,
+        place,
+        columns=1,
+    )
+    order = (
+        (Metric.PRINTER_ERRORS, said[0]),
+        (Metric.SCANNER_ERRORS, said[1]),
+        (Metric.TRANSACTION_ERRORS, said[2]),
+        (Metric.CRASHES, events[0]),
+        (Metric.REBOOTS, events[1]),
+        (Metric.SILENCE, silent[0]),
+        (Metric.CALLS, calls[0]),
+    )
+    return Counts({metric: np.rint(values).astype(np.int64) for metric, values in order}, said[3])
+
+
+def heard_until(conn: Connection) -> datetime | None:
+    """When the newest batch of what terminals said was received; None: never."""
+    row = conn.execute("SELECT max(received_at) FROM fleet.ingest_batch").fetchone()
+    return row[0] if row else None
+
+
+# Terminals that were lost, and not seen again until they counted as silent within the period.
+_SILENT: Final = """
+    SELECT t.point_of_sale, count(DISTINCT c.terminal_id)
+    FROM fleet.presence_change c JOIN fleet.terminal t ON t.id = c.terminal_id
+    WHERE NOT c.online
+        AND c.changed_at >= %(start)s - %(silent_after)s::interval AND c.changed_at < %(end)s - %(silent_after)s::interval
+        AND NOT EXISTS (SELECT FROM fleet.presence_change b WHERE b.terminal_id = c.terminal_id AND b.online
+            AND b.changed_at > c.changed_at AND b.changed_at <= c.changed_at + %(silent_after)s::interval)
+    GROUP BY 1
+"""
+
+
+def _by_shop(
+    conn: Connection, query: str, parameters: Mapping[str, Any], place: Mapping[str, int], *, columns: int
+) -> NDArray[np.float64]:
+    """Sums by shop, float64 (columns, shops); what other shops did is left out."""
+    sums = np.zeros((columns, len(place)))
+    for shop, *values in conn.execute(query.encode(), parameters):
+        if (index := place.get(shop)) is not None:
+            sums[:, index] = [value or 0 for value in values]
+    return sums

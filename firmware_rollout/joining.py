@@ -1,0 +1,48 @@
+"""Lets terminals that came later join a campaign: with their shop's wave, or, in a shop that is new too, by its own lot."""
+
+from datetime import datetime
+
+from firmware_rollout.campaigns import Campaign, assign
+from firmware_rollout.policy import Policy
+from firmware_rollout.releases import Release
+from firmware_rollout.shops import calls_of_shops, draw_late, strata_of_shops
+from firmware_rollout.states import LIVE, CampaignState
+from fleet.database import Connection
+from fleet.registry import terminals_of
+from fleet.scope import in_scope
+
+JOINABLE = (CampaignState.APPROVED, CampaignState.RUNNING, CampaignState.PAUSED)
+
+
+def join_newcomers(conn: Connection, campaign: Campaign, release: Release, policy: Policy, *, now: datetime) -> int:
+    """Assign terminals that the campaign aims at, that its release fits, and that no campaign has; returns how many."""
+    if campaign.state not in JOINABLE:
+        return 0
+    # The ids first: mostly there are none, and the fleet need not be read.
+    rows = conn.execute(
+        "SELECT t.id, t.point_of_sale FROM fleet.terminal t WHERE t.model = ANY(%(models)s)"
+        " AND (%(hw)s::text[] = '{}' OR t.hw = ANY(%(hw)s)) AND NOT EXISTS (SELECT FROM firmware_rollout.assignment a"
+        "   JOIN firmware_rollout.campaign c ON c.id = a.campaign_id WHERE a.terminal_id = t.id"
+        "   AND (a.campaign_id >= %(id)s OR a.state IN ('updating', 'soaking')"
+        "     OR (a.state = 'planned' AND c.state = ANY(%(live)s))))",
+        {"models": release.models, "hw": release.hw, "id": campaign.id, "live": [state.value for state in LIVE]},
+    ).fetchall()
+    if not rows:
+        return 0
+    new = {terminal for terminal, _ in rows}
+    of_shops = terminals_of(conn, points_of_sale=sorted({shop for _, shop in rows}))
+    joining = [one for one in in_scope(campaign.target, of_shops) if one.id in new]
+    if not joining:
+        return 0
+    known = conn.execute(
+        "SELECT DISTINCT ON (t.point_of_sale) t.point_of_sale, a.wave, a.stratum FROM firmware_rollout.assignment a"
+        " JOIN fleet.terminal t ON t.id = a.terminal_id WHERE a.campaign_id = %(id)s AND t.point_of_sale = ANY(%(shops)s)"
+        " ORDER BY 1, a.terminal_id",
+        {"id": campaign.id, "shops": [one.point_of_sale for one in joining]},
+    ).fetchall()
+    strata = strata_of_shops(joining, calls_of_shops(conn, now=now))
+    waves = {shop: draw_late(shop, policy.shares_pct, seed=campaign.seed) for shop in strata}
+    waves |= {shop: wave for shop, wave, _ in known}
+    strata |= {shop: stratum for shop, _, stratum in known}
+    assign(conn, campaign.id, joining, waves=waves, strata=strata, drawn=False, now=now)
+    return len(joining)

@@ -1,0 +1,217 @@
+"""The gate of a live campaign on a real database: what it counts, what opens a wave, what halts, and that it can be replayed."""
+
+from datetime import datetime
+
+import msgspec
+import pytest
+
+from firmware_rollout.audit import entries_of
+from firmware_rollout.campaigns import campaign, progress
+from firmware_rollout.deeds import Deed, do
+from firmware_rollout.gate.judging import Reading, Why
+from firmware_rollout.gate.policy import Metric
+from firmware_rollout.gate_counts import count
+from firmware_rollout.gating import SETTLE, newest_reading, replay
+from firmware_rollout.states import CampaignState, State
+from tests.integration.rollout_house import (
+    DAY,
+    HOUR,
+    LENIENT,
+    MINUTE,
+    NAME,
+    NOW,
+    begun,
+    born,
+    furnish,
+    heard,
+    in_wave,
+    lenient_policy,
+    lost,
+    rang,
+    states,
+    take_step,
+    told,
+)
+from tests.integration.small_fleet import Conn, add_shops
+
+
+@pytest.fixture
+def fleet(conn: Conn) -> Conn:
+    furnish(conn)
+    return conn
+
+
+def readings(conn: Conn) -> list[Reading]:
+    rows = conn.execute("SELECT reading FROM firmware_rollout.gate_reading ORDER BY id")
+    return [msgspec.json.decode(row[0], type=Reading) for row in rows]
+
+
+def open_waves(conn: Conn) -> int:
+    return sum(wave.opened_at is not None for wave in progress(conn, campaign(conn, NAME).id))
+
+
+def judge_day(conn: Conn, day: int) -> datetime:
+    """All of a day of the campaign was heard, and it is judged; the wave that this opens begins."""
+    now = NOW + day * DAY + SETTLE
+    heard(conn, now)
+    for _ in range(3):
+        take_step(conn, now)
+    return now
+
+
+def test_a_wave_that_is_updated_and_well_lets_the_next_one_begin(fleet: Conn) -> None:
+    begun(fleet)
+    born(fleet, in_wave(fleet, 1), at=NOW + MINUTE, firmware="4.3.0", boot=2)
+    take_step(fleet, NOW + MINUTE)
+    take_step(fleet, NOW + 2 * HOUR)
+    assert open_waves(fleet) == 1, "time alone opens nothing"
+    take_step(fleet, NOW + DAY + SETTLE)
+    assert readings(fleet) == [], "what was said in the meantime is still to come"
+    at = judge_day(fleet, 1)
+    assert open_waves(fleet) == 2
+    [first, _] = progress(fleet, campaign(fleet, NAME).id)[:2]
+    assert first.passed_at == at
+    assert states(fleet)[State.UPDATING] == 8
+    deeds = [entry.deed for entry in entries_of(fleet, campaign(fleet, NAME).id)]
+    assert deeds == ["planned", "wave_passed", "judged", "planned", "planned", "planned", "first_wave_due", "approve", "created"]
+
+
+def test_a_device_that_lies_does_not_advance_a_wave(fleet: Conn) -> None:
+    begun(fleet, policy=lenient_policy(max_attempts=9, halt_failed_least=99))
+    liars = in_wave(fleet, 1)
+    for day in range(1, 4):
+        told(fleet, liars, at=NOW + day * DAY - 10 * HOUR)
+        born(fleet, liars, at=NOW + day * DAY - 9 * HOUR, boot=1 + day)
+        take_step(fleet, NOW + day * DAY - 8 * HOUR)
+        judge_day(fleet, day)
+    assert [reading.situation.updated_pct for reading in readings(fleet)] == [0, 0, 0]
+    assert {reason.why for reading in readings(fleet) for reason in reading.reasons} == {Why.TOO_FEW_UPDATED}
+    assert open_waves(fleet) == 1
+    born(fleet, liars, at=NOW + 3 * DAY + HOUR, firmware="4.3.0", boot=9)
+    take_step(fleet, NOW + 3 * DAY + HOUR)
+    judge_day(fleet, 4)
+    assert open_waves(fleet) == 2, "the truth does"
+
+
+def test_the_gate_waits_for_what_it_cannot_measure(fleet: Conn) -> None:
+    silence = tuple(msgspec.structs.replace(one, needed=()) for one in lenient_policy().gate.metrics)
+    silence = (msgspec.structs.replace(silence[0], metric=Metric.SILENCE),)
+    gate = msgspec.structs.replace(lenient_policy().gate, metrics=silence)
+    begun(fleet, policy=lenient_policy(gate=gate))
+    born(fleet, in_wave(fleet, 1), at=NOW + MINUTE, firmware="4.3.0", boot=2)
+    take_step(fleet, NOW + MINUTE)
+    take_step(fleet, NOW + DAY + SETTLE)
+    assert readings(fleet) == []
+    take_step(fleet, NOW + 2 * DAY)
+    [reading] = readings(fleet)
+    assert [reason.why for reason in reading.reasons] == [Why.NOT_MEASURED]
+    assert open_waves(fleet) == 1
+
+
+@pytest.fixture
+def big(conn: Conn) -> Conn:
+    """Two hundred shops, half of them in the first wave."""
+    ids = add_shops(conn, 200, first=300, terminals_each=1)
+    furnish(conn)
+    born(conn, ids, at=NOW - HOUR)
+    gate = msgspec.structs.replace(lenient_policy().gate, **{**LENIENT, "least_days": 9.0})
+    begun(conn, policy=lenient_policy(gate=gate, shares_pct=(50.0, 100.0)))
+    born(conn, in_wave(conn, 1), at=NOW + MINUTE, firmware="4.3.0", boot=2)
+    take_step(conn, NOW + MINUTE)
+    return conn
+
+
+def test_updated_shops_that_ring_more_halt_the_campaign_and_the_halt_is_replayed(big: Conn) -> None:
+    for day in (1, 2):
+        rang(big, in_wave(big, 1)[(day - 1) * 30 : day * 30], at=NOW + day * DAY - HOUR)
+        rang(big, in_wave(big, 2)[:3], at=NOW + day * DAY - HOUR)
+        judge_day(big, day)
+    found = campaign(big, NAME)
+    assert found.state is CampaignState.HALTED
+    assert found.reason.startswith("calls ")
+    reading = newest_reading(big, found.id)
+    assert reading is not None
+    assert (reading.verdict, reading.finding) == ("halt", found.reason)
+    assert replay(big, found.id) == (len(readings(big)), None)
+    [judged] = [entry for entry in entries_of(big, found.id) if entry.deed == "gate_halts"]
+    assert f'"reading":{reading.id}' in judged.details
+
+    do(big, NAME, Deed.RESUME, actor="sacha", why="a leaflet told them to ring", now=NOW + 2 * DAY + HOUR)
+    take_step(big, NOW + 2 * DAY + HOUR)
+    assert campaign(big, NAME).state is CampaignState.RUNNING, "what a person judged is not held against it again"
+    before = len(readings(big))
+    heard(big, NOW + 4 * DAY)
+    take_step(big, NOW + 4 * DAY)
+    assert len(readings(big)) == before + 1
+    assert replay(big, found.id) == (before + 1, None)
+
+
+def test_as_many_calls_of_both_arms_halt_nothing(big: Conn) -> None:
+    for day in (1, 2):
+        for wave in (1, 2):
+            rang(big, in_wave(big, wave)[(day - 1) * 30 : day * 30], at=NOW + day * DAY - HOUR)
+        judge_day(big, day)
+    assert campaign(big, NAME).state is CampaignState.RUNNING
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "UPDATE firmware_rollout.gate_mark SET marks = set_byte(marks, 3, 255 - get_byte(marks, 3)) WHERE period = 1",
+        "UPDATE firmware_rollout.gate_reading SET reading = replace(reading, '\"wait\"', '\"pass\"')",
+    ],
+)
+def test_a_replay_finds_what_was_altered(big: Conn, statement: str) -> None:
+    rang(big, in_wave(big, 1)[:20], at=NOW + HOUR)
+    rang(big, in_wave(big, 2)[:20], at=NOW + HOUR)
+    judge_day(big, 1)
+    assert replay(big, campaign(big, NAME).id).differs is None
+    big.execute(statement)
+    assert replay(big, campaign(big, NAME).id).differs is not None
+
+
+def test_counts_are_of_shops_and_of_the_period(conn: Conn) -> None:
+    one, two, *_ = add_shops(conn, 3, terminals_each=1)
+    inside, outside = NOW + HOUR, NOW - MINUTE
+    for terminal, at, errors in ((one, inside, 3), (one, inside + MINUTE, 4), (two, outside, 9)):
+        conn.execute(
+            "INSERT INTO fleet.sample_5min (bucket, terminal_id, samples, print_errors, scan_errors, tx_timeouts, tickets)"
+            " VALUES (%s, %s, 10, %s, 1, NULL, 5)",
+            [at, terminal, errors],
+        )
+        conn.execute(
+            "INSERT INTO fleet.sample (at, received_at, boot, seq, terminal_id, print_errors) VALUES (%s, %s, 1, %s, %s, %s)",
+            [at, at, errors, terminal, errors],
+        )
+    for number, (code, detail) in enumerate((("APP_CRASH", ""), ("REBOOT", "expected: update"), ("REBOOT", "unexpected"))):
+        conn.execute(
+            "INSERT INTO fleet.event (at, received_at, boot, seq, terminal_id, code, detail) VALUES (%s, %s, 1, %s, %s, %s, %s)",
+            [inside, inside, number, two, code, detail],
+        )
+    rang(conn, [one, two], at=inside)
+    for terminal, back in ((one, 30 * MINUTE), (two, 90 * MINUTE)):
+        for at, online in ((inside, False), (inside + back, True)):
+            conn.execute("INSERT INTO fleet.presence_change VALUES (%s, %s, %s, 1)", [terminal, at, online])
+    shops = ["P00001", "P00002", "P00003"]
+    found = {metric: values.tolist() for metric, values in count(conn, shops, start=NOW, end=NOW + DAY, pace=1).of.items()}
+    assert found == {
+        Metric.PRINTER_ERRORS: [7, 0, 0],
+        Metric.SCANNER_ERRORS: [2, 0, 0],
+        Metric.TRANSACTION_ERRORS: [0, 0, 0],
+        Metric.CRASHES: [0, 1, 0],
+        Metric.REBOOTS: [0, 1, 0],
+        Metric.SILENCE: [0, 1, 0],
+        Metric.CALLS: [1, 1, 0],
+    }
+    quick = count(conn, shops, start=inside, end=inside + MINUTE, pace=1440)
+    assert quick.of[Metric.PRINTER_ERRORS].tolist() == [3, 0, 0], "short periods are counted from the samples themselves"
+
+
+def test_a_terminal_lost_after_its_update_is_counted_silent(fleet: Conn) -> None:
+    begun(fleet)
+    [dead, _] = in_wave(fleet, 1)
+    lost(fleet, [dead], at=NOW + HOUR)
+    fleet.execute("INSERT INTO fleet.presence_change VALUES (%s, %s, false, 1)", [dead, NOW + HOUR])
+    shops = [f"P{number:05}" for number in range(1, 11)]
+    assert count(fleet, shops, start=NOW, end=NOW + DAY, pace=1).of[Metric.SILENCE].sum() == 1
+    assert count(fleet, shops, start=NOW, end=NOW + HOUR, pace=1).of[Metric.SILENCE].sum() == 0, "not before an hour of silence"

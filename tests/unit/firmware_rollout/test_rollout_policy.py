@@ -1,0 +1,48 @@
+"""The policy of a campaign: what cannot be followed is refused by its field, what is written is read again."""
+
+from datetime import timedelta
+
+import pytest
+
+from firmware_rollout.gate.policy import PolicyError
+from firmware_rollout.policy import Policy, changed, read_policy, written
+
+
+def test_a_policy_is_read_as_it_was_written() -> None:
+    policy = Policy(window=None, pace=60.0, shares_pct=(1.0, 100.0))
+    assert read_policy(written(policy)) == policy
+    assert read_policy("{}") == Policy()
+
+
+@pytest.mark.parametrize(
+    ("text", "field"),
+    [
+        ('{"soak_minutes": "long"}', "soak_minutes"),
+        ('{"colour": 1}', "policy"),
+        ("[", "policy"),
+        ('{"shares_pct": [5, 50]}', "shares_pct"),
+        ('{"shares_pct": [50, 5, 100]}', "shares_pct"),
+        ('{"shares_pct": []}', "shares_pct"),
+        ('{"cap_in_flight": 0}', "cap_in_flight"),
+        ('{"pace": 0}', "pace"),
+        ('{"backoff_minutes": -1}', "backoff_minutes"),
+        ('{"soak_minutes": 1440}', "soak_minutes"),
+        ('{"halt_failed_pct": 101}', "halt_failed_pct"),
+        ('{"window": {"local": ["02:00", "2:30"]}}', "window.local"),
+        ('{"window": {"needed_minutes": 300}}', "window.needed_minutes"),
+        ('{"gate": {"alpha": 2, "metrics": []}}', "alpha"),
+    ],
+)
+def test_what_cannot_be_followed_is_refused_by_field(text: str, field: str) -> None:
+    with pytest.raises(PolicyError) as refused:
+        read_policy(text)
+    assert refused.value.field == field
+
+
+def test_pace_compresses_every_duration() -> None:
+    slow, quick = Policy(), changed(Policy(), pace=60.0)
+    assert quick.soak == slow.soak / 60 == timedelta(minutes=2)
+    assert quick.deadline == slow.deadline / 60
+    assert quick.period == timedelta(minutes=24)
+    assert quick.backoff(3) == slow.backoff(3) / 60 == timedelta(minutes=4)
+    assert quick.give_up == slow.give_up / 60
