@@ -7,6 +7,7 @@ import os
 import secrets
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Final, Protocol
 
@@ -84,8 +85,10 @@ class FolderStore:
     @staticmethod
     def _forget_parts(folder: Path) -> None:
         for part in folder.glob(f"{_PART}*"):
-            if time.time() - part.stat().st_mtime > _FORGOTTEN_S:
-                part.unlink(missing_ok=True)
+            # Another upload may be done with its own at any moment.
+            with suppress(FileNotFoundError):
+                if time.time() - part.stat().st_mtime > _FORGOTTEN_S:
+                    part.unlink()
 
 
 def open_store(settings: StoreSettings) -> ArtifactStore:

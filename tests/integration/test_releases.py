@@ -174,6 +174,17 @@ def test_parts_of_a_killed_upload_are_cleared_away_in_time(store: FolderStore, m
     assert not store.holds(facts.sha256, facts.length + 1)
 
 
+def test_a_part_that_vanishes_while_parts_are_looked_through_is_no_trouble(
+    store: FolderStore, maker: Maker, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = maker.sign("4.3.0")
+    facts = file_facts(file)
+    vanished = tmp_path / "store" / facts.sha256[:2] / ".part-of-another"
+    monkeypatch.setattr(Path, "glob", lambda *_: iter([vanished]))
+    store.put(file, facts)
+    assert store.holds(facts.sha256, facts.length)
+
+
 def test_another_files_facts_are_never_kept(store: FolderStore, maker: Maker, tmp_path: Path) -> None:
     file = maker.sign("4.3.0")
     facts: FileFacts = replace(file_facts(file), sha512="0" * 128)
@@ -237,7 +248,7 @@ def test_of_two_uploads_at_once_one_is_added_and_the_other_told_why(database_url
 
     def upload() -> str:
         with psycopg.connect(database_url) as conn:
-            at_once.wait(10)
+            at_once.wait(30)
             try:
                 add(conn, store, maker, file)
             except ReleaseError as refused:
@@ -245,7 +256,7 @@ def test_of_two_uploads_at_once_one_is_added_and_the_other_told_why(database_url
         return "added"
 
     with ThreadPoolExecutor(2) as pool:
-        outcomes = sorted(future.result(30) for future in [pool.submit(upload), pool.submit(upload)])
+        outcomes = sorted(future.result(60) for future in [pool.submit(upload), pool.submit(upload)])
     assert outcomes == ["added", "targets"]
     with psycopg.connect(database_url) as conn:
         assert [release.version for release in list_releases(conn)] == ["4.3.0"]
