@@ -1,6 +1,6 @@
 # Every target sets up what it needs; the second time that takes no time and no network.
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint types bench vendor setup setup-dev engines exchange chromium
+.PHONY: help demo test lint types bench vendor setup setup-dev engines exchange update-client chromium
 
 PYTHON ?= python3
 BIN := .venv/bin
@@ -12,7 +12,7 @@ help: ## this list
 demo: setup engines ## the whole fleet, live, with faults and callers; MINUTES=3 ends by itself
 	@exec $(BIN)/vigie demo --minutes $(MINUTES)
 
-test: setup-dev engines exchange chromium lint types ## everything that must hold: lint, types, and all tests on the real engines
+test: setup-dev engines exchange update-client chromium lint types ## everything that must hold: lint, types, and all tests on the real engines
 	$(BIN)/pytest -n 2 --dist loadfile tests/unit tests/integration
 	$(BIN)/pytest tests/scenarios tests/e2e
 
@@ -42,6 +42,10 @@ engines: setup
 # Debian sid's, which may be out of reach on a given day: the tests that need it then say so and are left out.
 exchange: setup
 	-@$(BIN)/vigie engines fetch --telephony
+
+# Debian 12's, likewise.
+update-client: setup
+	-@$(BIN)/vigie engines fetch --update-client
 
 chromium:
 	@sh setup/chromium

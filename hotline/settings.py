@@ -5,6 +5,7 @@ from typing import Annotated, Self
 
 from pydantic import AfterValidator, Field, SecretStr, field_validator, model_validator
 
+from firmware_rollout.settings import DeviceApiSettings
 from fleet.settings import ClockSettings, DatabaseSettings, VigieSettings, optional_mqtt_url
 from hotline.opening import OPENS
 
@@ -40,7 +41,7 @@ class RetentionOfCalls(VigieSettings):
     keep_audit_days: int = Field(400, ge=181, description="Days the audit of who saw and changed what is kept.")
 
 
-class WebSettings(DatabaseSettings, ClockSettings, FiguresSettings, RetentionOfCalls):
+class WebSettings(DatabaseSettings, ClockSettings, FiguresSettings, RetentionOfCalls, DeviceApiSettings):
     """What `vigie web` needs to know."""
 
     web_host: str = Field("127.0.0.1", description="Address the console and the REST API listen on.")
@@ -63,6 +64,11 @@ class WebSettings(DatabaseSettings, ClockSettings, FiguresSettings, RetentionOfC
     def gives_commands(self) -> bool:
         """Whether terminals can be given orders."""
         return bool(self.command_mqtt_url.get_secret_value())
+
+    @property
+    def serves_devices(self) -> bool:
+        """Whether the device API is served beside the console."""
+        return bool(self.device_key.get_secret_value())
 
     @property
     def secure(self) -> bool:

@@ -23,9 +23,9 @@ UNSIGNED = "AWS4-HMAC-SHA256 Credential=x/20260101/us-east-1/{}/aws4_request, Si
 MAY_ALL = '{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":"s3:*","Resource":"*"}]}'
 
 
-def installed(cache: Path) -> Path:
-    """The folder with the server's packages, made if this machine has none yet; raises `CalledProcessError` without network."""
-    folder = cache / f"s3-server-{hashlib.sha256(LOCK.read_bytes()).hexdigest()[:12]}"
+def installed(cache: Path, lock: Path = LOCK) -> Path:
+    """The folder with a lock's packages, made if this machine has none yet; raises `CalledProcessError` without network."""
+    folder = cache / f"{lock.stem.replace('_', '-')}-{hashlib.sha256(lock.read_bytes()).hexdigest()[:12]}"
     if not folder.exists():
         part = folder.with_name(f"{folder.name}.{os.getpid()}")
         command = [
@@ -38,7 +38,7 @@ def installed(cache: Path) -> Path:
             "--require-hashes",
             "--no-deps",
         ]
-        subprocess.run([*command, "--target", str(part), "--requirement", str(LOCK)], check=True, stdout=sys.stderr)
+        subprocess.run([*command, "--target", str(part), "--requirement", str(lock)], check=True, stdout=sys.stderr)
         part.rename(folder)
     return folder
 

@@ -14,6 +14,7 @@ from fastapi.staticfiles import StaticFiles
 from psycopg_pool import ConnectionPool
 from starlette.exceptions import HTTPException
 
+from firmware_rollout.ddi.server import open_devices
 from fleet import VERSION
 from fleet.clock import Clock
 from fleet.database import Connection, open_pool
@@ -135,6 +136,7 @@ def create_app(settings: WebSettings, *, clock: Clock) -> FastAPI:
     ends = IncidentEnds(database_url=url, close=lambda: _close_calls(pool, clock))
 
     orders = _publisher(settings, clock)
+    devices = open_devices(settings, database_url=url, clock=clock) if settings.serves_devices else None
     retention = Retention(url, clock=clock, settings=settings)
 
     @asynccontextmanager
@@ -143,10 +145,14 @@ def create_app(settings: WebSettings, *, clock: Clock) -> FastAPI:
         retention.start()
         if orders is not None:
             orders.start()
+        if devices is not None:
+            devices.start()
         yield
         await to_thread.run_sync(retention.stop)
         if orders is not None:
             await to_thread.run_sync(orders.stop)
+        if devices is not None:
+            await to_thread.run_sync(devices.stop)
         for task in listening:
             task.cancel()
             with suppress(asyncio.CancelledError):
@@ -165,6 +171,8 @@ def create_app(settings: WebSettings, *, clock: Clock) -> FastAPI:
         lifespan=lifespan,
         max_body_size=LARGEST_BODY_BYTES,
     )
+    # The server puts it before every layer that is for people.
+    app.state.devices = devices
     app.state.web = Web(settings, clock, pool, pages, hub, metrics, witness, cti_limit)
     for module in ROUTERS:
         app.include_router(module.router)

@@ -6,6 +6,7 @@ from types import FrameType
 import psycopg
 import uvicorn
 
+from firmware_rollout.ddi.app import BesideDevices, DeviceApi
 from fleet.clock import system_clock
 from fleet.database import connect
 from hotline.knowledge.delivery import deliver
@@ -44,11 +45,13 @@ def build(settings: WebSettings) -> Server:
     """The server, ready to run."""
     app = create_app(settings, clock=system_clock(settings.clock_offset_s))
     web: Web = app.state.web
+    devices: DeviceApi | None = app.state.devices
+    # Outermost, so that the framework's own refusals are dressed as well.
+    for_people = Envelope(
+        WitnessLayer(app, web.witness), metrics=web.metrics, secure=settings.secure, largest_body_bytes=LARGEST_BODY_BYTES
+    )
     config = uvicorn.Config(
-        # Outermost, so that the framework's own refusals are dressed as well.
-        Envelope(
-            WitnessLayer(app, web.witness), metrics=web.metrics, secure=settings.secure, largest_body_bytes=LARGEST_BODY_BYTES
-        ),
+        for_people if devices is None else BesideDevices(for_people, devices),
         host=settings.web_host,
         port=settings.web_port,
         ssl_certfile=settings.web_certificate_file or None,

@@ -248,6 +248,8 @@ PROGRAMS = {
     "SimulateSettings": "simulate",
     "EngineSettings": "engines",
     "ReleaseSettings": "release",
+    "DevicesSettings": "devices",
+    "DeviceKeySettings": "device",
 }
 PARTS = {
     "VigieSettings",
@@ -261,6 +263,7 @@ PARTS = {
     "FiguresSettings",
     "StoreSettings",
     "OnlineKeysSettings",
+    "DeviceApiSettings",
 }
 
 

@@ -15,14 +15,20 @@ def add_to(app: typer.Typer) -> None:
 
 @group.command()
 def fetch(
-    *, telephony: Annotated[bool, typer.Option("--telephony", help="The telephone exchange that tests ring, instead.")] = False
+    *,
+    telephony: Annotated[bool, typer.Option("--telephony", help="The telephone exchange that tests ring, instead.")] = False,
+    update_client: Annotated[bool, typer.Option("--update-client", help="The swupdate that tests update by, instead.")] = False,
 ) -> None:
     """Unpack the engines into the cache, if they are not there yet."""
     from fleet.settings import read
     from vigie.engines.fetch import fetch_engines
     from vigie.engines.layout import EngineSettings
     from vigie.engines.telephony import fetch_telephony
+    from vigie.engines.update_client import fetch_update_client
 
+    if update_client:
+        _say(f"ready ({fetch_update_client(read(EngineSettings), _say)})")
+        return
     if telephony:
         exchange = fetch_telephony(read(EngineSettings), _say)
         _say(f"ready ({exchange.asterisk}, {exchange.sipp})")

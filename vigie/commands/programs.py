@@ -5,7 +5,7 @@ import typer
 
 def add_to(app: typer.Typer) -> None:
     """Add the commands to the application."""
-    for program in (ingest, watch, rollout, web, telephony):
+    for program in (ingest, watch, rollout, web, devices, telephony):
         app.command()(program)
 
 
@@ -43,6 +43,15 @@ def web() -> None:
     from hotline.web.server import run
 
     run(read(WebSettings))
+
+
+def devices() -> None:
+    """Serve the device API alone, for a fleet that outgrows one web program."""
+    from firmware_rollout.ddi.server import run
+    from firmware_rollout.settings import DevicesSettings
+    from fleet.settings import read
+
+    run(read(DevicesSettings))
 
 
 def telephony() -> None:

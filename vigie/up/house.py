@@ -34,6 +34,7 @@ from vigie.engines.mosquitto import Door, EmbeddedMosquitto, terminals_tls
 from vigie.engines.postgres import EmbeddedPostgres
 from vigie.engines.process import EngineError, free_port, port_answers, tail
 from vigie.running import forget_environment, save_environment
+from vigie.up.device_key import SETTING, device_key
 from vigie.up.plan import ACCOUNTS, Ports, Program, firmware_places, programs
 from vigie.up.screen import Screen
 from vigie.up.supervisor import STOP_TIMEOUT_S, TICK_S, ProgramPart, StopRequestedError, Supervisor, Watched
@@ -88,6 +89,7 @@ class House:
         self._next_check = 0.0
         self.home = _throw_away_folder() if options.throw_away else make_folder(settings.state())
         self.firmware = firmware_places(self.home, {} if options.throw_away else os.environ)
+        self.device_key = device_key(self.home, {} if options.throw_away else os.environ)
         self.logs = make_folder(self.home / "logs")
 
     def __enter__(self) -> Self:
@@ -135,6 +137,7 @@ class House:
                 "VIGIE_DATABASE_URL": self.database_url,
                 "VIGIE_CLOCK_OFFSET_S": str(self.options.clock_offset_s),
                 **self.firmware,
+                SETTING: self.device_key,
             },
         )
 
@@ -160,6 +163,7 @@ class House:
             clock_offset_s=self.options.clock_offset_s,
             exchange=self.options.exchange,
             firmware=self.firmware,
+            device_key=self.device_key,
         )
         for program in planned:
             self.start_program(program)

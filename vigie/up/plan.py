@@ -64,6 +64,7 @@ def programs(
     clock_offset_s: int,
     exchange: bool = False,
     firmware: Mapping[str, str] | None = None,
+    device_key: str = "",
 ) -> tuple[Program, ...]:
     """The programs of the house, in starting order.
 
@@ -75,6 +76,7 @@ def programs(
         clock_offset_s: seconds every program's clock runs ahead of the machine's.
         exchange: whether settings, which programs inherit, name a telephone exchange to listen to.
         firmware: the settings that say where releases' files and keys are.
+        device_key: what devices' tokens follow from; only who serves devices gets it.
     """
     planned = []
     for name in (*PROGRAMS, TELEPHONY) if exchange else PROGRAMS:
@@ -83,7 +85,7 @@ def programs(
         if name in mqtt_urls:
             environment[mqtt_setting(name)] = mqtt_urls[name]
         if name == "web":
-            environment |= {"VIGIE_WEB_PORT": str(port), "VIGIE_WEB_HOST": listen}
+            environment |= {"VIGIE_WEB_PORT": str(port), "VIGIE_WEB_HOST": listen, "VIGIE_DEVICE_KEY": device_key}
         else:
             environment["VIGIE_METRICS_PORT"] = str(port)
         planned.append(Program(name, (name,), environment, ready=(port, listen if name == "web" else "127.0.0.1")))
