@@ -19,6 +19,7 @@ BENCHMARKS: dict[str, tuple[tuple[str, ...], str]] = {
     "latency": ((), "publish to commit at the fleet's rate"),
     "watch": ((), "the watch at 1,000, 16,000 and 64,000 terminals: its tick, its answers, catching up"),
     "scan": ((), "the fleet scan alone at 1,000, 16,000 and 64,000 terminals, and how often it is exact"),
+    "rollout": ((), "a step of the rollout at 1,000, 16,000 and 64,000 terminals, and a day counted for its gate"),
     "lookup": (("--terminals", "1600"), "one terminal's last 24 hours"),
     "search": ((), "the console's one search box over a year of calls"),
     "swarm": ((), "what 16,000 simulated connections cost"),

@@ -22,7 +22,6 @@ from firmware_rollout.gate.past import PAST_DAYS, own_limits, strata_of
 from firmware_rollout.gate.policy import GatePolicy, Metric
 from firmware_rollout.gate_counts import BY_INGEST, Counts, count, heard_until
 from firmware_rollout.policy import Policy
-from firmware_rollout.snapshot import Standing
 from firmware_rollout.states import State
 from fleet.database import Connection
 
@@ -33,7 +32,8 @@ I64 = NDArray[np.int64]
 SETTLE: Final = timedelta(minutes=15)
 # A wave begins just after a reading, which comes just after a period's end; that period's rest is no day lost.
 _NEARLY: Final = 0.1
-_REACHED: Final = frozenset({State.SOAKING, State.DONE, State.FAILED, State.ROLLED_BACK})
+# Updated, or failed to be.
+_ENDED: Final = (State.SOAKING, State.DONE, State.FAILED, State.ROLLED_BACK)
 
 
 class Run(NamedTuple):
@@ -90,15 +90,7 @@ def newest_run(conn: Connection, campaign_id: int) -> Run | None:
     return next(_runs(conn, campaign_id, "ORDER BY id DESC LIMIT 1"), None)
 
 
-def judge_due(
-    conn: Connection,
-    run: Run,
-    policy: Policy,
-    waves: list[WaveNow],
-    standings: list[Standing],
-    *,
-    now: datetime,
-) -> Reading | None:
+def judge_due(conn: Connection, run: Run, policy: Policy, waves: list[WaveNow], *, now: datetime) -> Reading | None:
     """Judge the oldest period that is over and was not judged, and store it; None: there is none, or its data are still to come."""
     period = _judged(conn, run) + 1
     start = run.began_at + (period - 1) * run.period
@@ -115,7 +107,7 @@ def judge_due(
         if measured or one.metric not in BY_INGEST
     }
     gate, begun = _rebuilt(conn, run, policy.gate)
-    situation = _situation(waves, standings, end=end, period=run.period)
+    situation = _situation(conn, run, waves, end=end)
     _begin_waves(gate, run, begun, situation.wave)
     reading = gate.close(marks, situation)
     _store(conn, run, period, marks, reading, now=now)
@@ -185,16 +177,20 @@ def _begin_waves(gate: Gate, run: Run, begun: int, wave: int) -> int:
     return max(wave, begun)
 
 
-def _situation(waves: list[WaveNow], standings: list[Standing], *, end: datetime, period: timedelta) -> Situation:
-    """Where the campaign stood at a period's end: the newest wave that had begun by then."""
+def _situation(conn: Connection, run: Run, waves: list[WaveNow], *, end: datetime) -> Situation:
+    """Where the campaign stood at a period's end: the newest wave that had begun by then, and how far it is."""
     begun = [wave for wave in waves if wave.opened_at is not None and wave.opened_at < end]
     current = begun[-1]
     following = waves[len(begun)].share_pct if len(begun) < len(waves) else 100.0
     assert current.opened_at is not None  # it has begun
-    reached = [one for one in standings if one.wave <= current.number]
-    updated = sum(one.state in _REACHED for one in reached)
-    days = math.floor((end - current.opened_at) / period + _NEARLY)
-    return Situation(current.number, current.share_pct, following, float(days), 100 * updated / max(len(reached), 1))
+    row = conn.execute(
+        "SELECT count(*) FILTER (WHERE state = ANY(%(ended)s)), count(*) FROM firmware_rollout.assignment"
+        " WHERE campaign_id = %(campaign)s AND wave = %(wave)s",
+        {"campaign": run.campaign_id, "wave": current.number, "ended": [state.value for state in _ENDED]},
+    ).fetchone()
+    ended, its = row or (0, 0)
+    days = math.floor((end - current.opened_at) / run.period + _NEARLY)
+    return Situation(current.number, current.share_pct, following, float(days), 100 * ended / max(its, 1))
 
 
 def _mark(counts: I64, limits: I64 | None) -> Bool:

@@ -8,10 +8,12 @@ again in which the steps were taken plans nothing.
 from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime
 from enum import StrEnum
-from typing import NamedTuple
+from functools import lru_cache
+from itertools import islice
+from typing import Final, NamedTuple
 
 from firmware_rollout.policy import Policy
-from firmware_rollout.releases import is_at_least
+from firmware_rollout.releases import is_at_least as compare
 from firmware_rollout.snapshot import Memory, Standing
 from firmware_rollout.states import ActionKind, ActionState, CampaignState, Outcome, State
 from firmware_rollout.windows import Window, ask
@@ -76,15 +78,22 @@ class Step(NamedTuple):
 
 
 class CampaignNow(NamedTuple):
-    """What planning needs to know of a campaign: waves up to `open_wave` have begun; `all_open_since`: since when the last has."""
+    """What planning needs to know of a campaign.
+
+    Waves up to `open_wave` have begun. From `give_up_at` on, who was never reached is waited for no more (None: not yet known).
+    """
 
     state: CampaignState
     release: str
     policy: Policy
     open_wave: int
-    all_open_since: datetime | None
+    give_up_at: datetime | None
 
 
+# A fleet runs a handful of versions.
+is_at_least = lru_cache(maxsize=1024)(compare)
+# So many steps at most are taken at once, so that an abort of a whole fleet does not keep a halt of another campaign waiting.
+MOST_STEPS: Final = 1_000
 # On its way to the end of a campaign nobody is begun any more.
 _ENDING = (CampaignState.ABORTED, CampaignState.ROLLING_BACK)
 _STOPPED = (*_ENDING, CampaignState.PAUSED, CampaignState.HALTED)
@@ -92,8 +101,14 @@ _RANK = {"ok": 0, "closed": 0, "degraded": 1, "down": 2}
 
 
 def plan(campaign: CampaignNow, standings: Sequence[Standing], *, now: datetime) -> list[Step]:
-    """Every step that is due now: first those of terminals on their way, then as many new ones as there is room for."""
-    steps = [step for one in standings if (step := next_step(campaign, one, now=now)) is not None]
+    """The steps that are due now: those of terminals on their way, then as many new ones as there is room for.
+
+    Of very many, the first are taken; the others are due the next time.
+    """
+    due = (step for one in standings if (step := next_step(campaign, one, now=now)) is not None)
+    steps = list(islice(due, MOST_STEPS))
+    if len(steps) == MOST_STEPS:
+        return steps
     moved = {step.terminal_id for step in steps}
     ended = {step.terminal_id for step in steps if step.before is State.UPDATING and step.after is not State.UPDATING}
     in_flight = sum(one.state is State.UPDATING for one in standings) - len(ended)
@@ -103,7 +118,7 @@ def plan(campaign: CampaignNow, standings: Sequence[Standing], *, now: datetime)
     # Shop by shop, so that the terminals of one counter change together.
     if room:
         by_shop = sorted(waiting, key=lambda one: (one.wave, one.point_of_sale, one.terminal_id))
-        steps += [_begin(campaign, one) for one in by_shop[:room]]
+        steps += [_begin(campaign, one) for one in by_shop[: min(room, MOST_STEPS)]]
     return steps
 
 
@@ -165,7 +180,7 @@ def _planned(campaign: CampaignNow, one: Standing, now: datetime) -> Step | None
             return _to(one, State.DONE, Why.ALREADY_THERE)
         if is_well(one):
             return _came_late(one, now)
-    if campaign.all_open_since is not None and now - campaign.all_open_since >= campaign.policy.give_up:
+    if campaign.give_up_at is not None and now >= campaign.give_up_at:
         return _to(one, State.FAILED, Why.NEVER_REACHED)
     return None
 

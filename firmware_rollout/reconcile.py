@@ -1,8 +1,8 @@
 """`vigie rollout`: brings campaigns and what terminals report together, every few seconds.
 
 A step takes each live campaign in a transaction of its own: newcomers join, every terminal's next step is planned and stored with
-its reason, the gate reads what has come to its end, and the campaign moves if that says so. It may repeat harmlessly. One
-instance works at a time. It also keeps the releases' short-lived metadata signed.
+its reason, and the campaign moves where the gate's newest reading says so. It may repeat harmlessly. Beside it, the gate judges
+what has come to its end. One instance works at a time. It also keeps the releases' short-lived metadata signed.
 """
 
 import hashlib
@@ -12,22 +12,23 @@ import time
 from collections import Counter as Count
 from collections.abc import Sequence
 from datetime import datetime
+from functools import partial
 from typing import Final
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
-from firmware_rollout.advancing import Advance, ReadingNow, WaveNow, advance
+from firmware_rollout.advancing import Advance, WaveNow, advance
 from firmware_rollout.audit import PLANNER, canonical, note
-from firmware_rollout.campaigns import Campaign, list_campaigns, progress
-from firmware_rollout.gate.judging import Verdict
+from firmware_rollout.campaigns import Campaign, list_campaigns
 from firmware_rollout.gate.policy import PolicyError
-from firmware_rollout.gating import begin_run, judge_due, newest_reading, newest_run
+from firmware_rollout.gate_round import judge_round, waves_of
+from firmware_rollout.gating import newest_reading
 from firmware_rollout.joining import join_newcomers
 from firmware_rollout.planning import CampaignNow, Step, Why, count_whys, plan
 from firmware_rollout.policy import Policy, read_policy
 from firmware_rollout.releases import release_of
 from firmware_rollout.settings import RolloutSettings
-from firmware_rollout.snapshot import Standing, standings
+from firmware_rollout.snapshot import standings
 from firmware_rollout.states import SETTLED, CampaignState, State
 from firmware_rollout.storing import store_steps
 from firmware_rollout.trust.keeping import MetadataMetrics, keep_signed
@@ -38,8 +39,9 @@ from fleet.metrics import new_registry, serve
 
 log = logging.getLogger(__name__)
 
-# The key is arbitrary, but ours alone.
+# The keys are arbitrary, but ours alone.
 LOCK: Final = 0x7661_6769_0004
+GATE_LOCK: Final = 0x7661_6769_0014
 _AT_WORK: Final = (
     CampaignState.APPROVED,
     CampaignState.RUNNING,
@@ -47,7 +49,6 @@ _AT_WORK: Final = (
     CampaignState.HALTED,
     CampaignState.ROLLING_BACK,
 )
-_GATED: Final = (CampaignState.RUNNING, CampaignState.PAUSED)
 
 
 class Metrics:
@@ -72,7 +73,7 @@ def step(conn: Connection, *, now: datetime, metrics: Metrics) -> list[Step]:
     for campaign in reversed(list_campaigns(conn)):
         if campaign.state in _AT_WORK or _leaves_some(campaign):
             with conn.transaction():
-                taken += _step_campaign(conn, campaign, now=now, metrics=metrics)
+                taken += _step_campaign(conn, campaign, now=now)
             states.update(campaign.states)
     states.update(one.after for one in taken)
     states.subtract(one.before for one in taken)
@@ -93,24 +94,28 @@ def run(settings: RolloutSettings, *, clock: Clock | None = None, stop: threadin
     metrics, signing = Metrics(into), MetadataMetrics(into)
     close = serve(into, port=settings.metrics_port)
 
-    def work(conn: Connection) -> None:
+    def plan_on(conn: Connection) -> None:
         while not stop.is_set():
             now = clock()
             keep_signed(conn, keys=settings.release_keys, now=now, metrics=signing)
             step(conn, now=now, metrics=metrics)
             stop.wait(settings.rollout_step_s)
 
+    def judge_on(conn: Connection) -> None:
+        while not stop.is_set():
+            for reading in judge_round(conn, now=clock()):
+                metrics.readings.labels(reading.verdict.value).inc()
+            stop.wait(settings.rollout_step_s)
+
+    alone = partial(run_alone, settings.database_url.get_secret_value(), stop=stop, on_fault=metrics.faults.inc)
+    # Counting a day of the fleet takes seconds, and four weeks of it a minute; planning goes on meanwhile.
+    gate = threading.Thread(target=alone, args=(judge_on,), kwargs={"program": "rollout gate", "lock": GATE_LOCK}, name="gate")
+    gate.start()
     try:
-        run_alone(
-            settings.database_url.get_secret_value(),
-            work,
-            program="rollout",
-            lock=LOCK,
-            stop=stop,
-            on_lead=metrics.leads.set,
-            on_fault=metrics.faults.inc,
-        )
+        alone(plan_on, program="rollout", lock=LOCK, on_lead=metrics.leads.set)
     finally:
+        stop.set()
+        gate.join()
         close()
 
 
@@ -119,7 +124,7 @@ def _leaves_some(campaign: Campaign) -> bool:
     return campaign.state is CampaignState.ABORTED and not set(campaign.states) <= SETTLED
 
 
-def _step_campaign(conn: Connection, campaign: Campaign, *, now: datetime, metrics: Metrics) -> list[Step]:
+def _step_campaign(conn: Connection, campaign: Campaign, *, now: datetime) -> list[Step]:
     try:
         policy = read_policy(campaign.policy)
     except PolicyError as error:
@@ -128,14 +133,14 @@ def _step_campaign(conn: Connection, campaign: Campaign, *, now: datetime, metri
     release = release_of(conn, campaign.release)
     if joined := join_newcomers(conn, campaign, release, policy, now=now):
         note(conn, actor=PLANNER, deed="joined", campaign_id=campaign.id, details={"terminals": joined}, now=now)
-    waves = [WaveNow(one.number, one.planned_at, one.share_pct, one.opened_at) for one in progress(conn, campaign.id)]
+    waves = waves_of(conn, campaign.id)
     fleet = standings(conn, campaign.id, now=now)
     current = _now(campaign, policy, waves)
     taken: list[Step] = []
     if campaign.state is not CampaignState.APPROVED:
         taken = store_steps(conn, campaign.id, plan(current, fleet, now=now), now=now)
         _note_steps(conn, campaign, taken, now=now)
-    reading = _judge(conn, campaign, policy, waves, fleet, now=now, metrics=metrics)
+    reading = newest_reading(conn, campaign.id)
     withdrawn = None if release.withdrawn_at is None else release.withdrawn_why
     decided = advance(current, waves, fleet, reading, since=campaign.state_since, withdrawn=withdrawn, now=now)
     if decided is not None and _store_move(conn, campaign, decided, now=now):
@@ -146,33 +151,8 @@ def _step_campaign(conn: Connection, campaign: Campaign, *, now: datetime, metri
 def _now(campaign: Campaign, policy: Policy, waves: Sequence[WaveNow]) -> CampaignNow:
     begun = [wave for wave in waves if wave.opened_at is not None]
     last = begun[-1].opened_at if begun and len(begun) == len(waves) else None
-    return CampaignNow(campaign.state, campaign.release, policy, begun[-1].number if begun else 0, last)
-
-
-def _judge(
-    conn: Connection,
-    campaign: Campaign,
-    policy: Policy,
-    waves: list[WaveNow],
-    fleet: list[Standing],
-    *,
-    now: datetime,
-    metrics: Metrics,
-) -> ReadingNow | None:
-    """Read the gate where a period has come to its end, as long as there is somebody to compare with."""
-    word = newest_reading(conn, campaign.id)
-    if campaign.state not in _GATED or all(wave.opened_at is not None for wave in waves):
-        return word
-    live = newest_run(conn, campaign.id)
-    went_on = word is not None and word.verdict is Verdict.HALT and word.at <= campaign.state_since
-    if live is None or (went_on and live.began_at < campaign.state_since):
-        # A person let it go on against the gate: what was held against it is not held against it for ever.
-        begin_run(conn, campaign.id, policy, now=now)
-    elif (reading := judge_due(conn, live, policy, waves, fleet, now=now)) is not None:
-        metrics.readings.labels(reading.verdict).inc()
-        log.info("the gate of %s says %s", campaign.name, reading.verdict, extra={"action": "judge", "campaign": campaign.name})
-        return newest_reading(conn, campaign.id)
-    return word
+    give_up_at = None if last is None else last + policy.give_up
+    return CampaignNow(campaign.state, campaign.release, policy, begun[-1].number if begun else 0, give_up_at)
 
 
 def _store_move(conn: Connection, campaign: Campaign, decided: Advance, *, now: datetime) -> bool:

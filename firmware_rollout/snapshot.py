@@ -92,7 +92,7 @@ def standings(conn: Connection, campaign_id: int, *, now: datetime) -> list[Stan
     """The terminals of a campaign, by id, without those that were withdrawn or that a newer campaign has taken over."""
     watched = _watched_at(conn)
     parameters = {"campaign": campaign_id, "watched": watched is not None and now - watched <= WATCH_LASTS}
-    return list(_read(conn.execute(_STANDING, parameters)))
+    return list(_read(conn.execute(_STANDING, parameters).fetchall()))
 
 
 def _watched_at(conn: Connection) -> datetime | None:

@@ -10,6 +10,7 @@ from prometheus_client import CollectorRegistry
 from firmware_rollout.campaigns import Campaign, campaign, create_campaign
 from firmware_rollout.deeds import Deed, do
 from firmware_rollout.gate.policy import DEFAULT_POLICY, Metric
+from firmware_rollout.gate_round import judge_round
 from firmware_rollout.planning import Step
 from firmware_rollout.policy import Policy
 from firmware_rollout.reconcile import Metrics, step
@@ -78,10 +79,10 @@ def begun(conn: Conn, **changed: Any) -> Campaign:
     return campaign(conn, made.name)
 
 
-def take_step(conn: Conn, now: datetime, *, watch: bool = True) -> list[Step]:
-    """One step of `vigie rollout`; whoever watches has just looked, unless not."""
-    if watch:
-        watched(conn, now)
+def take_step(conn: Conn, now: datetime) -> list[Step]:
+    """A round of the gate and a step of `vigie rollout`; whoever watches has just looked."""
+    watched(conn, now)
+    judge_round(conn, now=now)
     return step(conn, now=now, metrics=Metrics(CollectorRegistry()))
 
 

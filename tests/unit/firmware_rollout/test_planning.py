@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from firmware_rollout.planning import CampaignNow, Step, Why, is_well, next_step, plan
+from firmware_rollout.planning import MOST_STEPS, CampaignNow, Step, Why, is_well, next_step, plan
 from firmware_rollout.policy import Policy
 from firmware_rollout.snapshot import Action, Memory, Standing
 from firmware_rollout.states import SETTLED, ActionKind, ActionState, CampaignState, Outcome, State
@@ -322,10 +322,16 @@ def test_as_many_are_begun_as_there_is_room_for_and_shop_by_shop() -> None:
     assert full == []
 
 
+def test_a_whole_fleet_is_taken_back_in_portions() -> None:
+    fleet = [terminal(terminal_id=f"T{number:05}") for number in range(MOST_STEPS + 1)]
+    assert len(plan(in_state(CampaignState.ABORTED), fleet, now=NOW)) == MOST_STEPS
+    assert len(plan(in_state(CampaignState.ABORTED), fleet[MOST_STEPS:], now=NOW)) == 1
+
+
 def test_who_was_never_reached_is_given_up_when_the_last_wave_is_long_open() -> None:
     away = terminal(online=False)
-    assert plan(RUNNING._replace(all_open_since=NOW - 29 * DAY), [away], now=NOW) == []
-    [step] = plan(RUNNING._replace(all_open_since=NOW - 30 * DAY), [away], now=NOW)
+    assert plan(RUNNING._replace(give_up_at=NOW + DAY), [away], now=NOW) == []
+    [step] = plan(RUNNING._replace(give_up_at=NOW), [away], now=NOW)
     assert (step.after, step.why) == (State.FAILED, Why.NEVER_REACHED)
 
 
@@ -416,7 +422,7 @@ def test_nobody_is_in_progress_for_ever(one: Standing) -> None:
     """Whatever a terminal that is never heard of again was doing, it ends within its deadlines."""
     played, now = Played(one._replace(online=False)), NOW
     for _ in range(20):
-        for step in plan(RUNNING._replace(all_open_since=NOW - 29 * DAY), [played.one], now=now):
+        for step in plan(RUNNING._replace(give_up_at=NOW + DAY), [played.one], now=now):
             played.take(step, now)
         now += HOUR * 12
     assert played.one.state in SETTLED
