@@ -1,0 +1,111 @@
+"""What becomes of a campaign as a whole: what opens a wave, what halts, what ends it."""
+
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from firmware_rollout.advancing import Because, ReadingNow, WaveNow, advance, count_failures
+from firmware_rollout.gate.judging import Verdict
+from firmware_rollout.planning import CampaignNow
+from firmware_rollout.policy import Policy
+from firmware_rollout.snapshot import Memory, Standing
+from firmware_rollout.states import CampaignState, State
+from tests.unit.firmware_rollout.standing_terminals import DAY, HOUR, NOW, terminal
+
+POLICY = Policy(halt_failed_least=3, halt_failed_pct=10)
+RUNNING = CampaignNow(CampaignState.RUNNING, "4.3.0", POLICY, 1, None)
+BEGAN = NOW - 5 * DAY
+ONE_OPEN = [WaveNow(1, BEGAN, 5, BEGAN), WaveNow(2, BEGAN, 50, None), WaveNow(3, BEGAN, 100, None)]
+ALL_OPEN = [wave._replace(opened_at=BEGAN) for wave in ONE_OPEN]
+PASS = ReadingNow(9, 1, NOW - HOUR, Verdict.PROMOTE, "unchanged")
+HALT = PASS._replace(verdict=Verdict.HALT, finding="calls 1.8 times as often")
+
+
+def failed(number: int) -> list[Standing]:
+    return [terminal(State.FAILED, terminal_id=f"T{one:05}", since=NOW - HOUR, memory=Memory(attempts=3)) for one in range(number)]
+
+
+def done(number: int) -> list[Standing]:
+    return [terminal(State.DONE, terminal_id=f"T{one + 500:05}", since=NOW - HOUR) for one in range(number)]
+
+
+def decide(campaign: CampaignNow = RUNNING, **changed: Any) -> tuple[CampaignState, Because, int | None] | None:
+    given = {"waves": ONE_OPEN, "standings": [], "reading": None, "since": BEGAN, "withdrawn": None, "now": NOW, **changed}
+    found = advance(campaign, given.pop("waves"), given.pop("standings"), given.pop("reading"), **given)
+    return None if found is None else (found.after, found.because, found.opens)
+
+
+OPENS_TWO = (CampaignState.RUNNING, Because.WAVE_PASSED, 2)
+HALTS = (CampaignState.HALTED, Because.GATE_HALTS, None)
+FAILS = (CampaignState.HALTED, Because.UPDATES_FAIL, None)
+
+
+@pytest.mark.parametrize(
+    ("changed", "expected"),
+    [
+        pytest.param({}, None, id="no word of the gate: wait"),
+        pytest.param({"reading": PASS}, OPENS_TWO, id="the gate lets the wave pass"),
+        pytest.param({"reading": PASS._replace(verdict=Verdict.WAIT)}, None, id="the gate waits"),
+        pytest.param({"reading": PASS._replace(wave=0)}, None, id="its word is about an earlier wave"),
+        pytest.param({"reading": PASS._replace(at=NOW - 3 * DAY)}, None, id="its word is old"),
+        pytest.param({"reading": PASS, "waves": [ONE_OPEN[0], ONE_OPEN[1]._replace(planned_at=NOW + HOUR)]}, None, id="too early"),
+        pytest.param(
+            {"reading": PASS, "withdrawn": "bad"}, (CampaignState.HALTED, Because.RELEASE_WITHDRAWN, None), id="withdrawn"
+        ),
+        pytest.param({"reading": HALT}, HALTS, id="the gate halts"),
+        pytest.param({"reading": HALT, "since": NOW - HOUR}, None, id="a person let it go on after that halt"),
+        pytest.param({"standings": failed(3)}, FAILS, id="too many updates fail"),
+        pytest.param({"standings": failed(3), "reading": PASS}, FAILS, id="too many fail, whatever the gate says"),
+        pytest.param({"standings": failed(2)}, None, id="too few to say"),
+        pytest.param({"standings": failed(3) + done(27)}, None, id="one in ten fails, as is allowed"),
+        pytest.param({"standings": failed(3) + done(26)}, FAILS, id="more than one in ten fails"),
+        pytest.param({"standings": failed(3), "since": NOW - HOUR}, None, id="they failed before a person let it go on"),
+        pytest.param(
+            {"waves": ALL_OPEN, "standings": done(2) + failed(1)},
+            (CampaignState.FINISHED, Because.ALL_SETTLED, None),
+            id="everybody is settled",
+        ),
+        pytest.param({"waves": ALL_OPEN, "standings": [*done(2), terminal()]}, None, id="somebody still waits"),
+        pytest.param({"standings": done(2)}, None, id="waves still to come"),
+    ],
+)
+def test_a_running_campaign_moves_for_a_reason(changed: dict[str, Any], expected: object) -> None:
+    assert decide(**changed) == expected
+
+
+@pytest.mark.parametrize(
+    ("state", "expected"),
+    [
+        (CampaignState.DRAFT, None),
+        (CampaignState.APPROVED, (CampaignState.RUNNING, Because.FIRST_WAVE_DUE, 1)),
+        (CampaignState.PAUSED, None),
+        (CampaignState.HALTED, None),
+        (CampaignState.ABORTED, None),
+        (CampaignState.FINISHED, None),
+    ],
+)
+def test_only_an_approved_campaign_begins_and_only_a_running_one_goes_on(state: CampaignState, expected: object) -> None:
+    assert decide(RUNNING._replace(state=state), reading=PASS) == expected
+    assert decide(RUNNING._replace(state=state), reading=PASS, withdrawn="bad") is None or state is CampaignState.RUNNING
+
+
+def test_an_approved_campaign_waits_for_its_first_wave() -> None:
+    later = [ONE_OPEN[0]._replace(planned_at=NOW + HOUR)]
+    assert decide(RUNNING._replace(state=CampaignState.APPROVED), waves=later) is None
+
+
+def test_the_way_back_ends_when_nobody_is_on_it_or_after_a_long_wait() -> None:
+    rolling = RUNNING._replace(state=CampaignState.ROLLING_BACK)
+    back = [terminal(State.ROLLED_BACK), terminal(State.FAILED)]
+    ended = (CampaignState.ROLLED_BACK, Because.ALL_BACK, None)
+    assert decide(rolling, standings=back) == ended
+    assert decide(rolling, standings=[*back, terminal(State.UPDATING)]) is None
+    away = terminal(State.DONE, online=False)
+    assert decide(rolling, standings=[*back, away]) is None
+    assert decide(rolling, standings=[*back, away], since=NOW - timedelta(days=31)) == ended
+
+
+def test_who_was_never_begun_has_not_failed() -> None:
+    never = terminal(State.FAILED, since=NOW - HOUR, memory=Memory())
+    assert count_failures([never, *failed(2), *done(1)], BEGAN) == (2, 1)
