@@ -33,7 +33,7 @@ POWER_LOSSES_PER_DAY: Final = 0.003
 # The mean of simulators.callers.CALLS_A_DAY, less those that `days` adds: who rings again, and who rings about an outage.
 CALLS_PER_DAY: Final = 855.0
 _FIRST_SHARE: Final = 0.92
-# Beside the world's: crashes come from few terminals (gamma of shape 1/2: a tenth of them has nearly half of all), calls from few shops.
+# Beside the world's: crashes come from few terminals (gamma of shape 1/2: a tenth of them has nearly half), calls from few shops.
 CRASH_SHAPE: Final = 0.5
 CALLER_SPREAD: Final = 0.6
 # A tenth of every model's shops serves as strata of volume.
