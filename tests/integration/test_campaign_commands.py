@@ -1,0 +1,83 @@
+"""A campaign's whole way by the command line: made, approved by another, watched, halted, aborted; and the audit that tells it."""
+
+import json
+from datetime import UTC, datetime
+from pathlib import Path
+
+import psycopg
+import pytest
+from typer.testing import CliRunner
+
+from firmware_rollout.campaigns import CampaignError
+from firmware_rollout.gate.policy import PolicyError
+from firmware_rollout.policy import Policy, read_policy, written
+from tests.integration.rollout_house import furnish, lenient_policy, take_step
+from vigie.cli import app
+
+
+class Run:
+    """Runs `vigie …`, with DIR standing for the test's folder."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+
+    def __call__(self, *words: str, status: int = 0) -> str:
+        done = CliRunner().invoke(app, [word.replace("DIR", str(self.folder)) for word in words], env={"COLUMNS": "200"})
+        if done.exception is not None and not isinstance(done.exception, SystemExit):
+            raise done.exception
+        assert done.exit_code == status, done.output
+        return " ".join(done.output.split())
+
+
+@pytest.fixture
+def run(database_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Run:
+    with psycopg.connect(database_url) as conn:
+        furnish(conn)
+    monkeypatch.setenv("VIGIE_DATABASE_URL", database_url)
+    monkeypatch.setenv("VIGIE_STATE_DIR", str(tmp_path / "state"))
+    return Run(tmp_path)
+
+
+def test_a_campaign_goes_its_way_by_the_command_line(run: Run, database_url: str) -> None:
+    (run.folder / "policy.json").write_text(written(lenient_policy()))
+    made = run(
+        "campaign", "create", "autumn", "--release", "4.3.0", "--where", "model=B", "--policy", "DIR/policy.json", "--by", "alix"
+    )
+    assert "autumn: draft since" in made
+    assert "release 4.3.0 for model=B; 20 terminals; seed 1; made by alix, not approved" in made
+    with pytest.raises(CampaignError, match="a second person approves it"):
+        run("campaign", "approve", "autumn", "--by", "alix")
+    assert run("campaign", "approve", "autumn", "--by", "sacha") == "autumn is approved"
+    with psycopg.connect(database_url) as conn:
+        for _ in range(2):
+            take_step(conn, datetime.now(UTC))
+    shown = run("campaign", "show", "autumn")
+    assert "autumn: running since" in shown
+    assert "2 updating" in shown
+    assert "2 became updating: wave due" in shown
+    assert "when the gate lets it" in shown
+    assert run("campaign", "pause", "autumn", "--why", "lunch", "--by", "sacha") == "autumn is paused"
+    assert run("campaign", "resume", "autumn", "--why", "coffee", "--by", "sacha") == "autumn is running"
+    assert run("campaign", "halt", "autumn", "--why", "smoke", "--by", "sacha") == "autumn is halted"
+    assert "halted since" in run("campaign", "show", "autumn")
+    assert run("campaign", "roll-back", "autumn", "--why", "fire", "--by", "sacha") == "autumn is rolling back"
+    assert run("campaign", "abort", "autumn", "--why", "enough", "--by", "sacha") == "autumn is aborted"
+    assert "autumn: aborted since" in run("campaign", "watch", "autumn"), "it has ended, so watching ends"
+    assert "aborted" in run("campaign", "list")
+    assert run("campaign", "replay", "autumn") == "0 readings, each comes out as it was stored"
+    assert "rows, each follows from the one before; the newest hash is " in run("audit", "verify")
+
+
+def test_a_policy_to_start_from_can_be_read_again(run: Run) -> None:
+    assert read_policy(run("campaign", "policy")) == Policy()
+    (run.folder / "policy.json").write_text(json.dumps({"cap_in_flight": -1}))
+    with pytest.raises(PolicyError, match="cap_in_flight: must be above 0"):
+        run("campaign", "create", "a", "--release", "4.3.0", "--where", "model=B", "--policy", "DIR/policy.json")
+
+
+def test_an_audit_that_was_tampered_with_fails_the_command(run: Run, database_url: str) -> None:
+    run("campaign", "create", "autumn", "--release", "4.3.0", "--where", "model=B", "--by", "alix")
+    with psycopg.connect(database_url) as conn:
+        conn.execute("ALTER TABLE firmware_rollout.audit DISABLE TRIGGER audit_is_for_ever")
+        conn.execute("UPDATE firmware_rollout.audit SET actor = 'claude'")
+    assert "row 1 does not follow" in run("audit", "verify", status=1)
