@@ -36,7 +36,7 @@ _FIRST_SHARE: Final = 0.92
 # Beside the world's: crashes come from few terminals (gamma of shape 1/2: a tenth of them has nearly half), calls from few shops.
 CRASH_SHAPE: Final = 0.5
 CALLER_SPREAD: Final = 0.6
-# A tenth of every model's shops serves as strata of volume.
+# Thirds of the shops by their custom.
 _VOLUMES: Final = 3
 # Worlds that seeds share: making one anew for each would cost more than the campaign.
 _WORLDS: Final = 16
