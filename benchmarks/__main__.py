@@ -27,6 +27,7 @@ BENCHMARKS: dict[str, tuple[tuple[str, ...], str]] = {
     "live_incident": ((), "from a fault to the incident and its notice, with 16,000 live terminals"),
     "rivals": ((), "incidents found on the public scenarios, beside four simpler detectors"),
     "typologies": ((), "incidents and call notes recognised, what is new left as new"),
+    "device_polls": ((), "what polling devices cost the web program, and how soon a halt ends their offers"),
     "pop": ((), "call hook to visible pop in the browser, under the fleet's load"),
     "hotline_load": ((), "60 agents, ten calls a second, pages and searches: hook to pop, page times, none lost"),
     "kills": ((), "kill -9 of ingest, broker and database under load: nothing missing, nothing twice"),

@@ -178,6 +178,29 @@ def test_swupdate_that_skips_out_of_its_window_is_not_taken_for_updated(house: H
     assert house.slot.read_bytes() == CONTENT
 
 
+def test_swupdate_ends_its_download_when_its_window_closes(house: House, device: Client) -> None:
+    action = house.bring(policy="{}")
+    house.store.piece_s = 0.25
+    device.start()
+    house.until(device, lambda: len(house.store.begun_at) > 1)
+    house.devices.now[0] = NIGHT + timedelta(hours=12)
+    house.until(device, house.is_now(action, "closed"))
+    assert house.devices.action(action)["outcome"] == "failure"
+    assert not house.slot.exists() or house.slot.read_bytes() != CONTENT
+
+
+def test_rauc_hawkbit_minds_no_window_so_it_must_be_offered_nothing(house: House, rauc_device: Client) -> None:
+    fetched = house.bring(policy="{}")
+    house.devices.now[0] = NIGHT + timedelta(hours=12)
+    rauc_device.start()
+    seen = "SELECT attributes FROM firmware_rollout.device WHERE attributes <> '{}'"
+    house.until(rauc_device, lambda: bool(house.devices.sql(seen)))
+    assert house.devices.words(fetched) == []
+    # Had it fetched the deployment before, "skip" would not keep it from installing.
+    house.devices.sql("UPDATE firmware_rollout.action SET retrieved_at = %s", NIGHT)
+    house.until(rauc_device, house.is_now(fetched, "told"))
+
+
 def test_rauc_hawkbit_updates_and_begins_anew_after_a_cut(house: House, rauc_device: Client) -> None:
     action = house.bring()
     house.store.cuts = [1_000_000]
