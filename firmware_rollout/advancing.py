@@ -10,7 +10,7 @@ from enum import StrEnum
 from typing import Any, NamedTuple
 
 from firmware_rollout.gate.judging import Verdict
-from firmware_rollout.planning import CampaignNow, may_roll_back
+from firmware_rollout.planning import CampaignNow, may_roll_back, runs_target
 from firmware_rollout.snapshot import Standing
 from firmware_rollout.states import SETTLED, CampaignState, State
 
@@ -123,6 +123,10 @@ def _onwards(
     campaign: CampaignNow, waves: Sequence[WaveNow], standings: Sequence[Standing], reading: ReadingNow | None, now: datetime
 ) -> Advance | None:
     following = next((wave for wave in waves if wave.opened_at is None), None)
+    if following is not None and campaign.open_wave == 0:
+        # As campaigns ran before they were gated: begun, with no wave that is known to be.
+        due = following.planned_at <= now
+        return _move(campaign, CampaignState.RUNNING, Because.FIRST_WAVE_DUE, opens=following.number) if due else None
     if following is None:
         settled = all(one.state in SETTLED for one in standings)
         inputs = {"terminals": len(standings)}
@@ -143,8 +147,11 @@ def _rolled_back(campaign: CampaignNow, standings: Sequence[Standing], since: da
     if on_their_way or (left and not given_up):
         return None
     back = sum(one.state is State.ROLLED_BACK for one in standings)
-    inputs = {"rolled_back": back, "left": left}
-    words = f"{back:,} terminals are back" + (f", {left:,} were not reached" if left else "")
+    stranded = sum(runs_target(campaign, one) and not one.way_back for one in standings)
+    inputs = {"rolled_back": back, "left": left, "stranded": stranded}
+    words = f"{back:,} terminals are back"
+    words += f", {left:,} were not reached" if left else ""
+    words += f", {stranded:,} have no way back: what they ran before is no release with a file" if stranded else ""
     return _move(campaign, CampaignState.ROLLED_BACK, Because.ALL_BACK, words, inputs=inputs)
 
 

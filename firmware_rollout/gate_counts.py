@@ -16,6 +16,8 @@ I64 = NDArray[np.int64]
 _BY_ROLLUP: Final = timedelta(hours=1)
 # A terminal that is away for so long (of a campaign's time) has fallen silent; an update's own restart is shorter.
 SILENT_AFTER: Final = timedelta(hours=1)
+# A restart takes its time, however compressed the campaign's.
+SILENT_AFTER_AT_LEAST: Final = timedelta(minutes=2)
 
 # What comes through MQTT; hotline writes calls itself.
 BY_INGEST: Final = frozenset(Metric) - {Metric.CALLS}
@@ -31,7 +33,7 @@ class Counts(NamedTuple):
 def count(conn: Connection, shops: list[str], *, start: datetime, end: datetime, pace: float) -> Counts:
     """Count what happened in these shops from `start` until just before `end`."""
     place = {shop: index for index, shop in enumerate(shops)}
-    span = {"start": start, "end": end, "silent_after": SILENT_AFTER / pace}
+    span = {"start": start, "end": end, "silent_after": max(SILENT_AFTER / pace, SILENT_AFTER_AT_LEAST)}
     table, at = ("sample_5min", "bucket") if end - start >= _BY_ROLLUP else ("sample", "at")
     said = _by_shop(
         conn,

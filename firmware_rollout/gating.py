@@ -30,6 +30,8 @@ I64 = NDArray[np.int64]
 
 # What terminals say comes late, and is rolled up later: a period is judged when so much time of the campaign has passed since.
 SETTLE: Final = timedelta(minutes=15)
+# A terminal reports every half minute at best, however compressed the campaign's time.
+SETTLE_AT_LEAST: Final = timedelta(seconds=45)
 # A wave begins just after a reading, which comes just after a period's end; that period's rest is no day lost.
 _NEARLY: Final = 0.1
 # Updated, or failed to be.
@@ -98,7 +100,8 @@ def judge_due(conn: Connection, run: Run, policy: Policy, waves: list[WaveNow], 
     heard = heard_until(conn)
     measured = heard is not None and heard >= end
     # Data that are late are waited for; but whoever waits for ever never halts.
-    if now < end + SETTLE / policy.pace or (not measured and now < end + run.period):
+    settled = end + max(SETTLE / policy.pace, SETTLE_AT_LEAST)
+    if now < settled or (not measured and now < settled + run.period):
         return None
     counts = count(conn, run.shops, start=start, end=end, pace=policy.pace)
     marks = {

@@ -1,9 +1,9 @@
 """Lets terminals that came later join a campaign: with their shop's wave, or, in a shop that is new too, by its own lot."""
 
+from collections.abc import Sequence
 from datetime import datetime
 
 from firmware_rollout.campaigns import Campaign, assign
-from firmware_rollout.policy import Policy
 from firmware_rollout.releases import Release
 from firmware_rollout.shops import calls_of_shops, draw_late, strata_of_shops
 from firmware_rollout.states import LIVE, CampaignState
@@ -14,7 +14,7 @@ from fleet.scope import in_scope
 JOINABLE = (CampaignState.APPROVED, CampaignState.RUNNING, CampaignState.PAUSED)
 
 
-def join_newcomers(conn: Connection, campaign: Campaign, release: Release, policy: Policy, *, now: datetime) -> int:
+def join_newcomers(conn: Connection, campaign: Campaign, release: Release, shares_pct: Sequence[float], *, now: datetime) -> int:
     """Assign terminals that the campaign aims at, that its release fits, and that no campaign has; returns how many."""
     if campaign.state not in JOINABLE:
         return 0
@@ -41,7 +41,7 @@ def join_newcomers(conn: Connection, campaign: Campaign, release: Release, polic
         {"id": campaign.id, "shops": [one.point_of_sale for one in joining]},
     ).fetchall()
     strata = strata_of_shops(joining, calls_of_shops(conn, now=now))
-    waves = {shop: draw_late(shop, policy.shares_pct, seed=campaign.seed) for shop in strata}
+    waves = {shop: draw_late(shop, shares_pct, seed=campaign.seed) for shop in strata}
     waves |= {shop: wave for shop, wave, _ in known}
     strata |= {shop: stratum for shop, _, stratum in known}
     assign(conn, campaign.id, joining, waves=waves, strata=strata, drawn=False, now=now)

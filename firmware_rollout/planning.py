@@ -135,9 +135,14 @@ def may_roll_back(campaign: CampaignNow, one: Standing) -> bool:
         campaign.state is CampaignState.ROLLING_BACK
         and one.state in (State.SOAKING, State.DONE, State.FAILED)
         and one.way_back
-        and is_at_least(one.reported, campaign.release) is True
+        and runs_target(campaign, one)
         and _way_back_attempts(one) < campaign.policy.max_attempts
     )
+
+
+def runs_target(campaign: CampaignNow, one: Standing) -> bool:
+    """Whether this terminal is known to run the campaign's release, or a later one."""
+    return is_at_least(one.reported, campaign.release) is True
 
 
 def is_well(one: Standing) -> bool | None:

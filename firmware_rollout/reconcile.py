@@ -131,20 +131,22 @@ def _step_campaign(conn: Connection, campaign: Campaign, *, now: datetime) -> li
         _stop_unreadable(conn, campaign, error, now=now)
         return []
     release = release_of(conn, campaign.release)
-    if joined := join_newcomers(conn, campaign, release, policy, now=now):
-        note(conn, actor=PLANNER, deed="joined", campaign_id=campaign.id, details={"terminals": joined}, now=now)
     waves = waves_of(conn, campaign.id)
+    joined = join_newcomers(conn, campaign, release, [wave.share_pct for wave in waves], now=now)
     fleet = standings(conn, campaign.id, now=now)
     current = _now(campaign, policy, waves)
-    taken: list[Step] = []
-    if campaign.state is not CampaignState.APPROVED:
-        taken = store_steps(conn, campaign.id, plan(current, fleet, now=now), now=now)
-        _note_steps(conn, campaign, taken, now=now)
-    reading = newest_reading(conn, campaign.id)
+    due = plan(current, fleet, now=now) if campaign.state is not CampaignState.APPROVED else []
+    taken = store_steps(conn, campaign.id, due, now=now)
     withdrawn = None if release.withdrawn_at is None else release.withdrawn_why
+    reading = newest_reading(conn, campaign.id)
     decided = advance(current, waves, fleet, reading, since=campaign.state_since, withdrawn=withdrawn, now=now)
-    if decided is not None and _store_move(conn, campaign, decided, now=now):
-        _note_move(conn, campaign, decided, now=now)
+    moved = decided if decided is not None and _store_move(conn, campaign, decided, now=now) else None
+    # Only now: whoever writes the audit holds up all others who do, and a person's deed takes the campaign's row first as well.
+    if joined:
+        note(conn, actor=PLANNER, deed="joined", campaign_id=campaign.id, details={"terminals": joined}, now=now)
+    _note_steps(conn, campaign, taken, now=now)
+    if moved is not None:
+        _note_move(conn, campaign, moved, now=now)
     return taken
 
 

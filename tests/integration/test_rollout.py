@@ -9,7 +9,7 @@ from typing import Any
 import psycopg
 import pytest
 
-from firmware_rollout.audit import entries_of, verify
+from firmware_rollout.audit import entries_of, note, verify
 from firmware_rollout.campaigns import CampaignError, Wave, campaign, list_campaigns, progress, reasons
 from firmware_rollout.deeds import DEEDS, Deed, do
 from firmware_rollout.gate.policy import PolicyError
@@ -363,6 +363,42 @@ def test_two_rollout_programs_move_each_terminal_once(database_url: str) -> None
         assert reasons(conn, 1) == [(State.UPDATING, "wave_due", 20, NOW)]
         assert conn.execute("SELECT count(*) FROM firmware_rollout.action").fetchone() == (20,)
         assert verify(conn).bad is None
+
+
+def test_a_person_and_the_planner_do_not_wait_for_each_other(database_url: str) -> None:
+    """Both write the campaign first and the audit last, so that one of them waits for the other at most."""
+    with psycopg.connect(database_url) as person, psycopg.connect(database_url, autocommit=True) as conn:
+        with conn.transaction():
+            furnish(conn)
+            made = drafted(conn)
+            do(conn, NAME, Deed.APPROVE, actor="sacha", why="", now=NOW)
+            # The step will note that these joined, and that the first wave begins.
+            add_shops(conn, 1, first=60)
+        person.execute("UPDATE firmware_rollout.campaign SET state = 'aborted'")
+        stepping = threading.Thread(target=take_step, args=(conn, NOW))
+        stepping.start()
+        waits = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
+        deadline = time.monotonic() + 20
+        with psycopg.connect(database_url, autocommit=True) as observer:
+            while observer.execute(waits).fetchone() != (1,):
+                assert time.monotonic() < deadline
+                time.sleep(0.02)
+        note(person, actor="sacha", deed="abort", campaign_id=made.id, details={}, now=NOW)
+        person.commit()
+        stepping.join(20)
+        assert not stepping.is_alive()
+        assert campaign(conn, NAME).state is CampaignState.ABORTED, "what a person did meanwhile stands"
+        assert [entry.deed for entry in entries_of(conn, made.id)] == ["joined", "abort", "approve", "created"]
+
+
+def test_what_ran_before_campaigns_were_gated_begins_with_its_first_wave(fleet: Conn) -> None:
+    drafted(fleet)
+    fleet.execute("UPDATE firmware_rollout.campaign SET state = 'running', policy = '{\"window\": null}'")
+    add_shops(fleet, 20, first=60)
+    for _ in range(2):
+        take_step(fleet, NOW)
+    assert states(fleet)[State.UPDATING] == 2
+    assert sum(states(fleet).values()) == 60, "newcomers join one of the waves that there are"
 
 
 def test_the_cap_holds_over_steps(fleet: Conn) -> None:

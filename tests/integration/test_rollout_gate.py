@@ -102,7 +102,7 @@ def test_the_gate_waits_for_what_it_cannot_measure(fleet: Conn) -> None:
     take_step(fleet, NOW + MINUTE)
     take_step(fleet, NOW + DAY + SETTLE)
     assert readings(fleet) == []
-    take_step(fleet, NOW + 2 * DAY)
+    take_step(fleet, NOW + 2 * DAY + SETTLE)
     [reading] = readings(fleet)
     assert [reason.why for reason in reading.reasons] == [Why.NOT_MEASURED]
     assert open_waves(fleet) == 1
