@@ -215,3 +215,29 @@ def test_a_terminal_lost_after_its_update_is_counted_silent(fleet: Conn) -> None
     shops = [f"P{number:05}" for number in range(1, 11)]
     assert count(fleet, shops, start=NOW, end=NOW + DAY, pace=1).of[Metric.SILENCE].sum() == 1
     assert count(fleet, shops, start=NOW, end=NOW + HOUR, pace=1).of[Metric.SILENCE].sum() == 0, "not before an hour of silence"
+
+
+def obey(conn: Conn, now: datetime) -> None:
+    """Every device does at once what it is asked, and comes back with it."""
+    asked = conn.execute("SELECT terminal_id, release FROM firmware_rollout.action WHERE state = 'open'").fetchall()
+    told(conn, [terminal for terminal, _ in asked], at=now)
+    for terminal, release in asked:
+        born(conn, [terminal], at=now + MINUTE, firmware=release, boot=2)
+
+
+def test_a_good_release_reaches_the_whole_fleet_by_its_waves(conn: Conn) -> None:
+    add_shops(conn, 40, first=300, terminals_each=1)
+    born(conn, [*furnish(conn), *(f"T{number:05}" for number in range(300, 340))], at=NOW - HOUR)
+    begun(conn, policy=lenient_policy(shares_pct=(2.0, 10.0, 40.0, 95.0, 100.0), cap_in_flight=15))
+    reached, now = [], NOW
+    while campaign(conn, NAME).state is CampaignState.RUNNING:
+        obey(conn, now)
+        now += 2 * HOUR
+        heard(conn, now)
+        take_step(conn, now)
+        reached.append(open_waves(conn))
+        assert states(conn).get(State.UPDATING, 0) <= 15
+        assert now < NOW + 20 * DAY
+    assert (campaign(conn, NAME).state, states(conn)) == (CampaignState.FINISHED, {State.DONE: 60})
+    assert reached == sorted(reached), "waves open one after the other"
+    assert replay(conn, campaign(conn, NAME).id).differs is None
