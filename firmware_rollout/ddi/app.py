@@ -25,13 +25,14 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from firmware_rollout.artifacts import ArtifactStore
 from firmware_rollout.ddi import protocol
 from firmware_rollout.ddi.offering import Offer, asked_of
-from firmware_rollout.ddi.protocol import Addresses, ProtocolError, State
+from firmware_rollout.ddi.protocol import Addresses, ProtocolError
 from firmware_rollout.ddi.store import note_retrieved, offer_of, save_attributes, standing_of, take_feedback
 from firmware_rollout.ddi.tokens import is_from
 from firmware_rollout.ddi.visits import Visits
 from firmware_rollout.releases import Release, ReleaseFile
 from firmware_rollout.serving import file_response, firmware_router
 from firmware_rollout.settings import DeviceApiSettings
+from firmware_rollout.states import ActionState
 from fleet.clock import Clock
 from fleet.database import Connection
 from fleet.errors import VigieError
@@ -152,7 +153,7 @@ class DeviceApi:
 
     async def _cancel(self, request: Request) -> Response:
         offer, _ = await self._work(lambda conn: _found(conn, *_names(request)))
-        if offer.state is not State.CANCELLING:
+        if offer.state is not ActionState.CANCELLING:
             raise HTTPException(404)
         return _hal(protocol.cancel_document(offer.action_id))
 

@@ -9,16 +9,18 @@ from typing import Final
 
 import msgspec
 
-from firmware_rollout.ddi.protocol import Asked, State
+from firmware_rollout.ddi.protocol import Asked
 from firmware_rollout.gate.policy import PolicyError
 from firmware_rollout.policy import Policy, read_policy
+from firmware_rollout.states import ActionKind, ActionState, CampaignState
 from firmware_rollout.windows import Window, ask
 
 log = logging.getLogger(__name__)
 
-# New offers are made in these states alone; who has fetched its update ends it also in a campaign that stands still.
-_OFFERS: Final = frozenset({"running", "rolling_back"})
-_ENDS: Final = _OFFERS | {"paused", "halted"}
+# In which of a campaign's states each kind is newly offered. While a campaign is undone, what it brought is offered no more.
+_OFFERS: Final = {ActionKind.UPDATE: CampaignState.RUNNING, ActionKind.ROLL_BACK: CampaignState.ROLLING_BACK}
+# Who has fetched what it was offered ends it also in a campaign that stands still.
+_STANDS_STILL: Final = (CampaignState.PAUSED, CampaignState.HALTED)
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,7 +28,8 @@ class Offer:
     """An action as its device sees it: its campaign, its shop's hours, and whether its release can be had."""
 
     action_id: int
-    state: State
+    state: ActionState
+    kind: str
     retrieved: bool
     campaign_state: str
     policy: str
@@ -36,9 +39,9 @@ class Offer:
 
     def stands(self) -> bool:
         """Whether it is offered at all: a halt or a withdrawn release ends every offer that nobody has fetched."""
-        if self.state is not State.OPEN or not self.served:
+        if self.state is not ActionState.OPEN or not self.served:
             return False
-        return self.campaign_state in (_ENDS if self.retrieved else _OFFERS)
+        return self.campaign_state == _OFFERS[ActionKind(self.kind)] or (self.retrieved and self.campaign_state in _STANDS_STILL)
 
     def may_update(self, now: datetime) -> bool:
         """Whether the terminal's window is open; who began in it may end it as long as it lasts."""
@@ -64,7 +67,7 @@ def asked_of(offer: Offer | None, now: datetime, *, attributes: bool) -> Asked:
     """
     if offer is None:
         return Asked(attributes=attributes)
-    if offer.state is State.CANCELLING:
+    if offer.state is ActionState.CANCELLING:
         return Asked(cancel=offer.action_id, attributes=attributes)
     if not offer.stands():
         return Asked(attributes=attributes)

@@ -23,6 +23,7 @@ from enum import StrEnum
 from typing import Any, Final, TypeVar
 
 from firmware_rollout.releases import Release
+from firmware_rollout.states import ActionState, Outcome
 from fleet.errors import VigieError
 
 # hawkBit's own bounds are of this order; what is longer is cut, for a device's words must not be lost for their length.
@@ -83,28 +84,12 @@ class Mode(StrEnum):
     REMOVE = "remove"
 
 
-class State(StrEnum):
-    """An action's state, as it is stored."""
-
-    OPEN = "open"
-    CANCELLING = "cancelling"
-    TOLD = "told"
-    CLOSED = "closed"
-
-
-class Outcome(StrEnum):
-    """Of the outcomes of an action, those that follow from a device's word."""
-
-    FAILURE = "failure"
-    CANCELLED = "cancelled"
-
-
 @dataclass(frozen=True, slots=True)
 class Effect:
     """What a word does to an action: its HTTP status, and the state it brings (None: the one it has)."""
 
     status: int
-    state: State | None = None
+    state: ActionState | None = None
     outcome: Outcome | None = None
 
 
@@ -128,36 +113,36 @@ def read_feedback(body: bytes) -> Feedback:
     )
 
 
-def effect_of(feedback: Feedback, state: State, *, may_update: bool) -> Effect:
+def effect_of(feedback: Feedback, state: ActionState, *, may_update: bool) -> Effect:
     """What feedback on a deployment does; `may_update` is what the device was last told.
 
     hawkBit's rules: 410 once nothing more is expected, 404 while it is asked to stop; what is not `closed` changes no state.
     """
-    if state is not State.OPEN:
-        return Effect(404 if state is State.CANCELLING else 410)
+    if state is not ActionState.OPEN:
+        return Effect(404 if state is ActionState.CANCELLING else 410)
     given_up = feedback.execution is Execution.CANCELED
     closed = feedback.execution is Execution.CLOSED
     # `canceled` was asked by nobody: the device gave up by itself.
     if given_up or (closed and feedback.finished is Finished.FAILURE):
-        return Effect(200, State.CLOSED, Outcome.FAILURE)
+        return Effect(200, ActionState.CLOSED, Outcome.FAILURE)
     if not closed or (not may_update and SKIPPED in feedback.details):
         return Effect(200)
-    return Effect(200, State.TOLD)
+    return Effect(200, ActionState.TOLD)
 
 
-def effect_on_cancel(feedback: Feedback, state: State) -> Effect:
+def effect_on_cancel(feedback: Feedback, state: ActionState) -> Effect:
     """What feedback on a cancellation does: 410 once it is over, 404 where nobody asked to stop."""
-    if state in (State.TOLD, State.CLOSED):
+    if state in (ActionState.TOLD, ActionState.CLOSED):
         return Effect(410)
-    if state is State.OPEN:
+    if state is ActionState.OPEN:
         return Effect(404)
     if feedback.execution is Execution.CANCELED:
-        return Effect(200, State.CLOSED, Outcome.CANCELLED)
+        return Effect(200, ActionState.CLOSED, Outcome.CANCELLED)
     if feedback.execution is not Execution.CLOSED:
         # Refused, or on its way: it is asked again, until the planner's deadline.
         return Effect(200)
     # A device that could not stop has failed: how its update ends is seen in what it runs.
-    return Effect(200, State.CLOSED, Outcome.FAILURE if feedback.finished is Finished.FAILURE else Outcome.CANCELLED)
+    return Effect(200, ActionState.CLOSED, Outcome.FAILURE if feedback.finished is Finished.FAILURE else Outcome.CANCELLED)
 
 
 def read_attributes(body: bytes) -> tuple[Mode, dict[str, str]]:

@@ -12,15 +12,16 @@ from typing import Any, Final
 from psycopg.types.json import Jsonb
 
 from firmware_rollout.ddi.offering import Offer
-from firmware_rollout.ddi.protocol import Effect, Feedback, Mode, State, detail_of, effect_of, effect_on_cancel, merged
+from firmware_rollout.ddi.protocol import Effect, Feedback, Mode, detail_of, effect_of, effect_on_cancel, merged
 from firmware_rollout.releases import Release, release_of
+from firmware_rollout.states import ActionState
 from fleet.database import Connection
 
 # Beyond, a device that goes on and on is only remembered by its last word.
 MOST_WORDS: Final = 1000
 
 _OFFER: Final = """
-    action.id, action.state, action.retrieved_at IS NOT NULL, campaign.state, campaign.policy::text, shop.timezone,
+    action.id, action.state, action.kind, action.retrieved_at IS NOT NULL, campaign.state, campaign.policy::text, shop.timezone,
     shop.opening_hours, release.sha256 IS NOT NULL AND release.withdrawn_at IS NULL
 """
 _OF_CAMPAIGN: Final = """
@@ -136,7 +137,7 @@ def save_visits(conn: Connection, visits: Mapping[str, datetime]) -> None:
 
 def _offer(row: list[Any]) -> Offer:
     action_id, state, *rest = row
-    return Offer(action_id, State(state), *rest)
+    return Offer(action_id, ActionState(state), *rest)
 
 
 def _keep(conn: Connection, action_id: int, feedback: Feedback, *, now: datetime) -> None:

@@ -134,6 +134,9 @@ def test_after_a_halt_the_next_poll_offers_nothing_new(devices: Devices) -> None
         assert second.get(f"softwaremodules/{waiting}/artifacts/fw-4.3.0.swu").status_code == 410
         assert "deploymentBase" in links(first.get("")), "who has fetched it ends it"
         devices.set_campaigns("rolling_back")
+        for device in (first, second):
+            assert "deploymentBase" not in links(device.get("")), "what is undone is brought to nobody"
+        devices.sql("UPDATE firmware_rollout.action SET kind = 'roll_back'")
         assert "deploymentBase" in links(second.get(""))
         devices.sql("UPDATE firmware_rollout.release SET withdrawn_at = %s, withdrawn_why = 'x'", NIGHT)
         for device, action in ((first, fetched), (second, waiting)):

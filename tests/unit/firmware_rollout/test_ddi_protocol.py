@@ -18,9 +18,7 @@ from firmware_rollout.ddi.protocol import (
     Feedback,
     Finished,
     Mode,
-    Outcome,
     ProtocolError,
-    State,
     base_document,
     cancel_document,
     deployment_document,
@@ -35,6 +33,7 @@ from firmware_rollout.ddi.protocol import (
 from firmware_rollout.ddi.tokens import device_token, is_from
 from firmware_rollout.policy import Policy, changed, written
 from firmware_rollout.releases import Release, ReleaseFile
+from firmware_rollout.states import ActionState, Outcome
 from firmware_rollout.windows import Window
 
 KEY = "k" * 32
@@ -113,37 +112,49 @@ SKIP = Feedback(Execution.CLOSED, Finished.SUCCESS, details=(SKIPPED,))
 @pytest.mark.parametrize(
     ("said", "state", "may", "effect"),
     [
-        pytest.param(CLOSED_SUCCESS, State.OPEN, True, Effect(200, State.TOLD), id="success is told, not believed"),
-        pytest.param(CLOSED_SUCCESS, State.OPEN, False, Effect(200, State.TOLD), id="also when its window has closed meanwhile"),
-        pytest.param(CLOSED_FAILURE, State.OPEN, True, Effect(200, State.CLOSED, Outcome.FAILURE), id="failure is the end"),
+        pytest.param(CLOSED_SUCCESS, ActionState.OPEN, True, Effect(200, ActionState.TOLD), id="success is told, not believed"),
         pytest.param(
-            Feedback(Execution.CANCELED, Finished.NONE), State.OPEN, True, Effect(200, State.CLOSED, Outcome.FAILURE), id="gave up"
+            CLOSED_SUCCESS, ActionState.OPEN, False, Effect(200, ActionState.TOLD), id="also when its window has closed meanwhile"
         ),
         pytest.param(
-            Feedback(Execution.PROCEEDING, Finished.FAILURE), State.OPEN, True, Effect(200), id="an error on the way is no end"
+            CLOSED_FAILURE, ActionState.OPEN, True, Effect(200, ActionState.CLOSED, Outcome.FAILURE), id="failure is the end"
         ),
-        pytest.param(REJECTED, State.OPEN, True, Effect(200), id="rejected stays open, as with hawkBit"),
-        pytest.param(SKIP, State.OPEN, False, Effect(200), id="swupdate's answer to skip is no success"),
-        pytest.param(CLOSED_SUCCESS, State.TOLD, True, Effect(410), id="nothing more is expected"),
-        pytest.param(CLOSED_FAILURE, State.CLOSED, True, Effect(410), id="it is over"),
-        pytest.param(CLOSED_SUCCESS, State.CANCELLING, True, Effect(404), id="it is being stopped"),
+        pytest.param(
+            Feedback(Execution.CANCELED, Finished.NONE),
+            ActionState.OPEN,
+            True,
+            Effect(200, ActionState.CLOSED, Outcome.FAILURE),
+            id="gave up",
+        ),
+        pytest.param(
+            Feedback(Execution.PROCEEDING, Finished.FAILURE),
+            ActionState.OPEN,
+            True,
+            Effect(200),
+            id="an error on the way is no end",
+        ),
+        pytest.param(REJECTED, ActionState.OPEN, True, Effect(200), id="rejected stays open, as with hawkBit"),
+        pytest.param(SKIP, ActionState.OPEN, False, Effect(200), id="swupdate's answer to skip is no success"),
+        pytest.param(CLOSED_SUCCESS, ActionState.TOLD, True, Effect(410), id="nothing more is expected"),
+        pytest.param(CLOSED_FAILURE, ActionState.CLOSED, True, Effect(410), id="it is over"),
+        pytest.param(CLOSED_SUCCESS, ActionState.CANCELLING, True, Effect(404), id="it is being stopped"),
     ],
 )
-def test_what_feedback_on_a_deployment_does(said: Feedback, state: State, may: bool, effect: Effect) -> None:
+def test_what_feedback_on_a_deployment_does(said: Feedback, state: ActionState, may: bool, effect: Effect) -> None:
     assert effect_of(said, state, may_update=may) == effect
 
 
 @pytest.mark.parametrize(
     ("said", "state", "effect"),
     [
-        pytest.param(CLOSED_SUCCESS, State.CANCELLING, Effect(200, State.CLOSED, Outcome.CANCELLED), id="stopped"),
-        pytest.param(CLOSED_FAILURE, State.CANCELLING, Effect(200, State.CLOSED, Outcome.FAILURE), id="could not stop"),
-        pytest.param(REJECTED, State.CANCELLING, Effect(200), id="refuses: it is asked again"),
-        pytest.param(CLOSED_SUCCESS, State.OPEN, Effect(404), id="nobody asked"),
-        pytest.param(CLOSED_SUCCESS, State.CLOSED, Effect(410), id="over"),
+        pytest.param(CLOSED_SUCCESS, ActionState.CANCELLING, Effect(200, ActionState.CLOSED, Outcome.CANCELLED), id="stopped"),
+        pytest.param(CLOSED_FAILURE, ActionState.CANCELLING, Effect(200, ActionState.CLOSED, Outcome.FAILURE), id="could not stop"),
+        pytest.param(REJECTED, ActionState.CANCELLING, Effect(200), id="refuses: it is asked again"),
+        pytest.param(CLOSED_SUCCESS, ActionState.OPEN, Effect(404), id="nobody asked"),
+        pytest.param(CLOSED_SUCCESS, ActionState.CLOSED, Effect(410), id="over"),
     ],
 )
-def test_what_feedback_on_a_cancellation_does(said: Feedback, state: State, effect: Effect) -> None:
+def test_what_feedback_on_a_cancellation_does(said: Feedback, state: ActionState, effect: Effect) -> None:
     assert effect_on_cancel(said, state) == effect
 
 
@@ -203,7 +214,8 @@ def offer(**changes: Any) -> Offer:
     policy = written(changed(Policy(), window=Window(("02:00", "06:30"), ("10:00", "00:30"), 30)))
     given = {
         "action_id": 7,
-        "state": State.OPEN,
+        "state": ActionState.OPEN,
+        "kind": "update",
         "retrieved": False,
         "campaign_state": "running",
         "policy": policy,
@@ -222,7 +234,10 @@ def deployment(asked: Asked) -> int | None:
     ("one", "now", "asked"),
     [
         pytest.param(offer(), NIGHT, 7, id="running, in its window"),
-        pytest.param(offer(campaign_state="rolling_back"), NIGHT, 7, id="being undone"),
+        pytest.param(offer(campaign_state="rolling_back", kind="roll_back"), NIGHT, 7, id="the way back"),
+        pytest.param(offer(campaign_state="rolling_back"), NIGHT, None, id="what is undone is offered no more"),
+        pytest.param(offer(campaign_state="rolling_back", retrieved=True), NIGHT, None, id="nor ended"),
+        pytest.param(offer(campaign_state="halted", kind="roll_back", retrieved=True), NIGHT, 7, id="a way back is ended"),
         pytest.param(offer(), NOON, None, id="out of its window nothing new"),
         pytest.param(offer(retrieved=True), NOON, 7, id="but who has fetched it keeps its link"),
         pytest.param(offer(timezone="America/Martinique"), NIGHT, None, id="its shop's own time"),
@@ -230,7 +245,7 @@ def deployment(asked: Asked) -> int | None:
         pytest.param(offer(campaign_state="paused", retrieved=True), NIGHT, 7, id="who has fetched it goes on"),
         pytest.param(offer(campaign_state="aborted", retrieved=True), NIGHT, None, id="aborted: nobody goes on"),
         pytest.param(offer(served=False), NIGHT, None, id="withdrawn"),
-        pytest.param(offer(state=State.TOLD), NIGHT, None, id="told: Vigie waits to see it"),
+        pytest.param(offer(state=ActionState.TOLD), NIGHT, None, id="told: Vigie waits to see it"),
         pytest.param(offer(policy='{"window": 3}'), NIGHT, None, id="a policy that nobody can read"),
         pytest.param(offer(policy='{"window": null}'), NOON, 7, id="no window: at any time"),
     ],
@@ -254,7 +269,7 @@ def test_a_deployments_number_changes_when_its_window_does() -> None:
 
 
 def test_a_device_is_asked_to_stop_whatever_its_campaign_does() -> None:
-    assert asked_of(offer(state=State.CANCELLING, campaign_state="aborted"), NOON, attributes=True) == Asked(None, 7, True)
+    assert asked_of(offer(state=ActionState.CANCELLING, campaign_state="aborted"), NOON, attributes=True) == Asked(None, 7, True)
 
 
 def test_a_token_is_one_terminals_and_one_keys() -> None:
