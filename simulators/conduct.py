@@ -3,7 +3,7 @@
 What a terminal says depends on seed and second alone: a late second is lived in full before the next, with its own times.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 
 import numpy as np
 
@@ -15,6 +15,7 @@ from simulators.happenings import Event
 from simulators.journal import ranges
 from simulators.population import Population
 from simulators.swarm import Swarm
+from simulators.updates.fleet import Updates
 from simulators.world import World
 
 _CLOCK = SAMPLE_FIELDS.index("clock_ms")
@@ -41,9 +42,10 @@ def make_devices(world: World, passwords: Mapping[str, str], *, boot: int) -> li
 class Conductor:
     """Population and swarm, in step."""
 
-    def __init__(self, population: Population, swarm: Swarm) -> None:
+    def __init__(self, population: Population, swarm: Swarm, updates: Updates | None = None) -> None:
         self.population = population
         self.swarm = swarm
+        self.updates = updates
         self.produced = 0
         self._devices = swarm.devices
         # How wrong each terminal's clock was at its last sample, ms: its events are told by the same clock.
@@ -62,12 +64,19 @@ class Conductor:
         state = population.connectivity(second)
         spoke = self._note_events(events)
         swarm.reach(state.powered, state.connected)
+        if self.updates is not None:
+            self.updates.live(second, state)
         due = population.due(second, second + 1)
         if len(due):
             self._note_samples(due, population.sample(due, second), second)
         for index in [*spoke, *due.tolist()]:
             delay_s = float(state.delay_s[index])
             swarm.forward(index, delay_s=delay_s if delay_s > _AT_ONCE_S else 0.0)
+
+    @property
+    def dead(self) -> Collection[int]:
+        """The terminals that an update has bricked."""
+        return self.updates.boots.dead if self.updates is not None else ()
 
     def truth(self) -> Iterator[truth.Terminal]:
         """Tell what every terminal has produced."""
@@ -94,6 +103,8 @@ class Conductor:
             device = self._devices[event.terminal]
             if event.code is EventCode.REBOOT:
                 device.reboot(event.second)
+                if self.updates is not None:
+                    self.updates.rebooted(event.terminal, event.second)
                 self.swarm.restarted(event.terminal)
             offset_ms = int(self._clock_ms[event.terminal])
             device.note_event(event.second * 1000 + offset_ms, event.code, event.detail)

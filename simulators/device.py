@@ -54,7 +54,7 @@ def rounded(values: np.ndarray) -> list[list[float]]:
 
 
 class Identity(NamedTuple):
-    """What does not change while a terminal lives: its registry entry and its password."""
+    """What does not change while a terminal lives: its registry entry, with the firmware it came with, and its password."""
 
     id: str
     password: str
@@ -78,10 +78,15 @@ NOISE = Answer(noise=True)
 class Device:
     """A terminal: its journal, its boot and session numbers, its connection."""
 
-    __slots__ = ("attempts", "blocked_until", "boots", "configured", "identity", "journal", "link", "revision", "session")
+    __slots__ = (
+        "attempts", "blocked_until", "boots", "configured", "firmware", "identity", "journal", "link", "revision", "session",
+        "slot",
+    )  # fmt: skip
 
     def __init__(self, identity: Identity, *, boot: int) -> None:
         self.identity = identity
+        # What it runs, and from which of its two places.
+        self.firmware, self.slot = identity.firmware, FIRST_SLOT
         self.journal = Journal(boot)
         self.link = Link()
         # Sessions rise from the first boot on, so that those of an earlier run are never met again.
@@ -115,7 +120,7 @@ class Device:
         downward = ((Channel.ACK, 0), (Channel.DESIRED, 1), (Channel.CMD, 1))
         self.link.subscribe([(_topic(me.id, channel), qos) for channel, qos in downward], now=now)
         birth = Presence(
-            "online", self.session, self.journal.boot, at_ms, firmware=me.firmware, slot=FIRST_SLOT, model=me.model, hw=me.hw
+            "online", self.session, self.journal.boot, at_ms, firmware=self.firmware, slot=self.slot, model=me.model, hw=me.hw
         )
         document = {name: value for name, value in msgspec.structs.asdict(birth).items() if value is not None}
         self.link.publish(self._named(Channel.PRESENCE), _encode(document), now=now, retain=True)
@@ -124,7 +129,7 @@ class Device:
 
     def report(self, *, now: float) -> None:
         """Tell which configuration and firmware it has."""
-        reported = Reported(self.revision, self.identity.firmware, FIRST_SLOT, msgspec.json.decode(self.configured))
+        reported = Reported(self.revision, self.firmware, self.slot, msgspec.json.decode(self.configured))
         document = {name: value for name, value in msgspec.structs.asdict(reported).items() if value is not None}
         self.link.publish(self._named(Channel.REPORTED), _encode(document), now=now)
 

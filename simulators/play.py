@@ -26,6 +26,7 @@ from simulators.ring import Notes, Ring, crew, planned, schedule
 from simulators.scenario import Scenario, load
 from simulators.screen import Screen
 from simulators.swarm import RESEND_S, Swarm, raise_file_limit
+from simulators.updates.fleet import Updates, read_place
 from simulators.world import World, build_world
 
 # An acknowledgement takes a few seconds; a message lost with a broker comes again within a minute.
@@ -52,6 +53,11 @@ class Performance:
     staff: str = ""
     """Agents of the console who take part."""
     clock_offset_s: int = 0
+    ddi_url: str = ""
+    """The device API up to the terminals' names; empty: terminals don't update themselves."""
+    tokens: Path = Path("tokens.csv")
+    maker_root: Path = Path("root.json")
+    ddi_ca_file: str = ""
     minutes: float | None = None
     """Shorter than the scenario."""
     resend_s: int = RESEND_S
@@ -91,11 +97,12 @@ def run(performance: Performance, *, screen: Screen) -> truth.Total:
         # The world lives to the end: collecting garbage need not look through it again and again.
         gc.collect()
         gc.freeze()
-        conductor = Conductor(population, swarm)
+        updates = _make_updates(performance, population, swarm, seed=scenario.seed, clock_s=clock_s)
+        conductor = Conductor(population, swarm, updates)
         end_s = _play(conductor, ring, scenario=scenario, screen=screen, clock_s=clock_s, stopping=stopping)
         if ring is not None:
             ring.stop()
-        _drain(swarm, performance.drain_s, screen, stopping)
+        _drain(conductor, performance.drain_s, screen, stopping)
         records = list(_tell(performance, scenario, conductor, ring, end_s))
         swarm.finish()
     truth.write(performance.truth, records)
@@ -120,6 +127,15 @@ def _make_ring(performance: Performance, world: World, scenario: Scenario, clock
     return Ring(performance.cti_url, calls, acts, name=f"sim-{scenario.start_s}", clock_s=clock_s, notes=performance.notes)
 
 
+def _make_updates(
+    performance: Performance, population: Population, swarm: Swarm, *, seed: int, clock_s: Callable[[], float]
+) -> Updates | None:
+    if not performance.ddi_url:
+        return None
+    place = read_place(performance.ddi_url, performance.tokens, performance.maker_root, ca_file=performance.ddi_ca_file)
+    return Updates(place, population, swarm.devices, seed=seed, clock_s=clock_s)
+
+
 def _play(
     conductor: Conductor,
     ring: Ring | None,
@@ -130,9 +146,11 @@ def _play(
     stopping: threading.Event,
 ) -> int:
     """Live second by second up to the scenario's end; returns the second it stopped at."""
-    swarm = conductor.swarm
+    swarm, updates = conductor.swarm, conductor.updates
     if ring is not None:
         ring.start()
+    if updates is not None:
+        updates.start()
     second = scenario.start_s
     while second < scenario.end_s and not stopping.is_set():
         if clock_s() >= second:
@@ -143,18 +161,21 @@ def _play(
         else:
             # Short turns, so that a signal is heeded at once.
             swarm.pump(time.monotonic() + min(0.25, max(0.0, second - clock_s())))
+    if updates is not None:
+        updates.stop()
     return second
 
 
-def _drain(swarm: Swarm, limit_s: float, screen: Screen, stopping: threading.Event) -> None:
+def _drain(conductor: Conductor, limit_s: float, screen: Screen, stopping: threading.Event) -> None:
     """Wait until every terminal has seen all its entries acknowledged, or the bound is reached.
 
     Outages end with the play, so that what they held back is told too. A second signal ends the waiting.
     """
+    swarm, dead = conductor.swarm, conductor.dead
     stopping.clear()
-    swarm.relent()
+    swarm.relent(dead)
     deadline = time.monotonic() + limit_s
-    while (waiting := swarm.waiting()) and time.monotonic() < deadline and not stopping.is_set():
+    while (waiting := swarm.waiting(dead)) and time.monotonic() < deadline and not stopping.is_set():
         screen.draining(waiting, swarm.backlog(), deadline - time.monotonic())
         swarm.pump(time.monotonic() + 0.25)
     if waiting:

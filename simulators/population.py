@@ -110,6 +110,18 @@ class Population:
             self._live_through(event)
         return events
 
+    def restart(self, terminal: int, *, from_s: int, back_s: int, detail: str) -> None:
+        """Have a terminal switched off in [from_s, back_s), then tell REBOOT with this detail; the longer of two absences wins."""
+        self._agenda.restart(terminal, from_s=from_s, back_s=back_s, detail=detail)
+
+    def crash(self, terminal: int, *, at_s: int, why: str) -> None:
+        """Have a terminal tell a crash at `at_s`, if it is on by then."""
+        self._agenda.tell(at_s, terminal, EventCode.APP_CRASH, why)
+
+    def updated(self, terminal: int, version: str, t_s: int) -> list[int]:
+        """Let a terminal run a version from now on; returns the orders of the `[[release]]`s that it suffers from."""
+        return self._faults.updated(terminal, version, t_s)
+
     def truth(self) -> list[FaultTruth]:
         """What each fault has done so far."""
         return self._faults.truth()

@@ -2,6 +2,7 @@
 
 import re
 import tomllib
+from collections import Counter
 from datetime import UTC, datetime
 from difflib import get_close_matches
 from enum import StrEnum
@@ -44,6 +45,21 @@ class Kind(StrEnum):
     NEW_TERMINALS = "new_terminals"
 
 
+class Effect(StrEnum):
+    """What a bad release does: to a terminal that runs it, or that is to install it."""
+
+    PRINTER_ERRORS = "printer_errors"
+    SCANNER_ERRORS = "scanner_errors"
+    TRANSACTION_ERRORS = "transaction_errors"
+    CRASHES = "crashes"
+    CALLS = "calls"
+    BRICKS = "bricks"
+    FALLS_BACK = "falls_back"
+    LIES = "lies"
+    SLOW = "slow"
+    OFF = "off"
+
+
 HARMLESS = frozenset({Kind.RACE_RUSH, Kind.EARLY_CLOSE, Kind.MAINTENANCE_REBOOT, Kind.NEW_TERMINALS})
 
 # The registry's dimensions; a test holds them equal to the world's.
@@ -78,6 +94,17 @@ class FaultSpec(BaseModel):
         return {str(dimension): value for dimension, value in (self.scope or {}).items()}
 
 
+class ReleaseSpec(BaseModel):
+    """One `[[release]]` of a scenario: what a version does to the terminals that are updated to it."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    version: Annotated[str, Field(min_length=1, max_length=40)]
+    effect: Effect
+    fraction: Annotated[float, Field(gt=0, le=1)] = 1.0
+    strength: Annotated[float, Field(gt=0, le=20)] = 1.0
+
+
 class Scenario(BaseModel):
     """A whole scenario; frozen, so that what was played is what was read."""
 
@@ -92,6 +119,7 @@ class Scenario(BaseModel):
     # A demonstration cannot wait half an hour for the first shopkeeper: their delays are divided by this.
     callers_hurry: Annotated[float, Field(ge=1, le=1000)] = 1.0
     fault: Annotated[tuple[FaultSpec, ...], Field(max_length=1000)] = ()
+    release: Annotated[tuple[ReleaseSpec, ...], Field(max_length=100)] = ()
 
     @property
     def start_s(self) -> int:
@@ -113,6 +141,10 @@ class Scenario(BaseModel):
             if fault.at_min >= self.minutes:
                 raise _MisplacedError(order, "at_min", f"begins at minute {fault.at_min:g}, the scenario ends at {self.minutes:g}")
         return self
+
+
+# The tables that a scenario may have more than once.
+_TABLES: dict[str, type[BaseModel]] = {"fault": FaultSpec, "release": ReleaseSpec}
 
 
 class _MisplacedError(ValueError):
@@ -159,7 +191,8 @@ def _in_words(text: str, source: str, mistake: dict[str, Any]) -> str:
     line = _line_of(text, loc)
     where = f"{source}:{line}" if line else source
     names = [
-        f"fault {part + 1}" if isinstance(part, int) and loc[0] == "fault" and n == 1 else str(part) for n, part in enumerate(loc)
+        f"{loc[0]} {part + 1}" if isinstance(part, int) and loc[0] in _TABLES and n == 1 else str(part)
+        for n, part in enumerate(loc)
     ]
     field = ", ".join(name for n, name in enumerate(names) if name != "[key]" and not (n == 0 and len(names) > 1))
     message = str(mistake["msg"]).removeprefix("Value error, ")
@@ -169,13 +202,14 @@ def _in_words(text: str, source: str, mistake: dict[str, Any]) -> str:
 def _remedy(mistake: dict[str, Any], loc: tuple[int | str, ...]) -> str:
     kind, value = mistake["type"], mistake.get("input")
     if kind == "extra_forbidden":
-        known = FaultSpec.model_fields if len(loc) > 1 else Scenario.model_fields
+        known = (_TABLES[str(loc[0])] if len(loc) > 1 else Scenario).model_fields
         return f"; the fields are {', '.join(known)}{_did_you_mean(str(loc[-1]), list(known))}"
     if kind == "enum":
-        return f" (got {value!r}{_did_you_mean(str(value), [str(k) for k in Kind])})"
+        choices = Effect if loc[0] == "release" else Kind
+        return f" (got {value!r}{_did_you_mean(str(value), [str(k) for k in choices])})"
     if kind == "literal_error":
-        choices = get_args(Dimension) if "[key]" in loc else ("incident", "symptom", "nothing")
-        return f" (got {value!r}{_did_you_mean(str(value), list(choices))})"
+        words = get_args(Dimension) if "[key]" in loc else ("incident", "symptom", "nothing")
+        return f" (got {value!r}{_did_you_mean(str(value), list(words))})"
     if kind == "missing":
         return f": add a line `{loc[-1]} = ...`"
     if kind == "timezone_aware":
@@ -190,15 +224,18 @@ def _did_you_mean(word: str, known: list[str]) -> str:
 
 def _line_of(text: str, loc: tuple[int | str, ...]) -> int | None:
     """Find the line of a field: its own, or its table's where it is missing."""
-    in_fault = len(loc) > 1 and loc[0] == "fault" and isinstance(loc[1], int)
-    wanted = loc[1] if in_fault else -1
-    keys = [str(part) for part in (loc[2:] if in_fault else loc)]
-    fault, table_line = -1, None
+    in_table = len(loc) > 1 and loc[0] in _TABLES and isinstance(loc[1], int)
+    wanted = (loc[0], loc[1]) if in_table else ("", -1)
+    keys = [str(part) for part in (loc[2:] if in_table else loc)]
+    here: tuple[str, int] = ("", -1)
+    seen: Counter[str] = Counter()
+    table_line = None
     for number, line in enumerate(text.splitlines(), start=1):
-        if re.match(r"\s*\[\[\s*fault\s*\]\]", line):
-            fault += 1
-            table_line = number if fault == wanted else table_line
+        if table := re.match(r"\s*\[\[\s*(\w+)\s*\]\]", line):
+            here = (table[1], seen[table[1]])
+            seen[table[1]] += 1
+            table_line = number if here == wanted else table_line
         key = re.match(r"\s*\[?\s*(?:fault\.)?[\"']?(\w+)[\"']?\s*(?:=|\])", line)
-        if fault == wanted and key and keys and key.group(1) == keys[0]:
+        if here == wanted and key and keys and key.group(1) == keys[0]:
             return number
     return table_line

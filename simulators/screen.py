@@ -72,6 +72,9 @@ class RichScreen:
         }
         if swarm.failures and swarm.online < len(swarm.devices) / 2:
             rows["trouble"] = swarm.failures.most_common(1)[0][0]
+        if conductor.updates is not None:
+            done = conductor.updates.done
+            rows["updates"] = f"{done['restarted']:,} restarted, {done['fell back']:,} fell back, {done['visits']:,} visits"
         if ring is not None:
             rows["calls"] = f"{ring.posted['newCall']:,} ({ring.ongoing} now, {ring.posted['failed']} failed)"
         self._put(rows)

@@ -22,6 +22,14 @@ class SimulateSettings(BaseSettings):
     )
     simulate_api_url: str = Field("", description="The house's address, for agents' call notes by REST; empty: none are written.")
     simulate_api_token: SecretStr = Field(SecretStr(""), description="Token of the REST API that may handle calls.")
+    simulate_ddi_url: str = Field(
+        "", description="The device API, https://host/tenant/controller/v1; empty: terminals don't update themselves."
+    )
+    simulate_ddi_ca_file: str = Field(
+        "", description="Certificate authority that signed the device API's certificate (HTTPS only)."
+    )
+    simulate_tokens: Path = Field(Path("tokens.csv"), description="CSV `terminal,token` of `vigie device tokens`.")
+    simulate_maker_root: Path = Field(Path("root.json"), description="The maker's first root, which terminals have built in.")
     simulate_agents: int = Field(30, ge=0, description="Simulated agents who answer calls; 0: every call waits for a person.")
     simulate_staff: str = Field(
         "",

@@ -12,7 +12,7 @@ import resource
 import select
 import time
 from collections import Counter, deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -149,13 +149,14 @@ class Swarm:
         """Count the entries that no terminal has seen acknowledged."""
         return sum(len(device.journal) for device in self.devices)
 
-    def waiting(self) -> int:
-        """Count the terminals that have something unacknowledged."""
-        return sum(1 for device in self.devices if len(device.journal))
+    def waiting(self, dead: Collection[int] = ()) -> int:
+        """Count the terminals that have something unacknowledged, without the dead."""
+        return sum(1 for index, device in enumerate(self.devices) if len(device.journal) and index not in dead)
 
-    def relent(self) -> None:
-        """Give power and network back to all who still have something to tell."""
+    def relent(self, dead: Collection[int] = ()) -> None:
+        """Give power and network back to all who still have something to tell, but not to the dead."""
         telling = np.fromiter((len(device.journal) > 0 for device in self.devices), bool, len(self.devices))
+        telling[list(dead)] = False
         self.reach(self._powered | telling, self._reachable | telling)
 
     def finish(self) -> None:

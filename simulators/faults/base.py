@@ -21,6 +21,8 @@ SCANS, SCAN_ERRORS = COLUMN["scans"], COLUMN["scan_errors"]
 CPU_PCT, MEM_MB, DISK_MB = COLUMN["cpu_pct"], COLUMN["mem_mb"], COLUMN["disk_mb"]
 BOARD_C, CLOCK_MS = COLUMN["board_c"], COLUMN["clock_ms"]
 
+# Of what has not begun, or does not end: a second that no play reaches (in thousands of years), exact in a float32.
+NEVER = 2**40
 # A connection that flaps is judged anew in slices of this length.
 _FLAP_S = 15
 
@@ -116,6 +118,26 @@ class Fault:
 
     def rebooted(self, terminal: int, t_s: int) -> None:
         """Take note that a terminal restarted, for whatever reason."""
+
+    def lie_dormant(self) -> None:
+        """Befall nobody until woken, terminal by terminal: what a release does begins where and when it is installed."""
+        self.onset_s[:] = NEVER
+        self.until_s[:] = NEVER
+        self.end_s = self.over_s = NEVER
+
+    def wake(self, terminal: int, t_s: int) -> bool:
+        """Befall a terminal in full from now on; False where it is not among this fault's."""
+        row = self.slot[terminal]
+        if row < 0:
+            return False
+        self.onset_s[row], self.until_s[row] = t_s - int(self.ramp_s), NEVER
+        return True
+
+    def rest(self, terminal: int, t_s: int) -> None:
+        """Leave a terminal at once."""
+        row = self.slot[terminal]
+        if row >= 0:
+            self.until_s[row] = min(int(self.until_s[row]), t_s - int(self.recovery_s))
 
     def noticed(self, t_s: int) -> None:
         """Keep the first second at which anything differed."""

@@ -19,7 +19,7 @@ from simulators.faults.network import NetworkDegraded, NetworkOutage, WeakRadio
 from simulators.happenings import Agenda, Connectivity, FaultTruth
 from simulators.opening import EarlyClose, Opening
 from simulators.randomness import F32
-from simulators.scenario import Kind, Scenario, ScenarioError
+from simulators.scenario import Effect, FaultSpec, Kind, ReleaseSpec, Scenario, ScenarioError
 from simulators.world import I32, World
 
 FAULT_CLASSES: Mapping[Kind, type[Fault]] = {
@@ -46,6 +46,16 @@ FAULT_CLASSES: Mapping[Kind, type[Fault]] = {
 }
 
 
+# What a bad release does to whoever runs it; its other effects befall those who install it.
+KIND_OF_EFFECT: Mapping[Effect, Kind] = {
+    Effect.PRINTER_ERRORS: Kind.PRINTER_DEGRADED,
+    Effect.SCANNER_ERRORS: Kind.SCANNER_DEGRADED,
+    Effect.TRANSACTION_ERRORS: Kind.SLOW_TRANSACTIONS,
+    Effect.CRASHES: Kind.CRASH_LOOP,
+    Effect.CALLS: Kind.SETTLEMENT_ERROR,
+}
+
+
 class FaultEngine:
     """Applies each fault while it is at work; tells the truth of what it did."""
 
@@ -56,15 +66,35 @@ class FaultEngine:
             site = Site(order, spec, world, opening, agenda, scenario.seed, scenario.start_s)
             self.faults.append(FAULT_CLASSES[spec.kind](site))
         opening.close_early(early_closes(self.faults))
+        # What releases do, by the order of their tables: dormant until a terminal is updated.
+        self._of_release: dict[int, tuple[ReleaseSpec, Fault]] = {}
+        for order, release in enumerate(scenario.release):
+            if (kind := KIND_OF_EFFECT.get(release.effect)) is not None:
+                site = Site(
+                    len(self.faults) + order,
+                    _as_fault(release, kind, scenario),
+                    world,
+                    opening,
+                    agenda,
+                    scenario.seed,
+                    scenario.start_s,
+                )
+                fault = FAULT_CLASSES[kind](site)
+                fault.lie_dormant()
+                self._of_release[order] = release, fault
         self._active: list[Fault] = []
         self._active_from_s, self._active_until_s = 0, 0
         self._touched = np.zeros(len(world), bool)
 
+    def _everything(self) -> list[Fault]:
+        return [*self.faults, *(fault for _, fault in self._of_release.values())]
+
     def active(self, t_s: int) -> list[Fault]:
         """The faults that are at work, or still fading, at `t_s`."""
         if not self._active_from_s <= t_s < self._active_until_s:
-            self._active = [fault for fault in self.faults if fault.begin_s <= t_s < fault.over_s]
-            edges = [edge for fault in self.faults for edge in (fault.begin_s, fault.over_s)]
+            everything = self._everything()
+            self._active = [fault for fault in everything if fault.begin_s <= t_s < fault.over_s]
+            edges = [edge for fault in everything for edge in (fault.begin_s, fault.over_s)]
             self._active_from_s = max((edge for edge in edges if edge <= t_s), default=0)
             self._active_until_s = min((edge for edge in edges if edge > t_s), default=2**62)
             self._touched[:] = False
@@ -107,7 +137,7 @@ class FaultEngine:
 
     def advance(self, t0_s: int, t1_s: int) -> None:
         """Put what the faults make happen in [t0, t1) on the agenda."""
-        for fault in self.faults:
+        for fault in self._everything():
             if fault.begin_s < t1_s and t0_s < fault.over_s:
                 fault.happen(t0_s, t1_s)
 
@@ -130,6 +160,16 @@ class FaultEngine:
             if fault.slot[terminal] >= 0:
                 fault.rebooted(terminal, t_s)
 
+    def updated(self, terminal: int, version: str, t_s: int) -> list[int]:
+        """Let a terminal run a version from now on; returns the orders of the `[[release]]`s that it suffers from."""
+        suffers = []
+        for order, (release, fault) in self._of_release.items():
+            if release.version != version:
+                fault.rest(terminal, t_s)
+            elif fault.wake(terminal, t_s):
+                suffers.append(order)
+        return suffers
+
     def truth(self) -> list[FaultTruth]:
         """What each fault has done so far, in the scenario's order."""
         return [
@@ -147,6 +187,18 @@ class FaultEngine:
             )
             for order, fault in enumerate(self.faults)
         ]
+
+
+def _as_fault(release: ReleaseSpec, kind: Kind, scenario: Scenario) -> FaultSpec:
+    return FaultSpec(
+        kind=kind,
+        at_min=0,
+        minutes=scenario.minutes,
+        scope={},
+        fraction=release.fraction,
+        strength=release.strength,
+        expect="incident",
+    )
 
 
 def early_closes(faults: list[Fault]) -> tuple[EarlyClose, ...]:

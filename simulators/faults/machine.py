@@ -13,6 +13,7 @@ from simulators.faults.base import (
     HEAD_C,
     I64,
     MEM_MB,
+    NEVER,
     PRINT_ERRORS,
     REJECTS,
     SCAN_ERRORS,
@@ -122,6 +123,19 @@ class CrashLoop(Fault):
     def __init__(self, site: Site) -> None:
         super().__init__(site)
         self._next_s: I64 = self.onset_s.copy()
+
+    def lie_dormant(self) -> None:
+        """Crash nobody until woken."""
+        super().lie_dormant()
+        self._next_s[:] = NEVER
+
+    def wake(self, terminal: int, t_s: int) -> bool:
+        """Crash a terminal, first within a minute or two."""
+        woken = super().wake(terminal, t_s)
+        if woken:
+            row = self.slot[terminal]
+            self._next_s[row] = t_s + 30 + int(60 * self.temper[row])
+        return woken
 
     def happen(self, t0_s: int, t1_s: int) -> None:
         """Crash, and draw the next time."""

@@ -47,6 +47,10 @@ def simulate(
         notes=Notes(settings.simulate_api_url.rstrip("/"), settings.simulate_api_token.get_secret_value())
         if settings.simulate_api_url
         else None,
+        ddi_url=settings.simulate_ddi_url,
+        ddi_ca_file=settings.simulate_ddi_ca_file,
+        tokens=settings.simulate_tokens,
+        maker_root=settings.simulate_maker_root,
         agents=settings.simulate_agents,
         staff=settings.simulate_staff,
         resend_s=settings.simulate_resend_s,

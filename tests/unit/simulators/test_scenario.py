@@ -5,7 +5,7 @@ from typing import get_args
 import pytest
 
 from simulators.opening import parse_hours
-from simulators.scenario import Dimension, FaultSpec, Kind, Scenario, ScenarioError, load, parse, shipped
+from simulators.scenario import Dimension, Effect, FaultSpec, Kind, ReleaseSpec, Scenario, ScenarioError, load, parse, shipped
 from simulators.world import DIMENSIONS, build_world
 
 DOCS = Path(__file__).parents[3] / "docs" / "scenarios.md"
@@ -85,6 +85,20 @@ def test_a_mistake_is_named_with_line_field_and_remedy(old: str, new: str, messa
         parse(GOOD.replace(old, new, 1), source="x.toml")
 
 
+def test_a_release_is_read_and_its_mistakes_are_named() -> None:
+    release = GOOD + '\n[[release]]\nversion = "4.4.0"\neffect = "crashes"\nstrength = 2.0\n'
+    assert parse(release, source="x.toml").release == (ReleaseSpec(version="4.4.0", effect=Effect.CRASHES, strength=2.0),)
+    line = release.splitlines().index("[[release]]") + 1
+    for old, new, message in (
+        ("strength = 2.0\n", "strenth = 2.0\n", rf"x.toml:{line + 3}: release 1, strenth: .*did you mean strength\?"),
+        ('"crashes"', '"crashs"', rf"x.toml:{line + 2}: release 1, effect: .*did you mean crashes\?"),
+        ('version = "4.4.0"\n', "", rf"x.toml:{line}: release 1, version: field required"),
+    ):
+        before, table, after = release.partition("[[release]]")
+        with pytest.raises(ScenarioError, match=message):
+            parse(before + table + after.replace(old, new), source="x.toml")
+
+
 def test_every_mistake_has_its_line() -> None:
     with pytest.raises(ScenarioError) as caught:
         parse(GOOD.replace("minutes = 5", "minutes = 0").replace("fraction = 1.0", "fraction = 2"), source="x.toml")
@@ -132,8 +146,8 @@ def test_the_demonstration_s_single_terminals_stand_in_shops_open_every_afternoo
 
 def test_every_field_and_kind_is_documented() -> None:
     text = DOCS.read_text(encoding="utf-8")
-    for name in [*Scenario.model_fields, *FaultSpec.model_fields, *Kind]:
-        assert name == "fault" or f"| `{name}` |" in text, name
+    for name in [*Scenario.model_fields, *FaultSpec.model_fields, *ReleaseSpec.model_fields, *Kind, *Effect]:
+        assert name in ("fault", "release") or f"| `{name}` |" in text, name
     assert all(dimension in text for dimension in DIMENSIONS)
 
 

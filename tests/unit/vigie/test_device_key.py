@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from firmware_rollout.ddi.tokens import device_token
+from firmware_rollout.ddi.tokens import device_token, write_tokens
 from fleet.errors import VigieError
 from vigie.cli import app
 from vigie.up.device_key import device_key
@@ -45,3 +45,10 @@ def test_the_command_prints_tokens(monkeypatch: pytest.MonkeyPatch) -> None:
         refused = run(app, ["device", "token", "T00012"]).exception
         assert isinstance(refused, VigieError)
         assert words in str(refused)
+
+
+def test_the_file_of_tokens_is_its_owner_s_alone(tmp_path: Path) -> None:
+    file = tmp_path / "tokens.csv"
+    write_tokens(file, KEY, ["T00001", "T00002"])
+    assert file.read_text() == f"terminal,token\nT00001,{device_token(KEY, 'T00001')}\nT00002,{device_token(KEY, 'T00002')}\n"
+    assert stat.S_IMODE(file.stat().st_mode) == 0o600
