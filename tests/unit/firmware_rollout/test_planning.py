@@ -261,6 +261,11 @@ def test_the_way_back_is_proven_like_the_way_there() -> None:
     back = asked()._replace(kind=ActionKind.ROLL_BACK, release="4.2.1", boot_before=8)
     on_its_way = terminal(State.UPDATING, reported="4.3.0", boot=8, action=back)
     assert plan(rolling, [on_its_way], now=NOW) == []
+    assert plan(rolling, [on_its_way._replace(boot=9)], now=NOW) == [], "another boot, and still the release"
+    tried = terminal(State.FAILED, reported="4.3.0", memory=TRIED._replace(attempts=3), action=back)
+    assert plan(rolling, [tried], now=NOW) == [], "its way back has failed three times"
+    again = plan(rolling, [tried._replace(memory=TRIED)], now=NOW)
+    assert [step.opening.attempt for step in again if step.opening] == [2]
     [proven] = plan(rolling, [on_its_way._replace(reported="4.2.1", boot=9)], now=NOW)
     assert (proven.after, proven.why) == (State.ROLLED_BACK, Why.OLD_SEEN)
     [failed] = plan(
