@@ -75,22 +75,30 @@ def advance(
     *,
     since: datetime,
     withdrawn: str | None,
+    overruled: int,
     now: datetime,
 ) -> Advance | None:
-    """The campaign's own next move, None: it stays. `since`: since when it is in its state; `withdrawn`: why its release was."""
+    """The campaign's own next move, None: it stays.
+
+    `since`: since when it is in its state; `withdrawn`: why its release was; `overruled`: the newest reading that a person let it
+    go on against.
+    """
     if campaign.state is CampaignState.APPROVED:
         first = waves[0]
         due = first.planned_at <= now and withdrawn is None
         return _move(campaign, CampaignState.RUNNING, Because.FIRST_WAVE_DUE, opens=first.number) if due else None
     if campaign.state is CampaignState.ROLLING_BACK:
         return _rolled_back(campaign, standings, since, now)
+    if campaign.state is CampaignState.PAUSED:
+        # Its updated terminals live on, and who resumes it has to know what they showed.
+        return _halted(campaign, reading, overruled)
     if campaign.state is not CampaignState.RUNNING:
         return None
     if withdrawn is not None:
         return _move(campaign, CampaignState.HALTED, Because.RELEASE_WITHDRAWN, f"the release was withdrawn: {withdrawn}")
     return (
         _failing(campaign, standings, since)
-        or _halted(campaign, reading, since)
+        or _halted(campaign, reading, overruled)
         or _onwards(campaign, waves, standings, reading, now)
     )
 
@@ -111,9 +119,8 @@ def _failing(campaign: CampaignNow, standings: Sequence[Standing], since: dateti
     return _move(campaign, CampaignState.HALTED, Because.UPDATES_FAIL, words, inputs=found._asdict())
 
 
-def _halted(campaign: CampaignNow, reading: ReadingNow | None, since: datetime) -> Advance | None:
-    # What was read before a person let the campaign go on was known to them.
-    if reading is None or reading.verdict is not Verdict.HALT or reading.at <= since:
+def _halted(campaign: CampaignNow, reading: ReadingNow | None, overruled: int) -> Advance | None:
+    if reading is None or reading.verdict is not Verdict.HALT or reading.id <= overruled:
         return None
     inputs = {"reading": reading.id, "wave": reading.wave}
     return _move(campaign, CampaignState.HALTED, Because.GATE_HALTS, reading.finding, inputs=inputs)

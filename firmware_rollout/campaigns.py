@@ -48,7 +48,10 @@ class Wave:
 
 @dataclass(frozen=True, slots=True)
 class Campaign:
-    """A campaign; `states` counts its terminals by state, `policy` is JSON (`policy.read_policy`)."""
+    """A campaign; `states` counts its terminals by state, `policy` is JSON (`policy.read_policy`).
+
+    `overruled`: the newest of the gate's readings that a person let it go on against, 0: none.
+    """
 
     id: int
     name: str
@@ -62,6 +65,7 @@ class Campaign:
     state_since: datetime
     approved_by: str
     policy: str
+    overruled: int
     states: dict[State, int]
 
 
@@ -198,13 +202,26 @@ def list_campaigns(conn: Connection) -> list[Campaign]:
         states.setdefault(campaign_id, {})[State(state)] = count
     rows = conn.execute(
         "SELECT id, name, release, target, seed, created_at, created_by, state, reason, COALESCE(state_since, created_at),"
-        " approved_by, policy::text FROM firmware_rollout.campaign ORDER BY id DESC"
+        " approved_by, policy::text, COALESCE(overruled, 0) FROM firmware_rollout.campaign ORDER BY id DESC"
     )
     return [
         Campaign(
-            id_, name, release, target, seed, at, by, CampaignState(state), reason, since, approved_by, policy, states.get(id_, {})
+            id_,
+            name,
+            release,
+            target,
+            seed,
+            at,
+            by,
+            CampaignState(state),
+            reason,
+            since,
+            approved,
+            policy,
+            overruled,
+            states.get(id_, {}),
         )
-        for id_, name, release, target, seed, at, by, state, reason, since, approved_by, policy in rows
+        for id_, name, release, target, seed, at, by, state, reason, since, approved, policy, overruled in rows
     ]
 
 

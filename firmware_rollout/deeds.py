@@ -64,7 +64,9 @@ def do(conn: Connection, name: str, deed: Deed, *, actor: str, why: str, now: da
     moved = conn.execute(
         "UPDATE firmware_rollout.campaign SET state = %(after)s, reason = %(why)s, state_since = %(now)s,"
         " approved_by = CASE WHEN %(approves)s THEN %(actor)s ELSE approved_by END,"
-        " approved_at = CASE WHEN %(approves)s THEN %(now)s ELSE approved_at END"
+        " approved_at = CASE WHEN %(approves)s THEN %(now)s ELSE approved_at END,"
+        " overruled = CASE WHEN %(overrules)s THEN"
+        "   (SELECT max(g.id) FROM firmware_rollout.gate_reading g WHERE g.campaign_id = campaign.id) ELSE overruled END"
         " WHERE id = %(id)s AND state = %(before)s",
         {
             "id": found.id,
@@ -73,6 +75,7 @@ def do(conn: Connection, name: str, deed: Deed, *, actor: str, why: str, now: da
             "why": why,
             "actor": actor,
             "approves": deed is Deed.APPROVE,
+            "overrules": deed is Deed.RESUME and found.state is CampaignState.HALTED,
             "now": now,
         },
     )

@@ -49,8 +49,8 @@ def _judge(conn: Connection, campaign: Campaign, *, now: datetime) -> Reading | 
         # Planning halts it, and says so.
         return None
     live, word = newest_run(conn, campaign.id), newest_reading(conn, campaign.id)
-    went_on = word is not None and word.verdict is Verdict.HALT and word.at <= campaign.state_since
-    if live is None or (went_on and live.began_at < campaign.state_since):
+    overruled = word is not None and word.verdict is Verdict.HALT and word.id <= campaign.overruled
+    if live is None or (overruled and word is not None and live.began_at <= word.at):
         # After a halt a person let it go on: what was held against it is not held against it for ever.
         begin_run(conn, campaign.id, policy, now=now)
         return None

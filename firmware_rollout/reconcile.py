@@ -139,7 +139,16 @@ def _step_campaign(conn: Connection, campaign: Campaign, *, now: datetime) -> li
     taken = store_steps(conn, campaign.id, due, now=now)
     withdrawn = None if release.withdrawn_at is None else release.withdrawn_why
     reading = newest_reading(conn, campaign.id)
-    decided = advance(current, waves, fleet, reading, since=campaign.state_since, withdrawn=withdrawn, now=now)
+    decided = advance(
+        current,
+        waves,
+        fleet,
+        reading,
+        since=campaign.state_since,
+        withdrawn=withdrawn,
+        overruled=campaign.overruled,
+        now=now,
+    )
     moved = decided if decided is not None and _store_move(conn, campaign, decided, now=now) else None
     # Only now: whoever writes the audit holds up all others who do, and a person's deed takes the campaign's row first as well.
     if joined:

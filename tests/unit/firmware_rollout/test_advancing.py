@@ -31,7 +31,16 @@ def done(number: int) -> list[Standing]:
 
 
 def decide(campaign: CampaignNow = RUNNING, **changed: Any) -> tuple[CampaignState, Because, int | None] | None:
-    given = {"waves": ONE_OPEN, "standings": [], "reading": None, "since": BEGAN, "withdrawn": None, "now": NOW, **changed}
+    given = {
+        "waves": ONE_OPEN,
+        "standings": [],
+        "reading": None,
+        "since": BEGAN,
+        "withdrawn": None,
+        "overruled": 8,
+        "now": NOW,
+        **changed,
+    }
     found = advance(campaign, given.pop("waves"), given.pop("standings"), given.pop("reading"), **given)
     return None if found is None else (found.after, found.because, found.opens)
 
@@ -54,7 +63,7 @@ FAILS = (CampaignState.HALTED, Because.UPDATES_FAIL, None)
             {"reading": PASS, "withdrawn": "bad"}, (CampaignState.HALTED, Because.RELEASE_WITHDRAWN, None), id="withdrawn"
         ),
         pytest.param({"reading": HALT}, HALTS, id="the gate halts"),
-        pytest.param({"reading": HALT, "since": NOW - HOUR}, None, id="a person let it go on after that halt"),
+        pytest.param({"reading": HALT, "overruled": 9}, None, id="a person let it go on against that"),
         pytest.param({"standings": failed(3)}, FAILS, id="too many updates fail"),
         pytest.param({"standings": failed(3), "reading": PASS}, FAILS, id="too many fail, whatever the gate says"),
         pytest.param({"standings": failed(2)}, None, id="too few to say"),
@@ -88,6 +97,10 @@ def test_a_running_campaign_moves_for_a_reason(changed: dict[str, Any], expected
 def test_only_an_approved_campaign_begins_and_only_a_running_one_goes_on(state: CampaignState, expected: object) -> None:
     assert decide(RUNNING._replace(state=state), reading=PASS) == expected
     assert decide(RUNNING._replace(state=state), reading=PASS, withdrawn="bad") is None or state is CampaignState.RUNNING
+
+
+def test_the_gate_halts_a_paused_campaign_too() -> None:
+    assert decide(RUNNING._replace(state=CampaignState.PAUSED), reading=HALT) == HALTS
 
 
 def test_an_approved_campaign_waits_for_its_first_wave() -> None:
