@@ -51,7 +51,7 @@ class DeviceApiSettings(DeviceKeySettings, StoreSettings):
     ddi_poll_s: int = Field(300, ge=1, lt=86_400, description="Seconds between two polls of a device.")
 
 
-class DevicesSettings(DatabaseSettings, ClockSettings, DeviceApiSettings):
+class DevicesSettings(DatabaseSettings, ClockSettings, MetricsSettings, DeviceApiSettings):
     """What `vigie devices` needs to know."""
 
     devices_host: str = Field("127.0.0.1", description="Address the device API alone listens on.")

@@ -12,6 +12,7 @@ from typing import Any
 import httpx
 import psycopg
 import uvicorn
+from prometheus_client import CollectorRegistry
 from pydantic import SecretStr
 
 from firmware_rollout.artifacts import ArtifactStore, FolderStore
@@ -38,6 +39,7 @@ class Devices:
     url: str
     database_url: str
     store: FolderStore
+    store_folder: Path
     now: list[datetime] = field(default_factory=lambda: [NIGHT])
 
     @property
@@ -137,10 +139,10 @@ def hashes_of(content: bytes) -> dict[str, str]:
 def running_devices(database_url: str, folder: Path, *, store: ArtifactStore | None = None, poll_s: int = 300) -> Iterator[Devices]:
     """The API on a free port; `store` may stand before the folder, to cut downloads off."""
     kept = FolderStore(folder)
-    devices = Devices("", database_url, kept)
+    devices = Devices("", database_url, kept, folder)
     settings = read(DeviceApiSettings, device_key=SecretStr(KEY), ddi_poll_s=poll_s)
     pool = open_pool(database_url, program="test")
-    api = DeviceApi(settings, pool=pool, store=store or kept, clock=lambda: devices.now[0])
+    api = DeviceApi(settings, pool=pool, store=store or kept, clock=lambda: devices.now[0], registry=CollectorRegistry())
     server = uvicorn.Server(uvicorn.Config(api, port=free_port(), log_level="warning", lifespan="off"))
     thread = threading.Thread(target=server.run, daemon=True)
     api.start()

@@ -5,22 +5,23 @@ A poll is one query on a thread of its own few, so that a fleet that polls does 
 
 import hashlib
 import logging
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Coroutine
 from datetime import datetime
 from functools import partial
-from typing import Final, TypeVar
+from typing import Any, Final, TypeVar
 
 import anyio
 import psycopg
 from anyio import to_thread
 from fastapi import FastAPI
+from prometheus_client import CollectorRegistry, Counter
 from psycopg_pool import ConnectionPool, PoolTimeout
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import Mount, Route
-from starlette.types import ASGIApp, Receive, Scope, Send
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from firmware_rollout.artifacts import ArtifactStore
 from firmware_rollout.ddi import protocol
@@ -43,6 +44,7 @@ log = logging.getLogger(__name__)
 LARGEST_BODY_BYTES: Final = 256 * 1024
 THREADS: Final = 4
 _MD5: Final = ".MD5SUM"
+_KIND: Final = "vigie.kind"
 # Identifiers of the API are signed 32-bit numbers; beyond, there is none.
 _MOST: Final = 2**31 - 1
 Result = TypeVar("Result")
@@ -53,11 +55,23 @@ class DeviceApi:
     """The device API; an ASGI application that wants `start` before its first request and `stop` after its last."""
 
     def __init__(
-        self, settings: DeviceApiSettings, *, pool: ConnectionPool[Connection], store: ArtifactStore, clock: Clock
+        self,
+        settings: DeviceApiSettings,
+        *,
+        pool: ConnectionPool[Connection],
+        store: ArtifactStore,
+        clock: Clock,
+        registry: CollectorRegistry,
     ) -> None:
         self._settings, self._pool, self._store, self._clock = settings, pool, store, clock
         self._key = settings.device_key.get_secret_value()
         self.prefix = f"/{settings.ddi_tenant}/controller/v1/"
+        self._requests = Counter(
+            "vigie_devices_requests_total",
+            "Requests of devices, by what they ask and the status of the answer.",
+            ["kind", "status"],
+            registry=registry,
+        )
         self._visits = Visits(pool)
         self._md5s = _Md5s(store)
         # A limiter belongs to a running event loop: it is made within the first one.
@@ -75,45 +89,47 @@ class DeviceApi:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request."""
-        await self._app(scope, receive, send)
+
+        async def counted(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                self._requests.labels(scope.get(_KIND, "none"), str(message["status"])).inc()
+            await send(message)
+
+        await self._app(scope, receive, counted)
 
     def _routes(self) -> ASGIApp:
         base = f"{self.prefix}{{terminal}}"
         action, module = f"{base}/deploymentBase/{{action:int}}", f"{base}/softwaremodules/{{action:int}}/artifacts"
         cancel = f"{base}/cancelAction/{{action:int}}"
         # For devices that verify what they install by TUF as well.
-        signed = FastAPI(openapi_url=None)
+        signed = FastAPI(openapi_url=None, exception_handlers=_REFUSALS)
         signed.include_router(firmware_router(self._pool, self._store, prefix=""))
         return Starlette(
             routes=[
-                Route(base, self._known(self._poll)),
+                Route(base, self._known("poll", self._poll)),
                 # Answered rather than redirected: not every client takes its token along.
-                Route(f"{base}/", self._known(self._poll)),
-                Route(f"{base}/configData", self._known(self._config_data), methods=["PUT"]),
-                Route(action, self._known(self._deployment)),
-                Route(f"{action}/feedback", self._known(partial(self._feedback, on_cancel=False)), methods=["POST"]),
-                Route(cancel, self._known(self._cancel)),
-                Route(f"{cancel}/feedback", self._known(partial(self._feedback, on_cancel=True)), methods=["POST"]),
-                Route(module, self._known(self._artifacts)),
-                Route(f"{module}/{{filename}}", self._known(self._artifact)),
+                Route(f"{base}/", self._known("poll", self._poll)),
+                Route(f"{base}/configData", self._known("config_data", self._config_data), methods=["PUT"]),
+                Route(action, self._known("deployment", self._deployment)),
+                Route(f"{action}/feedback", self._known("feedback", partial(self._feedback, on_cancel=False)), methods=["POST"]),
+                Route(cancel, self._known("cancel", self._cancel)),
+                Route(f"{cancel}/feedback", self._known("feedback", partial(self._feedback, on_cancel=True)), methods=["POST"]),
+                Route(module, self._known("artifacts", self._artifacts)),
+                Route(f"{module}/{{filename}}", self._known("artifact", self._artifact)),
                 Mount(f"{base}/firmware", _Guarded(signed, self._is_from)),
             ],
-            exception_handlers={
-                ProtocolError: _on_unreadable,
-                psycopg.OperationalError: _on_database_lost,
-                PoolTimeout: _on_database_lost,
-                VigieError: _on_store_lost,
-            },
+            exception_handlers=_REFUSALS,
         )
 
     def _is_from(self, scope: Scope) -> bool:
         request = Request(scope)
         return is_from(request.headers.get("authorization"), request.path_params["terminal"], self._key)
 
-    def _known(self, handler: Handler) -> Handler:
-        """Only for the device itself: 401 otherwise."""
+    def _known(self, kind: str, handler: Handler) -> Handler:
+        """Only for the device itself: 401 otherwise; counted under its kind."""
 
         async def guarded(request: Request) -> Response:
+            request.scope[_KIND] = kind
             if not self._is_from(request.scope):
                 return _unauthorized()
             return await handler(request)
@@ -306,3 +322,11 @@ async def _on_database_lost(_request: Request, error: Exception) -> Response:
 async def _on_store_lost(_request: Request, error: Exception) -> Response:
     log.warning("a release's file cannot be read: %s", error, extra={"action": "device_request"})
     return Response(status_code=503, headers={"retry-after": "30"})
+
+
+_REFUSALS: Final[dict[int | type[Exception], Callable[[Request, Any], Coroutine[Any, Any, Response]]]] = {
+    ProtocolError: _on_unreadable,
+    psycopg.OperationalError: _on_database_lost,
+    PoolTimeout: _on_database_lost,
+    VigieError: _on_store_lost,
+}

@@ -136,7 +136,9 @@ def create_app(settings: WebSettings, *, clock: Clock) -> FastAPI:
     ends = IncidentEnds(database_url=url, close=lambda: _close_calls(pool, clock))
 
     orders = _publisher(settings, clock)
-    devices = open_devices(settings, database_url=url, clock=clock) if settings.serves_devices else None
+    devices = None
+    if settings.serves_devices:
+        devices = open_devices(settings, database_url=url, clock=clock, registry=metrics.registry)
     retention = Retention(url, clock=clock, settings=settings)
 
     @asynccontextmanager

@@ -11,6 +11,7 @@ import httpx
 import psycopg
 import pytest
 
+from firmware_rollout.ddi import app as ddi_app
 from firmware_rollout.ddi import store
 from firmware_rollout.ddi.protocol import SKIPPED
 from tests.running_devices import NIGHT, TERMINAL, Devices, hashes_of, running_devices, with_shops
@@ -257,3 +258,29 @@ def test_the_planner_and_a_device_at_once_leave_one_of_their_ends(devices: Devic
         planner.commit()
         thread.join(10)
     assert (status, devices.action(action)["outcome"]) == ([410], "silent")
+
+
+def test_an_altered_file_is_offered_to_nobody_and_cut_connections_heal(devices: Devices) -> None:
+    action = devices.open_action()
+    with devices.as_device() as device:
+        [file] = (file for file in devices.store_folder.rglob("*") if file.is_file())
+        file.write_bytes(CONTENT[:-1] + b"x")
+        altered = device.get(f"deploymentBase/{action}")
+        assert (altered.status_code, altered.headers["retry-after"]) == (503, "30")
+        file.write_bytes(CONTENT)
+        assert device.get(f"deploymentBase/{action}").status_code == 200
+        # As a restart of the database does.
+        devices.sql(
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()"
+        )
+        assert device.get("").status_code == 200
+
+
+def test_a_database_out_of_reach_is_told_as_a_pause(devices: Devices, monkeypatch: pytest.MonkeyPatch) -> None:
+    def away(*_: object) -> None:
+        raise psycopg.OperationalError("the server closed the connection unexpectedly")
+
+    monkeypatch.setattr(ddi_app, "standing_of", away)
+    with devices.as_device() as device:
+        answer = device.get("")
+    assert (answer.status_code, answer.headers["retry-after"]) == (503, "30")

@@ -6,6 +6,7 @@ from pathlib import Path
 import httpx
 import psycopg
 import pytest
+from prometheus_client import CollectorRegistry
 from pydantic import SecretStr
 
 from firmware_rollout.ddi.server import build as build_devices
@@ -49,6 +50,9 @@ def test_the_web_program_serves_devices_before_its_layers_for_people(database_ur
             assert client.put(f"{PATH}/configData", json={"data": {"a": "b"}}, headers=HEADERS).status_code == 200
             assert client.get(PATH).status_code == 401
             assert "content-security-policy" in client.get("/healthz").headers
+            counted = client.get("/metrics").text
+            assert 'vigie_devices_requests_total{kind="poll",status="200"} 1.0' in counted
+            assert 'vigie_devices_requests_total{kind="poll",status="401"} 1.0' in counted
             assert client.get("/console", follow_redirects=False).status_code == 303
     finally:
         server.stop()
@@ -83,10 +87,9 @@ def test_devices_are_served_alone_with_the_tenant_and_the_address_of_the_setting
         ddi_url="https://updates.example/",
         ddi_poll_s=90,
     )
-    api = open_devices(settings, database_url=database_url, clock=system_clock())
+    api = open_devices(settings, database_url=database_url, clock=system_clock(), registry=CollectorRegistry())
     server = build_devices(settings, api)
     thread = threading.Thread(target=server.run, daemon=True)
-    api.start()
     thread.start()
     try:
         assert wait_until(lambda: server.started, timeout_s=15)
@@ -94,7 +97,8 @@ def test_devices_are_served_alone_with_the_tenant_and_the_address_of_the_setting
     finally:
         server.should_exit = True
         thread.join(15)
-        api.stop()
+    with psycopg.connect(database_url) as conn:
+        assert conn.execute("SELECT terminal_id FROM firmware_rollout.device").fetchall() == [(TERMINAL,)]
     assert polled == {
         "config": {"polling": {"sleep": "00:01:30"}},
         "_links": {"configData": {"href": f"https://updates.example/pmu/controller/v1/{TERMINAL}/configData"}},
@@ -105,4 +109,4 @@ def test_a_missing_setting_is_named(database_url: str) -> None:
     for key, words in (("", "VIGIE_DEVICE_KEY"), (KEY, "VIGIE_RELEASE_STORE")):
         settings = read(DevicesSettings, database_url=SecretStr(database_url), device_key=SecretStr(key), release_store="")
         with pytest.raises(VigieError, match=words):
-            open_devices(settings, database_url=database_url, clock=system_clock())
+            open_devices(settings, database_url=database_url, clock=system_clock(), registry=CollectorRegistry())
