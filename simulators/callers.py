@@ -15,7 +15,7 @@ from simulators.races import betting_ends_s
 from simulators.randomness import choose, key_of
 from simulators.scenario import Scenario
 from simulators.shops import unlisted_phones
-from simulators.words import CLOSINGS, EVERYDAY, HABITS, OPENINGS
+from simulators.words import CLOSINGS, EVERYDAY, HABITS, OPENINGS, Habit
 from simulators.world import World
 
 ANONYMOUS = "anonymous"
@@ -25,7 +25,7 @@ CALLS_A_DAY = (820, 890)
 _HOURLY = (3.0, 6.5, 8.5, 9.5, 9.0, 7.5, 7.0, 8.0, 8.5, 7.5, 7.0, 6.5, 5.0, 3.5, 2.0, 1.5)
 _WITHHELD_SHARE, _UNLISTED_SHARE, _STRANGER_SHARE = 0.05, 0.05, 0.005
 # Of the calls after the first, the median wait; shops lose patience more slowly than customers do.
-_AGAIN_AFTER_MIN, _MOST_CALLS = 25.0, 4
+_AGAIN_AFTER_MIN, MOST_CALLS = 25.0, 4
 _COLUMNS = ("second", "shop", "caller", "subject", "words", "patience_s", "talk_s", "cause")
 
 _QUESTIONS = ("comment", "où", "quand", "quel", "c'est quoi", "jusqu", "je peux", "mon voisin")
@@ -43,7 +43,7 @@ def plan_calls(world: World, scenario: Scenario, *, start_s: int | None = None, 
     """
     from_s = scenario.start_s if start_s is None else start_s
     until_s = from_s + round(60 * (scenario.minutes if minutes is None else minutes))
-    desk = _Desk(world, scenario)
+    desk = Desk(world, scenario)
     rows = desk.everyday(from_s, until_s)
     for order, fault in enumerate(desk.faults):
         rows += desk.about(order, fault)
@@ -53,8 +53,8 @@ def plan_calls(world: World, scenario: Scenario, *, start_s: int | None = None, 
     return plan.astype(kinds)
 
 
-class _Desk:
-    """One plan in the making."""
+class Desk:
+    """Calls in the making."""
 
     def __init__(self, world: World, scenario: Scenario) -> None:
         self._world, self._seed, self._hurry = world, scenario.seed, scenario.callers_hurry
@@ -87,26 +87,24 @@ class _Desk:
         for second in seconds.astype(np.int64).tolist():
             _, subject, sentences = EVERYDAY[int(choose(rng.random(1), [m[0] for m in EVERYDAY])[0])]
             shop = self._someone_open(rng, second)
-            rows.append(self._call(rng, second=second, shop=shop, subject=subject, sentences=sentences, cause=-1))
+            rows.append(self.call(rng, second=second, shop=shop, subject=subject, sentences=sentences, cause=-1))
         return rows
 
     def about(self, order: int, fault: Fault) -> list[Row]:
         """Return the calls that one fault causes: from shops it hits that are open, while the hotline is."""
         habit = HABITS[self._specs[order].kind]
         rng = np.random.Generator(np.random.PCG64(key_of(self._seed, "rings", order)))
-        share = min(0.95, habit.share * float(np.sqrt(self._specs[order].strength)))
+        share = share_of(habit, self._specs[order].strength)
         shops, first = np.unique(self._world.shop[fault.terminals], return_index=True)
         rows: list[Row] = []
         for shop, row in zip(shops.tolist(), first.tolist(), strict=True):
             rings = float(rng.random()) < share
             second = int(fault.onset_s[row])
-            for turn in range(_MOST_CALLS):
-                # Only the first call can be hurried: the next is a matter of patience.
-                median_min = habit.delay_min / self._hurry if turn == 0 else _AGAIN_AFTER_MIN
-                second += 5 + int(60 * median_min * float(np.exp(habit.spread * rng.standard_normal())))
-                call = self._call(rng, second=second, shop=shop, subject=habit.subject, sentences=habit.words, cause=order)
+            for turn in range(MOST_CALLS):
+                second += first_s(habit, rng, self._hurry) if turn == 0 else again_s(habit, rng)
+                call = self.call(rng, second=second, shop=shop, subject=habit.subject, sentences=habit.words, cause=order)
                 # A little after the end there is still the call that was on its way.
-                if rings and second < fault.until_s[row] + 300 and self._can_ring(shop, second):
+                if rings and second < fault.until_s[row] + 300 and self.can_ring(shop, second):
                     rows.append(call)
                 if float(rng.random()) >= habit.again:
                     break
@@ -115,7 +113,8 @@ class _Desk:
     def _hours(self, day: date) -> tuple[int, int]:
         return wall_to_s(MAINLAND_TIMEZONE, day, HOTLINE_OPENS_MINUTE), betting_ends_s(self._seed, day)
 
-    def _can_ring(self, shop: int, second: int) -> bool:
+    def can_ring(self, shop: int, second: int) -> bool:
+        """Whether the hotline and the shop are open."""
         opens_s, closes_s = self._hours(local_date(MAINLAND_TIMEZONE, second))
         return opens_s <= second < closes_s and bool(self._open_shops(second)[shop])
 
@@ -131,9 +130,10 @@ class _Desk:
         chosen = next((shop for shop in tries.tolist() if opened[shop]), int(tries[0]))
         return -1 if stranger else chosen
 
-    def _call(
+    def call(
         self, rng: np.random.Generator, *, second: int, shop: int, subject: str, sentences: tuple[str, ...], cause: int
     ) -> Row:
+        """Make one call of a shop (-1: of somebody who is none): who rings, what is said, for how long."""
         words = _said(rng, sentences[int(rng.integers(len(sentences)))], technical=subject == "technical")
         patience = 20 + int(rng.exponential(150))
         median_s = 230 if subject == "technical" else 180
@@ -149,6 +149,25 @@ class _Desk:
             # Somebody's own telephone, which no registry knows.
             return self._unlisted[which % len(self._unlisted)]
         return str(phones[which % len(phones)])
+
+
+def share_of(habit: Habit, strength: float) -> float:
+    """Of the shops that something befalls, the part that rings."""
+    return min(0.95, habit.share * float(np.sqrt(strength)))
+
+
+def first_s(habit: Habit, rng: np.random.Generator, hurry: float) -> int:
+    """Draw the seconds until a shop first rings; `hurry` divides them."""
+    return _wait_s(habit.delay_min / hurry, habit, rng)
+
+
+def again_s(habit: Habit, rng: np.random.Generator) -> int:
+    """Draw the seconds until it rings again: a matter of patience, which cannot be hurried."""
+    return _wait_s(_AGAIN_AFTER_MIN, habit, rng)
+
+
+def _wait_s(median_min: float, habit: Habit, rng: np.random.Generator) -> int:
+    return 5 + int(60 * median_min * float(np.exp(habit.spread * rng.standard_normal())))
 
 
 def _said(rng: np.random.Generator, matter: str, *, technical: bool) -> str:

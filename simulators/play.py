@@ -22,7 +22,8 @@ from simulators.callers import plan_calls
 from simulators.conduct import Conductor, make_devices
 from simulators.link import Endpoint
 from simulators.population import Population
-from simulators.ring import Notes, Ring, crew, planned, schedule
+from simulators.release_callers import ReleaseCallers
+from simulators.ring import Crew, Notes, Ring, crew, planned, schedule
 from simulators.scenario import Scenario, load
 from simulators.screen import Screen
 from simulators.swarm import RESEND_S, Swarm, raise_file_limit
@@ -31,6 +32,8 @@ from simulators.world import World, build_world
 
 # An acknowledgement takes a few seconds; a message lost with a broker comes again within a minute.
 DRAIN_S = 90.0
+# Agents who are called in for what a release makes shops ring about, which nobody planned.
+LATE_AGENTS = 6
 # At most so long on catching up before the network gets its turn again.
 _BREATH_S = 0.02
 
@@ -97,7 +100,7 @@ def run(performance: Performance, *, screen: Screen) -> truth.Total:
         # The world lives to the end: collecting garbage need not look through it again and again.
         gc.collect()
         gc.freeze()
-        updates = _make_updates(performance, population, swarm, seed=scenario.seed, clock_s=clock_s)
+        updates = _make_updates(performance, population, swarm, ring, clock_s=clock_s)
         conductor = Conductor(population, swarm, updates)
         end_s = _play(conductor, ring, scenario=scenario, screen=screen, clock_s=clock_s, stopping=stopping)
         if ring is not None:
@@ -123,17 +126,22 @@ def _make_ring(performance: Performance, world: World, scenario: Scenario, clock
     if not performance.cti_url:
         return None
     calls = planned(plan_calls(world, scenario), world.shops["code"])
-    acts = schedule(calls, agents=crew(performance.agents, performance.staff), seed=scenario.seed)
-    return Ring(performance.cti_url, calls, acts, name=f"sim-{scenario.start_s}", clock_s=clock_s, notes=performance.notes)
+    answering = crew(performance.agents + LATE_AGENTS if performance.agents else 0, performance.staff)
+    acts = schedule(calls, agents=answering[: performance.agents], seed=scenario.seed)
+    late = Crew(answering[performance.agents :], seed=scenario.seed)
+    name = f"sim-{scenario.start_s}"
+    return Ring(performance.cti_url, calls, acts, name=name, clock_s=clock_s, notes=performance.notes, late=late)
 
 
 def _make_updates(
-    performance: Performance, population: Population, swarm: Swarm, *, seed: int, clock_s: Callable[[], float]
+    performance: Performance, population: Population, swarm: Swarm, ring: Ring | None, *, clock_s: Callable[[], float]
 ) -> Updates | None:
     if not performance.ddi_url:
         return None
     place = read_place(performance.ddi_url, performance.tokens, performance.maker_root, ca_file=performance.ddi_ca_file)
-    return Updates(place, population, swarm.devices, seed=seed, clock_s=clock_s)
+    world, scenario = population.world, population.scenario
+    callers = ReleaseCallers(world, scenario, first_number=ring.planned) if ring is not None and scenario.release else None
+    return Updates(place, population, swarm.devices, seed=scenario.seed, clock_s=clock_s, callers=callers)
 
 
 def _play(
@@ -155,6 +163,9 @@ def _play(
     while second < scenario.end_s and not stopping.is_set():
         if clock_s() >= second:
             conductor.live(second)
+            if ring is not None and updates is not None and updates.callers is not None:
+                for call in updates.callers.due(second):
+                    ring.add(call)
             second += 1
             screen.show(swarm, conductor, ring, second=second, scenario=scenario)
             swarm.pump(time.monotonic() + _BREATH_S)

@@ -10,7 +10,7 @@ import itertools
 import logging
 import random
 import threading
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Callable, Iterable, Sequence
 from enum import StrEnum
 from typing import Any, NamedTuple
@@ -90,25 +90,31 @@ def planned(plan: pd.DataFrame, codes: "pd.Series[Any]") -> list[Planned]:
     ]
 
 
-def schedule(calls: Iterable[Planned], *, agents: Sequence[str], seed: int) -> list[Act]:
-    """Decide who answers when: the first of `agents` who is free, else whoever is free first; who runs out of patience hangs up."""
-    chance = random.Random(seed)
-    free_at = dict.fromkeys(agents, 0.0)
-    acts: list[Act] = []
-    for call in sorted(calls, key=lambda call: call.second):
-        reaction_s = chance.uniform(*REACTION_S)
-        acts.append(Act(call.second, call.number, Step.NEW, "", ""))
+class Crew:
+    """Agents who answer: the first of them who is free, else whoever is free first; who runs out of patience hangs up."""
+
+    def __init__(self, agents: Sequence[str], *, seed: int) -> None:
+        self._chance = random.Random(seed)
+        self._free_at = dict.fromkeys(agents, 0.0)
+
+    def acts(self, call: Planned) -> list[Act]:
+        """Decide how a call goes; calls come in order of time."""
+        free_at, reaction_s = self._free_at, self._chance.uniform(*REACTION_S)
+        rings = Act(call.second, call.number, Step.NEW, "", "")
         # Of those who are free now the first is meant, not the one who has been free longest.
-        agent = min(agents, key=lambda name: max(free_at[name], call.second), default="")
+        agent = min(free_at, key=lambda name: max(free_at[name], call.second), default="")
         answered = max(call.second, free_at[agent]) + reaction_s if agent else float("inf")
         if answered - call.second > call.patience_s:
-            acts.append(Act(call.second + call.patience_s, call.number, Step.HANGUP, "", "cancel"))
-            continue
-        ended = answered + call.talk_s
-        free_at[agent] = ended
-        acts.append(Act(answered, call.number, Step.ANSWER, agent, ""))
-        acts.append(Act(ended, call.number, Step.HANGUP, agent, "normalClearing"))
-    return sorted(acts)
+            return [rings, Act(call.second + call.patience_s, call.number, Step.HANGUP, "", "cancel")]
+        ended = free_at[agent] = answered + call.talk_s
+        talks = Act(answered, call.number, Step.ANSWER, agent, "")
+        return [rings, talks, Act(ended, call.number, Step.HANGUP, agent, "normalClearing")]
+
+
+def schedule(calls: Iterable[Planned], *, agents: Sequence[str], seed: int) -> list[Act]:
+    """Decide ahead how every call goes."""
+    answering = Crew(agents, seed=seed)
+    return sorted(act for call in sorted(calls, key=lambda call: call.second) for act in answering.acts(call))
 
 
 def is_overflow(number: int) -> bool:
@@ -188,9 +194,14 @@ class Ring:
         clock_s: Callable[[], float],
         client: httpx.Client | None = None,
         notes: Notes | None = None,
+        late: Crew | None = None,
     ) -> None:
+        """`late` answers the calls that are added."""
+        self._late = late or Crew([], seed=0)
+        self._added: deque[Planned] = deque()
         self._url, self._notes = url, notes
         self._calls = {call.number: call for call in calls}
+        self._planned = len(calls)
         self._clock_s = clock_s
         self._client = client or httpx.Client(timeout=TIMEOUT_S)
         self._name = name
@@ -207,11 +218,20 @@ class Ring:
         """Begin to ring."""
         self._thread.start()
 
+    def add(self, call: Planned) -> None:
+        """Have a call made that nobody planned; its number is its own."""
+        self._added.append(call)
+
     def stop(self, *, timeout_s: float = 15.0) -> None:
         """End: calls that are being talked on are hung up, nobody rings any more."""
         self._stop.set()
         self._thread.join(timeout_s)
         self._client.close()
+
+    @property
+    def planned(self) -> int:
+        """Count the calls that were planned ahead; they have the numbers below it."""
+        return self._planned
 
     @property
     def ongoing(self) -> int:
@@ -240,6 +260,11 @@ class Ring:
 
     def _run(self) -> None:
         while not self._stop.is_set():
+            while self._added:
+                call = self._added.popleft()
+                self._calls[call.number] = call
+                for act in self._late.acts(call):
+                    heapq.heappush(self._due, (act.second, next(self._order), act, 0))
             wait_s = self._due[0][0] - self._clock_s() if self._due else 3600.0
             if wait_s > 0:
                 self._stop.wait(min(wait_s, 0.25))

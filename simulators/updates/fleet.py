@@ -27,6 +27,7 @@ from simulators.happenings import Connectivity
 from simulators.opening import Bool
 from simulators.population import Population
 from simulators.randomness import key_of, uniform_table
+from simulators.release_callers import ReleaseCallers
 from simulators.scenario import Effect
 from simulators.updates.boots import Boots
 from simulators.updates.client import AGAIN_S, Again, Means, Restart, UpdateClient
@@ -71,12 +72,21 @@ class Updates:
     """The fleet's update clients."""
 
     def __init__(
-        self, place: Place, population: Population, devices: Sequence[Device], *, seed: int, clock_s: Callable[[], float]
+        self,
+        place: Place,
+        population: Population,
+        devices: Sequence[Device],
+        *,
+        seed: int,
+        clock_s: Callable[[], float],
+        callers: ReleaseCallers | None = None,
     ) -> None:
+        """`callers`: those of shops whose terminals suffer from a release; None: nobody rings."""
         ids = population.world.ids
         if missing := [terminal for terminal in ids if terminal not in place.tokens]:
             raise VigieError(f"{len(missing)} terminals have no token for the device API, the first is {missing[0]}")
-        self.boots = Boots(population, devices, seed=seed)
+        self.callers = callers
+        self.boots = Boots(population, devices, seed=seed, suffers=callers.updated if callers else lambda *_: None)
         self.done: Counter[str] = Counter()
         self._place, self._devices, self._clock_s, self._seed = place, devices, clock_s, seed
         self._wrong = _wrong_at(population, seed)

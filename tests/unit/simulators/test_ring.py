@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from simulators.ring import Act, Notes, Planned, Ring, Step, crew, fields, is_overflow, planned, request, schedule
+from simulators.ring import Act, Crew, Notes, Planned, Ring, Step, crew, fields, is_overflow, planned, request, schedule
 
 HOOK = "http://vigie.test/api/v1/cti/token"
 
@@ -175,6 +175,21 @@ def test_the_agent_notes_what_an_answered_call_was_about() -> None:
             time.sleep(0.01)
         ring.stop()
     assert written == [("/api/v1/exchange-calls/t-0/note", "Bearer abc", "la borne est en panne")]
+
+
+def test_a_call_that_nobody_planned_is_made_and_answered_by_those_called_in() -> None:
+    hook = Hook(lambda _: 200)
+    client = httpx.Client(transport=httpx.MockTransport(hook))
+    ring = Ring(HOOK, [], [], name="t", clock_s=lambda: 1e6, client=client, late=Crew(crew(2), seed=1))
+    ring.start()
+    ring.add(call(7))
+    began = time.monotonic()
+    while ring.posted[Step.HANGUP] < 1:
+        assert time.monotonic() - began < 20
+        time.sleep(0.01)
+    ring.stop()
+    assert hook.heard == [("t-7", "newCall"), ("t-7", "answer"), ("t-7", "hangup")]
+    assert ring.planned == 0
 
 
 @pytest.mark.parametrize("failure", [0, 503, 429])
