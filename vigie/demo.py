@@ -11,21 +11,25 @@ import threading
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
+from datetime import datetime
 from pathlib import Path
 from typing import Self
 
 from diagnostics.baseline_store import save_baseline
 from firmware_rollout.artifacts import FolderStore
 from firmware_rollout.campaigns import Wave, create_campaign
+from firmware_rollout.ddi.tokens import write_tokens
 from firmware_rollout.deeds import Deed, do
+from firmware_rollout.settings import DeviceApiSettings
 from fleet.clock import Clock, system_clock
 from fleet.database import Connection, connect
 from fleet.errors import VigieError
+from fleet.registry import all_terminals
 from fleet.settings import read
 from hotline.accounts import add_agent, add_token, generate_password
 from hotline.roles import Role
 from simulators.scenario import load
+from vigie.demo_campaigns import COMPRESSED, FIRST_AFTER
 from vigie.demo_releases import add_releases
 from vigie.engines.layout import EngineSettings
 from vigie.engines.process import port_answers, tail
@@ -54,24 +58,34 @@ PEOPLE: Mapping[Role, str] = {
     Role.ADMINISTRATOR: "Lou Michel",
 }
 
-RELEASES = (("4.2.1", ("A", "B", "C"), "the fleet's version"), ("4.3.0", ("B",), "faster tickets"))
-CAMPAIGN = "4.3.0, modèle B"
-# The simulated terminals do not update, so every wave lies ahead.
-WAVES = ((timedelta(hours=1), 5.0), (timedelta(days=1), 30.0), (timedelta(days=3), 100.0))
+# The scenario says what 4.3.0 does to printers: its campaign stops itself, while the other goes on.
+RELEASES = (
+    ("4.1.7", ("A", "B", "C"), "the version before"),
+    ("4.2.1", ("A", "B", "C"), "the fleet's version"),
+    ("4.3.0", ("B",), "faster tickets"),
+    ("4.4.0", ("A", "B", "C"), "steadier radio"),
+    ("4.5.0", ("A", "B", "C"), "steadier radio, and less memory"),
+)
+CAMPAIGNS = (("4.3.0, modèle B", "4.3.0", "B"), ("4.4.0, modèle A", "4.4.0", "A"))
+# Terminals ask this often in a demonstration: nobody waits for five minutes.
+POLL_S = 60
 
 
 @dataclass(frozen=True)
 class Access:
-    """Who may come in: passwords by login, tokens of the telephone system and of simulated agents, a shop's number."""
+    """Who may come in: passwords by login, tokens of the telephone system, of simulated agents and of terminals, the root of
+    what terminals trust, a shop's number."""
 
     passwords: Mapping[str, str]
     cti_token: str
     api_token: str
     a_phone: str
+    tokens: Path
+    maker_root: Path
 
 
-def run_demo(*, minutes: float, scenario: Path, clock: str, listen: str, web_port: int) -> bool:
-    """Play the demonstration; whether the database holds all that was sent, once.
+def run_demo(*, minutes: float, scenario: Path, clock: str, listen: str, web_port: int, campaigns: bool) -> bool:
+    """Play the demonstration, with its campaigns or without; whether the database holds all that was sent, once.
 
     Raises:
         VigieError: something did not start, or there is no such scenario.
@@ -83,6 +97,7 @@ def run_demo(*, minutes: float, scenario: Path, clock: str, listen: str, web_por
         listen=listen,
         clock_offset_s=offset_to(clock),
         throw_away=True,
+        device_poll_s=POLL_S,
     )
     demonstration_clock = system_clock(options.clock_offset_s)
     settings = read(EngineSettings)
@@ -96,7 +111,7 @@ def run_demo(*, minutes: float, scenario: Path, clock: str, listen: str, web_por
             began = time.monotonic()
             _command(house, "registry", "import", *map(str, registry[:2]), "--passwords", str(registry[2]))
             house.start_broker()
-            access = _furnish(house, demonstration_clock)
+            access = _furnish(house, demonstration_clock, campaigns=campaigns)
             _remember(house, past.wait(), terminals=script.terminals, now=demonstration_clock())
             house.start_programs()
             house.supervisor.checkpoint()
@@ -173,28 +188,39 @@ def _make_registry(house: House, *, seed: int, terminals: int) -> tuple[Path, Pa
     return folder / "points_of_sale.csv", folder / "terminals.csv", folder / "passwords.csv"
 
 
-def _furnish(house: House, clock: Clock) -> Access:
-    """Make what a hotline has besides its fleet: people, a telephone system, a campaign."""
-    passwords = {}
+def _furnish(house: House, clock: Clock, *, campaigns: bool) -> Access:
+    """Make what a hotline has besides its fleet: people, a telephone system, releases and campaigns."""
+    passwords, tokens = {}, house.home / "registry/tokens.csv"
     with connect(house.database_url, program="demo") as conn:
         for number, (role, name) in enumerate(PEOPLE.items(), start=1):
             password = passwords[role.value] = generate_password()
             add_agent(conn, login=role.value, name=name, role=role, password=password, extension=f"{900 + number}")
         token = add_token(conn, name="demonstration", purpose="cti", role=Role.LEVEL1, now=clock())
         notes = add_token(conn, name="simulated agents", purpose="api", role=Role.LEVEL1, now=clock())
-        _plan_campaign(conn, house, clock())
+        store, online = FolderStore(Path(house.firmware["VIGIE_RELEASE_STORE"])), Path(house.firmware["VIGIE_RELEASE_KEYS"])
+        root = add_releases(conn, store, RELEASES, home=house.home / "maker", online=online, now=clock())
+        if campaigns:
+            _begin_campaigns(conn, clock())
+        write_tokens(tokens, house.device_key, [one.id for one in all_terminals(conn)])
         phone = conn.execute("SELECT min(e164) FROM fleet.phone_number").fetchone()
-    return Access(passwords, token, notes, str(phone[0]).removeprefix("+") if phone else "")
+    return Access(passwords, token, notes, str(phone[0]).removeprefix("+") if phone else "", tokens, root)
 
 
-def _plan_campaign(conn: Connection, house: House, now: datetime) -> None:
-    """Let calls say something of a rollout: model B is to get the release that a few terminals try already."""
-    store = FolderStore(Path(house.firmware["VIGIE_RELEASE_STORE"]))
-    online = Path(house.firmware["VIGIE_RELEASE_KEYS"])
-    add_releases(conn, store, RELEASES, home=house.home / "maker", online=online, now=now)
-    waves = [Wave(now + begins, share_pct) for begins, share_pct in WAVES]
-    create_campaign(conn, name=CAMPAIGN, release="4.3.0", where={"model": "B"}, waves=waves, seed=1, actor="demonstration", now=now)
-    do(conn, CAMPAIGN, Deed.APPROVE, actor=Role.ROLLOUT_MANAGER.value, why="", now=now)
+def _begin_campaigns(conn: Connection, now: datetime) -> None:
+    """Let calls say something of a rollout: two models get releases, the one that a few terminals of B run already among them."""
+    for name, release, model in CAMPAIGNS:
+        create_campaign(
+            conn,
+            name=name,
+            release=release,
+            where={"model": model},
+            waves=[Wave(now + FIRST_AFTER, share_pct) for share_pct in COMPRESSED.shares_pct],
+            policy=COMPRESSED,
+            seed=1,
+            actor="demonstration",
+            now=now,
+        )
+        do(conn, name, Deed.APPROVE, actor=Role.ROLLOUT_MANAGER.value, why="", now=now)
 
 
 def _start_simulator(house: House, access: Access, *, scenario: Path, minutes: float, passwords: Path, truth: Path) -> ProgramPart:
@@ -209,6 +235,9 @@ def _start_simulator(house: House, access: Access, *, scenario: Path, minutes: f
             "VIGIE_SIMULATE_API_URL": house.console_url,
             "VIGIE_SIMULATE_API_TOKEN": access.api_token,
             "VIGIE_SIMULATE_TRUTH": str(truth),
+            "VIGIE_SIMULATE_DDI_URL": f"{house.console_url}/{read(DeviceApiSettings).ddi_tenant}/controller/v1",
+            "VIGIE_SIMULATE_TOKENS": str(access.tokens),
+            "VIGIE_SIMULATE_MAKER_ROOT": str(access.maker_root),
             # Whoever signs in as one of these sees calls stay, as if they had picked up the telephone.
             "VIGIE_SIMULATE_STAFF": ",".join((Role.LEVEL1.value, Role.LEVEL2.value)),
         },

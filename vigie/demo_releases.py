@@ -11,7 +11,7 @@ from tuf.api.metadata import Root
 from firmware_rollout.artifacts import ArtifactStore
 from firmware_rollout.trust import signing
 from firmware_rollout.trust.adding import add_signed_release, trust_root
-from firmware_rollout.trust.keys import make_keys, parsed, signers_of
+from firmware_rollout.trust.keys import ROOT_FILE, make_keys, parsed, signers_of
 from firmware_rollout.trust.online import renew
 from fleet.database import Connection
 from fleet.registry import all_terminals
@@ -28,8 +28,11 @@ def add_releases(
     home: Path,
     online: Path,
     now: datetime,
-) -> None:
-    """Make keys in `home`, trust their root, and add each release (version, models, notes); Vigie's own keys go to `online`."""
+) -> Path:
+    """Make keys in `home`, trust their root, and add each release (version, models, notes); Vigie's own keys go to `online`.
+
+    Returns the file of the root, which terminals have built in.
+    """
     root = make_keys(home / "keys", now=now)
     (home / "keys/online").rename(online)
     trust_root(conn, root, now=now)
@@ -43,3 +46,4 @@ def add_releases(
         signed = signing.sign_release(facts, root=root, signers=signers, before=signed, now=now).body
         add_signed_release(conn, store, file=file, targets=signed, now=now)
     renew(conn, keys=online, now=now)
+    return online / ROOT_FILE

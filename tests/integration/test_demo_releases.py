@@ -15,9 +15,10 @@ def test_the_demonstrations_releases_have_files_and_fit_its_fleet(conn: Conn, tm
     for number, model in enumerate("ABC"):
         add_shops(conn, 1, first=1 + number, model=model)
     store = FolderStore(tmp_path / "store")
-    add_releases(conn, store, RELEASES, home=tmp_path / "maker", online=tmp_path / "online", now=NOW)
+    root = add_releases(conn, store, RELEASES, home=tmp_path / "maker", online=tmp_path / "online", now=NOW)
+    assert root.exists()
     found = list_releases(conn)
-    assert [release.version for release in found] == ["4.3.0", "4.2.1"]
+    assert [release.version for release in found] == [version for version, _, _ in reversed(RELEASES)]
     assert all(release.file is not None and store.holds(release.file.sha256, FILE_BYTES) for release in found)
     assert sorted(path.name for path in (tmp_path / "online").iterdir()) == ["root.json", "snapshot.pem", "timestamp.pem"]
     assert set(newest(conn)) == {"root", "targets", "snapshot", "timestamp"}

@@ -21,10 +21,12 @@ def demo(
     clock: Annotated[str, typer.Option(help="What time it is in Paris when it starts; empty: now.")] = CLOCK,
     listen: Annotated[str, typer.Option(help="Address for terminals and the console.")] = "127.0.0.1",
     web_port: Annotated[int, typer.Option(help="The console; 0: 8080 or, if that is taken, a free port.")] = 0,
+    campaigns: Annotated[bool, typer.Option(help="With two campaigns under way, a day of theirs in a minute and a half.")] = True,
 ) -> None:
     """Generate a fleet, bring everything up, play a scenario, and hold what was stored against what was sent."""
     from vigie.demo import DEMONSTRATION, run_demo
 
-    good = run_demo(minutes=minutes, scenario=scenario or DEMONSTRATION, clock=clock, listen=listen, web_port=web_port)
+    played = scenario or DEMONSTRATION
+    good = run_demo(minutes=minutes, scenario=played, clock=clock, listen=listen, web_port=web_port, campaigns=campaigns)
     if not good:
         raise typer.Exit(1)

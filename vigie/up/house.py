@@ -55,6 +55,8 @@ class Options:
     listen: str = "127.0.0.1"
     clock_offset_s: int = 0
     throw_away: bool = False
+    device_poll_s: int = 0
+    """How often terminals ask for updates, s; 0: as the settings say."""
     database_url: str = ""
     """An existing TimescaleDB instead of the embedded one."""
     mqtt_url: str = ""
@@ -164,6 +166,7 @@ class House:
             exchange=self.options.exchange,
             firmware=self.firmware,
             device_key=self.device_key,
+            device_poll_s=self.options.device_poll_s,
         )
         for program in planned:
             self.start_program(program)

@@ -65,6 +65,7 @@ def programs(
     exchange: bool = False,
     firmware: Mapping[str, str] | None = None,
     device_key: str = "",
+    device_poll_s: int = 0,
 ) -> tuple[Program, ...]:
     """The programs of the house, in starting order.
 
@@ -77,6 +78,7 @@ def programs(
         exchange: whether settings, which programs inherit, name a telephone exchange to listen to.
         firmware: the settings that say where releases' files and keys are.
         device_key: what devices' tokens follow from; only who serves devices gets it.
+        device_poll_s: how often devices poll; 0: as the settings, which programs inherit, say.
     """
     planned = []
     for name in (*PROGRAMS, TELEPHONY) if exchange else PROGRAMS:
@@ -86,6 +88,8 @@ def programs(
             environment[mqtt_setting(name)] = mqtt_urls[name]
         if name == "web":
             environment |= {"VIGIE_WEB_PORT": str(port), "VIGIE_WEB_HOST": listen, "VIGIE_DEVICE_KEY": device_key}
+            if device_poll_s:
+                environment["VIGIE_DDI_POLL_S"] = str(device_poll_s)
         else:
             environment["VIGIE_METRICS_PORT"] = str(port)
         planned.append(Program(name, (name,), environment, ready=(port, listen if name == "web" else "127.0.0.1")))

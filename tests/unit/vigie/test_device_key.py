@@ -31,6 +31,14 @@ def test_only_the_program_that_serves_devices_has_the_key() -> None:
     assert [program.name for program in planned if KEY in program.environment.values()] == ["web"]
 
 
+@pytest.mark.parametrize(("poll_s", "told"), [(0, None), (60, "60")])
+def test_a_demonstration_s_devices_poll_oftener(poll_s: int, told: str | None) -> None:
+    planned = programs(
+        database_url="postgresql://d", mqtt_urls={}, ports=Ports(), listen="127.0.0.1", clock_offset_s=0, device_poll_s=poll_s
+    )
+    assert {program.environment.get("VIGIE_DDI_POLL_S") for program in planned} == {None, told}
+
+
 def test_the_command_prints_tokens(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("VIGIE_DATABASE_URL", "postgresql://nowhere/")
     monkeypatch.setenv("VIGIE_DEVICE_KEY", KEY)
