@@ -17,6 +17,7 @@ from fastapi import FastAPI
 from prometheus_client import CollectorRegistry, Counter
 from psycopg_pool import ConnectionPool, PoolTimeout
 from starlette.applications import Starlette
+from starlette.datastructures import MutableHeaders
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import JSONResponse, PlainTextResponse, Response
@@ -93,6 +94,9 @@ class DeviceApi:
         async def counted(message: Message) -> None:
             if message["type"] == "http.response.start":
                 self._requests.labels(scope.get(_KIND, "none"), str(message["status"])).inc()
+                # What a token opened is for no shared cache.
+                headers = MutableHeaders(scope=message)
+                headers["cache-control"] = headers.get("cache-control", "no-store").replace("public", "private")
             await send(message)
 
         await self._app(scope, receive, counted)
@@ -303,7 +307,7 @@ async def _body(request: Request) -> bytes:
 
 
 def _hal(document: object) -> Response:
-    return JSONResponse(document, media_type=protocol.MEDIA_TYPE, headers={"cache-control": "no-store"})
+    return JSONResponse(document, media_type=protocol.MEDIA_TYPE)
 
 
 def _unauthorized() -> Response:

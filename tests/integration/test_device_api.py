@@ -58,6 +58,7 @@ def test_a_device_updates_from_poll_to_told(devices: Devices) -> None:
         first = device.get(href, headers={"range": "bytes=0-299999"})
         rest = device.get(href, headers={"range": "bytes=300000-", "if-match": first.headers["etag"]})
         assert (first.status_code, rest.status_code, first.content + rest.content) == (206, 206, CONTENT)
+        assert (polled.headers["cache-control"], first.headers["cache-control"].split(",")[0]) == ("no-store", "private")
         assert device.get(artifact["_links"]["md5sum-http"]["href"]).text == f"{hashes_of(CONTENT)['md5']}  fw-4.3.0.swu"
         assert device.get(href.replace("fw-", "x-")).status_code == 404
         [listed] = device.get(href.rpartition("/")[0]).raise_for_status().json()

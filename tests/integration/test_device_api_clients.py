@@ -157,7 +157,7 @@ def test_swupdate_refuses_another_signer_and_says_why(house: House, device: Clie
 
 def test_swupdate_stops_a_download_when_it_is_cancelled(house: House, device: Client) -> None:
     action = house.bring()
-    house.store.piece_s = 0.25
+    house.store.piece_s = 0.15
     device.start()
     house.until(device, lambda: len(house.store.begun_at) > 1)
     house.devices.cancel(action)
@@ -180,7 +180,7 @@ def test_swupdate_that_skips_out_of_its_window_is_not_taken_for_updated(house: H
 
 def test_swupdate_ends_its_download_when_its_window_closes(house: House, device: Client) -> None:
     action = house.bring(policy="{}")
-    house.store.piece_s = 0.25
+    house.store.piece_s = 0.15
     device.start()
     house.until(device, lambda: len(house.store.begun_at) > 1)
     house.devices.now[0] = NIGHT + timedelta(hours=12)
