@@ -23,13 +23,13 @@ _GATE: Final = msgspec.structs.replace(
     metrics=tuple(one if one.metric in _FREQUENT else msgspec.structs.replace(one, needed=()) for one in DEFAULT_POLICY.metrics),
     least_days=1.0,
 )
-# On the clock: half a minute well, ten minutes for an update, a minute before another try.
+# On the clock: half a minute well, six minutes for an update, a minute before another try.
 COMPRESSED: Final = Policy(
     shares_pct=(0.5, 5.0, 20.0, 100.0),
     window=None,
-    cap_in_flight=6_000,
+    cap_in_flight=10_000,
     soak_minutes=480.0,
-    deadline_hours=160.0,
+    deadline_hours=96.0,
     backoff_minutes=960.0,
     give_up_days=6.0,
     gate=_GATE,
