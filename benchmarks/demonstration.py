@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from benchmarks.processes import descendants, part_of
+from vigie.engines.process import free_port
 
 START_TIMEOUT_S = 240.0
 # The simulator drains its journals, the truth is held against the database, the engines write everything down.
@@ -23,7 +24,9 @@ class Demonstration:
     """A running `vigie demo`; its words are kept and echoed to standard error."""
 
     def __init__(self, scenario: Path, minutes: float) -> None:
-        command = [sys.executable, "-m", "vigie", "demo", "--minutes", f"{minutes:g}", "--scenario", str(scenario)]
+        # The demonstration's own campaigns would be one more thing at work: who measures a campaign begins one.
+        options = ["--minutes", f"{minutes:g}", "--scenario", str(scenario), "--no-campaigns", "--web-port", str(free_port())]
+        command = [sys.executable, "-m", "vigie", "demo", *options]
         self._process = subprocess.Popen(
             command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env={**os.environ, "COLUMNS": "200"}
         )

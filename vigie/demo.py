@@ -62,7 +62,7 @@ PEOPLE: Mapping[Role, str] = {
 RELEASES = (
     ("4.1.7", ("A", "B", "C"), "the version before"),
     ("4.2.1", ("A", "B", "C"), "the fleet's version"),
-    ("4.3.0", ("B",), "faster tickets"),
+    ("4.3.0", ("A", "B", "C"), "faster tickets"),
     ("4.4.0", ("A", "B", "C"), "steadier radio"),
     ("4.5.0", ("A", "B", "C"), "steadier radio, and less memory"),
 )

@@ -1,5 +1,8 @@
 """What an update does to a terminal: restarts into the other slot, and what a bad release makes of whoever runs it."""
 
+from typing import Any
+
+import msgspec
 import numpy as np
 import pytest
 
@@ -7,7 +10,7 @@ from fleet.contract import SAMPLE_FIELDS, EventCode
 from fleet.errors import VigieError
 from simulators.conduct import Conductor, make_devices
 from simulators.happenings import Event
-from simulators.link import Endpoint
+from simulators.link import Endpoint, Link
 from simulators.population import Population
 from simulators.scenario import Effect, ReleaseSpec
 from simulators.swarm import Swarm
@@ -70,6 +73,29 @@ def test_an_update_restarts_into_the_other_slot_and_is_silent_meanwhile(world: W
     play.updates.boots.begin(7, Restart("4.2.1"), play.second)
     play.live(LONG_ENOUGH_S)
     assert (device.firmware, device.slot) == ("4.2.1", "A"), "the way back takes the other slot again"
+
+
+def test_an_updated_terminal_is_born_with_its_new_firmware_and_slot(world: World) -> None:
+    play, told = Play(world), list[dict[str, Any]]()
+
+    class Listening(Link):
+        def publish(
+            self, topic: bytes, payload: bytes, *, now: float, retain: bool = False, correlation: bytes | None = None
+        ) -> None:
+            told.append(msgspec.json.decode(payload))
+
+        def subscribe(self, topics: list[tuple[bytes, int]], *, now: float) -> None:
+            pass
+
+    device = play.devices[7]
+    before = device.journal.boot
+    play.updates.boots.begin(7, Restart(NEW), play.second)
+    play.live(LONG_ENOUGH_S)
+    device.link = Listening()
+    device.greet(at_ms=1, now=0.0)
+    birth, reported = told
+    assert (birth["firmware"], birth["slot"], reported["firmware"], reported["slot"]) == (NEW, "B", NEW, "B")
+    assert birth["boot"] > before
 
 
 def test_a_bricked_terminal_never_comes_up(world: World) -> None:
