@@ -28,10 +28,14 @@ _ROW_THICK, _ROW_GAP = 16, 10
 
 @dataclass(frozen=True, slots=True)
 class Series:
-    """A line: values over time, in order of time; None or NaN leaves a gap."""
+    """A line: values over time, in order of time; None or NaN leaves a gap.
+
+    `spans`: for each point, from where to where chance may have moved it (None: not said); drawn upright through the marks.
+    """
 
     name: str
     points: Sequence[tuple[datetime, float | None]]
+    spans: Sequence[tuple[float, float] | None] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,7 +109,8 @@ def line_chart(
         return _empty(title, description, look, empty)
     first, last = min(moments), max(moments)
     times = time_ticks(first, last, most=max(2, look.width // 90), zone=look.zone, language=look.language)
-    reached = [*values, *(one.value for one in thresholds), *([] if low is None else [low])]
+    ends = [end for one in series for span in one.spans if span is not None for end in span]
+    reached = [*values, *finite(ends), *(one.value for one in thresholds), *([] if low is None else [low])]
     legend = _legend([one.name for one in series], look, lines=True)
     frame = _Frame(look, unit, reached, legend, bottom=look.height - (_BOTTOM_DAY if any(tick.day for tick in times) else _BOTTOM))
     across = Scale(first.timestamp(), last.timestamp(), frame.left, look.width - _RIGHT)
@@ -289,18 +294,31 @@ def _time_axis(times: Sequence[Tick], across: Scale, frame: _Frame) -> str:
 def _line(series: Series, kind: int, across: Scale, frame: _Frame) -> str:
     """A path broken at its gaps, with marks that tell their moment and figure."""
     steps, pen = [], "M"
-    placed: list[tuple[tuple[float, float], str]] = []
-    for at, value in series.points:
+    placed: list[tuple[tuple[float, float], str, tuple[float, float] | None]] = []
+    spans = series.spans or [None] * len(series.points)
+    for (at, value), span in zip(series.points, spans, strict=True):
         if value is None or not finite([value]):
             pen = "M"
             continue
         x, y = across(at.timestamp()), frame.up(value)
         steps.append(f"{pen}{x:.1f} {y:.1f}")
         clock = at.astimezone(frame.look.zone)
-        placed.append(((x, y), f"{series.name}, {clock:%H:%M}: {_told(value, frame.unit, frame.look)}"))
+        told = _told(value, frame.unit, frame.look)
+        if span is not None:
+            told += f" ({_told(span[0], frame.unit, frame.look)} – {_told(span[1], frame.unit, frame.look)})"
+        placed.append(((x, y), f"{series.name}, {clock:%H:%M}: {told}", span))
         pen = "L"
-    dots = [dot(at, kind, told) for at, told in (placed[i] for i in spread(len(placed), _MARKS_SHOWN))]
+    shown = [placed[i] for i in spread(len(placed), _MARKS_SHOWN)]
+    dots = [_span(x, span, kind, frame) + dot((x, y), kind, told) for (x, y), told, span in shown]
     return f'<path class="plot-path plot-s{kind}" d="{"".join(steps)}"/>{"".join(dots)}'
+
+
+def _span(x: float, span: tuple[float, float] | None, kind: int, frame: _Frame) -> str:
+    """From where to where chance may have moved a point; a little aside for each line, so that none hides another's."""
+    if span is None:
+        return ""
+    aside = x + 2 * kind
+    return stroke(f"plot-span plot-s{kind}", (aside, frame.up(span[0])), (aside, frame.up(span[1])))
 
 
 def _bars(one: Bars, index: int, labels: Sequence[str], frame: _Frame, *, thick: float) -> str:

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import NamedTuple
 
+from firmware_rollout.gate.policy import Metric
 from firmware_rollout.states import CampaignState, State
 from fleet.database import Connection
 from fleet.registry import REPORTED_FIRMWARE, REPORTED_FROM
@@ -13,7 +14,7 @@ class Assignment(NamedTuple):
     """A terminal's place in its newest campaign, and the firmware it last reported itself (None: it never did).
 
     `opened_at`: when its wave began, None: not yet. `drawn`: it was there when the waves were drawn. `finding`: why the campaign
-    stands as it does; `verdict`: the gate's newest.
+    stands as it does; `verdict`: the gate's newest, `blamed`: the metrics for which it halted.
     """
 
     terminal_id: str
@@ -30,18 +31,24 @@ class Assignment(NamedTuple):
     drawn: bool
     reported: str | None
     verdict: str | None = None
+    blamed: Sequence[Metric] = ()
 
 
 # A newer campaign takes a terminal over from an older one, unless it was withdrawn from it.
 _ASSIGNMENT = f"""
     SELECT DISTINCT ON (a.terminal_id) a.terminal_id, a.campaign_id, c.name, c.state, c.reason, c.release, a.wave, w.planned_at,
-        w.opened_at, a.state, a.since, a.drawn, {REPORTED_FIRMWARE},
-        (SELECT g.verdict FROM firmware_rollout.gate_reading g WHERE g.campaign_id = c.id ORDER BY g.id DESC LIMIT 1)
+        w.opened_at, a.state, a.since, a.drawn, {REPORTED_FIRMWARE}, g.verdict,
+        -- Only a halt's reading is taken apart.
+        CASE WHEN g.verdict = 'halt' THEN jsonb_path_query_array(g.reading::jsonb, '$.reasons[*] ? (@.why == "worse").metric')
+            ELSE '[]' END
     FROM firmware_rollout.assignment a
     JOIN firmware_rollout.campaign c ON c.id = a.campaign_id
     JOIN firmware_rollout.wave w ON w.campaign_id = a.campaign_id AND w.number = a.wave
     JOIN fleet.terminal t ON t.id = a.terminal_id
     {REPORTED_FROM}
+    LEFT JOIN LATERAL (
+        SELECT verdict, reading FROM firmware_rollout.gate_reading WHERE campaign_id = c.id ORDER BY id DESC LIMIT 1
+    ) g ON true
     WHERE a.terminal_id = ANY(%(ids)s)
     ORDER BY a.terminal_id, a.state = 'withdrawn', a.campaign_id DESC
 """
@@ -52,5 +59,10 @@ def assignments_of(conn: Connection, terminals: Sequence[str]) -> dict[str, Assi
     rows = conn.execute(_ASSIGNMENT, {"ids": list(terminals)})
     found = map(Assignment._make, rows)
     return {
-        one.terminal_id: one._replace(state=State(one.state), campaign_state=CampaignState(one.campaign_state)) for one in found
+        one.terminal_id: one._replace(
+            state=State(one.state),
+            campaign_state=CampaignState(one.campaign_state),
+            blamed=[Metric(metric) for metric in one.blamed],
+        )
+        for one in found
     }

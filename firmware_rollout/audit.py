@@ -6,7 +6,7 @@ has to write every later one anew; whoever keeps the newest hash elsewhere (`vig
 
 import hashlib
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Final
@@ -19,6 +19,8 @@ from fleet.database import Connection
 GENESIS: Final = bytes(32)
 # The actor of automatic decisions.
 PLANNER: Final = "vigie rollout"
+# What it notes at every step and reading; a campaign's course is what remains.
+ROUTINE: Final = ("planned", "judged", "joined")
 _ENTRY: Final = "SELECT number, at, actor, deed, campaign_id, details, before_hash, hash FROM firmware_rollout.audit"
 
 
@@ -105,13 +107,30 @@ def verify(conn: Connection) -> Verified:
         return check_chain(cursor.stream(f"{_ENTRY} ORDER BY number"))
 
 
-def entries_of(conn: Connection, campaign_id: int, *, limit: int = 100) -> list[Entry]:
-    """What was done in a campaign, the newest first."""
+def entries_of(
+    conn: Connection,
+    campaign_id: int | None = None,
+    *,
+    actor: str = "",
+    deed: str = "",
+    without: Sequence[str] = (),
+    before: int | None = None,
+    limit: int = 100,
+) -> list[Entry]:
+    """Rows that meet every filter given, the newest first; `before`: only those with a lower number."""
     with conn.cursor(row_factory=class_row(Entry)) as cursor:
         return cursor.execute(
-            f"{_ENTRY} WHERE campaign_id = %(id)s ORDER BY number DESC LIMIT %(limit)s",
-            {"id": campaign_id, "limit": limit},
+            f"{_ENTRY} WHERE (%(id)s::bigint IS NULL OR campaign_id = %(id)s)"
+            " AND (%(actor)s = '' OR lower(actor) = lower(%(actor)s)) AND (%(deed)s = '' OR deed = %(deed)s)"
+            " AND deed <> ALL(%(without)s::text[]) AND (%(before)s::bigint IS NULL OR number < %(before)s)"
+            " ORDER BY number DESC LIMIT %(limit)s",
+            {"id": campaign_id, "actor": actor, "deed": deed, "without": list(without), "before": before, "limit": limit},
         ).fetchall()
+
+
+def deeds_known(conn: Connection) -> list[str]:
+    """Every kind of deed that stands in the audit, by name."""
+    return [row[0] for row in conn.execute("SELECT DISTINCT deed FROM firmware_rollout.audit ORDER BY 1")]
 
 
 def _plain(value: Any) -> str:

@@ -13,7 +13,7 @@ import psycopg
 
 from fleet.database import Connection
 from fleet.errors import VigieError
-from fleet.registry import all_terminals
+from fleet.registry import REPORTED_FIRMWARE, REPORTED_FROM, all_terminals
 
 _VERSION: Final = re.compile(r"(0|[1-9][0-9]{0,5})\.(0|[1-9][0-9]{0,5})\.(0|[1-9][0-9]{0,5})")
 
@@ -105,6 +105,14 @@ def list_releases(conn: Connection) -> list[Release]:
     """Every release, the latest version first."""
     found = _read(conn, "", {})
     return sorted(found, key=lambda release: parse_version(release.version) or (0, 0, 0), reverse=True)
+
+
+def terminals_by_version(conn: Connection) -> dict[str, int]:
+    """How many terminals run each version, by what they last said (before that, what the registry says)."""
+    rows = conn.execute(
+        f"SELECT COALESCE({REPORTED_FIRMWARE}, t.firmware), count(*) FROM fleet.terminal t {REPORTED_FROM} GROUP BY 1"
+    )
+    return dict(rows.fetchall())
 
 
 def release_of(conn: Connection, version: str) -> Release:

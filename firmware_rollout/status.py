@@ -6,6 +6,7 @@ from datetime import datetime
 from enum import StrEnum
 
 from firmware_rollout.assignment import Assignment, assignments_of
+from firmware_rollout.gate.policy import Metric
 from firmware_rollout.releases import is_at_least
 from firmware_rollout.states import CampaignState, State
 from fleet.database import Connection
@@ -38,7 +39,7 @@ class RolloutStatus:
     `since` is when this kind began, None where nothing recorded it. `planned_at` is when the wave began, or will at the earliest;
     None: the waves before it decide. `due` says that the wave has begun and the update has not.
     `arm` is None where the gate leaves the terminal out. `finding` is why the campaign stands as it does, `verdict` the gate's
-    newest: wait, pass or halt, None before its first.
+    newest: wait, pass or halt, None before its first; `blamed` what it halted for.
     """
 
     kind: Kind
@@ -53,6 +54,7 @@ class RolloutStatus:
     finding: str = ""
     arm: Arm | None = None
     verdict: str | None = None
+    blamed: Sequence[Metric] = ()
 
 
 _KIND_OF = {
@@ -90,6 +92,7 @@ def rollout_status(assignment: Assignment, now: datetime) -> RolloutStatus:
         finding=assignment.finding,
         arm=(Arm.TREATED if begun else Arm.CONTROL) if assignment.drawn else None,
         verdict=assignment.verdict,
+        blamed=assignment.blamed,
     )
 
 

@@ -38,6 +38,8 @@ class Right(StrEnum):
     READ_AUDIT = "read_audit"
     MANAGE_AGENTS = "manage_agents"
     TAKE_OVER = "take_over"
+    SEE_ROLLOUT = "see_rollout"
+    MANAGE_ROLLOUT = "manage_rollout"
 
 
 RIGHTS: Mapping[Right, frozenset[Role]] = {
@@ -59,6 +61,10 @@ RIGHTS: Mapping[Right, frozenset[Role]] = {
     Right.MANAGE_AGENTS: frozenset({Role.ADMINISTRATOR}),
     # Callers whom level 1 passes on.
     Right.TAKE_OVER: frozenset({Role.LEVEL2, Role.SUPERVISOR, Role.ADMINISTRATOR}),
+    # The overflow floor has the line of each call, and no more of the rollout.
+    Right.SEE_ROLLOUT: frozenset(Role),
+    # Who makes a campaign is not who approves it, whatever their roles.
+    Right.MANAGE_ROLLOUT: frozenset({Role.ROLLOUT_MANAGER, Role.ADMINISTRATOR}),
 }
 
 # A right that is not named here is not the overflow floor's, whatever the role.

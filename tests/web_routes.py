@@ -22,7 +22,9 @@ PUBLIC = {
     "GET /metrics": "guards itself: this machine, or a token",
 }
 # What a path names; where nothing is said, the number 1 will do.
-PARAMETERS = defaultdict(lambda: "1", {"code": PORT_BAR, "terminal_id": "T00012", "token": "x", "day": "2026-11-23"})
+PARAMETERS = defaultdict(
+    lambda: "1", {"code": PORT_BAR, "terminal_id": "T00012", "token": "x", "day": "2026-11-23", "deed": "halt", "version": "4.3.0"}
+)
 
 
 def routes() -> dict[str, APIRoute]:

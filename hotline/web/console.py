@@ -21,6 +21,7 @@ from hotline.roles import Right
 from hotline.sessions import Session
 from hotline.stored_call import StoredCall
 from hotline.stored_legs import legs_of
+from hotline.terminal_firmware import read_firmware
 from hotline.terminal_history import read_history
 from hotline.web.context import Web, web
 from hotline.web.guards import Editor, Reader
@@ -152,9 +153,10 @@ def terminal(request: Request, terminal_id: str, session: ReadingSession, progra
         (view,) = view_terminals(conn, terminals=[found], now=now)
         shop = registry.point_of_sale(conn, found.point_of_sale)
         past = read_history(conn, terminal_id=terminal_id, now=now)
+        firmware = read_firmware(conn, terminal_id) if session.may(Right.SEE_ROLLOUT) else None
         samples = readings(history.samples_between(conn, terminal_id=terminal_id, start=now - timedelta(hours=1), end=now))
     known: dict[str, Any] = {"view": view, "shop": shop, "past": past, "samples": samples[::-1], "columns": SAMPLE_COLUMNS}
-    return page(request, "terminal.html", session=session, **known)
+    return page(request, "terminal.html", session=session, firmware=firmware, **known)
 
 
 def _call(conn: Connection, call: int) -> StoredCall:

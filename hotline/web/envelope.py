@@ -30,9 +30,13 @@ _KEPT_FOR_GOOD: Final = "public, max-age=31536000, immutable"
 class Envelope:
     """The outermost layer of the web program; plain ASGI, since a wrapped response would hold event streams back."""
 
-    def __init__(self, app: ASGIApp, *, metrics: WebMetrics, secure: bool, largest_body_bytes: int) -> None:
+    def __init__(
+        self, app: ASGIApp, *, metrics: WebMetrics, secure: bool, largest_body_bytes: int, larger: Mapping[str, int]
+    ) -> None:
         self._app = app
         self._largest_body_bytes = largest_body_bytes
+        # The paths that take more.
+        self._larger = larger
         self._metrics = metrics
         self._headers = {**HEADERS, **({"Strict-Transport-Security": HSTS} if secure else {})}
 
@@ -56,8 +60,9 @@ class Envelope:
 
         try:
             # A body of unknown length is cut by the framework when it grows too large.
-            if _declared_length(scope) > self._largest_body_bytes:
-                too_large = problem_response(413, f"the body is longer than {self._largest_body_bytes} bytes")
+            most = self._larger.get(scope["path"], self._largest_body_bytes)
+            if _declared_length(scope) > most:
+                too_large = problem_response(413, f"the body is longer than {most} bytes")
                 await too_large(scope, receive, send_with_headers)
             else:
                 await self._app(scope, receive, send_with_headers)

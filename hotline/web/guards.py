@@ -108,6 +108,20 @@ class Editor:
         return session
 
 
+class Uploader(Reader):
+    """The guard of a console route that takes a large file: the proof comes in the header only.
+
+    A field of the form would have the whole body read before anybody asks who sends it.
+    """
+
+    def __call__(self, request: Request) -> Session:
+        """The session."""
+        session = super().__call__(request)
+        if not _meant(request, session, ""):
+            raise ForbiddenError
+        return session
+
+
 class ApiGuard:
     """The guard of a REST route: a bearer token made for the API, or somebody signed in, whose role has the right."""
 

@@ -18,7 +18,7 @@ from diagnostics.incidents import Incident, IncidentEvent
 from diagnostics.typography import percent
 from firmware_rollout.status import RolloutStatus
 from fleet.departments import department_name
-from hotline import call_words, figures_words, incident_words, translations, words, work_words
+from hotline import call_words, figures_words, incident_words, rollout_words, translations, words, work_words
 from hotline.day_plots import DayPlots
 from hotline.masking import Viewer, shown_number, shown_text
 from hotline.terminal_plots import figure_charts
@@ -65,6 +65,7 @@ def _environment(language: str, catalogue: Any) -> Environment:
         work_words=work_words,
         figures_words=figures_words,
         incident_words=incident_words,
+        rollout_words=rollout_words,
         asset=asset,
         shortcuts=SHORTCUTS,
     )
@@ -132,6 +133,7 @@ def _filters(language: str, translate: words.Translate) -> Mapping[str, Any]:
         "scope": lambda scope: wording.scope_in_words(scope, language),
         "incident_event": incident_event,
         **_of_incidents(language),
+        **rollout_words.filters(language, translate),
         **figures_words.filters(language),
         "number": number,
         "text_for": text_for,

@@ -15,6 +15,7 @@ from hotline.web.app import LARGEST_BODY_BYTES, create_app
 from hotline.web.context import Web
 from hotline.web.envelope import Envelope
 from hotline.web.hub import Hub
+from hotline.web.uploads import LARGEST_UPLOAD_BYTES, UPLOAD_ROUTES
 from hotline.web.witness import WitnessLayer
 
 log = logging.getLogger(__name__)
@@ -48,7 +49,11 @@ def build(settings: WebSettings) -> Server:
     devices: DeviceApi | None = app.state.devices
     # Outermost, so that the framework's own refusals are dressed as well.
     for_people = Envelope(
-        WitnessLayer(app, web.witness), metrics=web.metrics, secure=settings.secure, largest_body_bytes=LARGEST_BODY_BYTES
+        WitnessLayer(app, web.witness),
+        metrics=web.metrics,
+        secure=settings.secure,
+        largest_body_bytes=LARGEST_BODY_BYTES,
+        larger=dict.fromkeys(UPLOAD_ROUTES, LARGEST_UPLOAD_BYTES),
     )
     config = uvicorn.Config(
         for_people if devices is None else BesideDevices(for_people, devices),

@@ -1,4 +1,4 @@
-"""The console's keyboard shortcuts, as its list shows them; `static/console.js` and `static/shortcuts.js` obey them.
+"""The console's keyboard shortcuts, as its list shows them; the scripts in `static` obey them.
 
 Agents can switch all of them off: somebody who speaks to the computer, or whose hand slips, sets them off by accident.
 """
@@ -22,5 +22,7 @@ SHORTCUTS: Final = (
     Shortcut(("Alt", "S"), _("search")),
     Shortcut(("Alt", "Q"), _("qualify the call; then the digits choose")),
     Shortcut(("Alt", "P"), _("pass the caller on to level 2")),
+    Shortcut(("Alt", "H"), _("on a campaign's page: halt it, with a reason")),
+    Shortcut(("Alt", "B"), _("on a campaign's page: abort it, with a reason")),
     Shortcut(("?",), _("this list")),
 )

@@ -20,7 +20,7 @@ from tests.running_web import PORT_BAR, SHARED_NUMBER, RunningWeb
 AXE = (Path(__file__).parent / "vendor" / "axe.min.js").read_text(encoding="utf-8")
 REFUSED = {"serious", "critical"}
 # What a path names; where nothing is said, the number 1 will do.
-PARAMETERS = defaultdict(lambda: "1", {"code": PORT_BAR, "terminal_id": "T00012", "agent": "2"})
+PARAMETERS = defaultdict(lambda: "1", {"code": PORT_BAR, "terminal_id": "T00012", "agent": "2", "version": "4.3.0"})
 # What a page must be asked.
 ASKED = defaultdict(str, {"/console/figures/calls": "?what=answered", "/console/search": "?q=gare"})
 # An event stream never ends.

@@ -15,7 +15,7 @@ from fastapi.routing import APIRoute
 
 from hotline.floors import Floor
 from hotline.roles import OVERFLOW_RIGHTS, RIGHTS, Right, Role, may
-from hotline.web.guards import Editor
+from hotline.web.guards import Editor, Uploader
 from tests.running_web import PORT_BAR, RunningWeb
 from tests.web_routes import PARAMETERS, PUBLIC, guarded, rights_of, routes
 
@@ -23,6 +23,7 @@ EVERYBODY = frozenset(Role)
 BOSSES = frozenset({Role.ADMINISTRATOR})
 LEADERS = frozenset({Role.SUPERVISOR, Role.ADMINISTRATOR})
 ANSWERERS = LEADERS | {Role.LEVEL1, Role.LEVEL2}
+MANAGERS = BOSSES | {Role.ROLLOUT_MANAGER}
 WATCHERS = frozenset({Role.VEILLE, Role.ADMINISTRATOR})
 BOTH, OWN = frozenset(Floor), frozenset({Floor.OWN})
 # Route (as a pattern), who may, and on which floors; the first line that matches counts.
@@ -46,6 +47,12 @@ EXPECTED: list[tuple[str, frozenset[Role], frozenset[Floor]]] = [
         ANSWERERS,
         BOTH,
     ),
+    (r"GET /console/campaigns/new", MANAGERS, OWN),
+    (r"POST /(console|api/v1)/(campaigns|campaigns/{campaign}/{deed}|releases|releases/{version}/withdraw)", MANAGERS, OWN),
+    # The overflow floor has the rollout's line in a call, and no more of it.
+    (r"GET /console/(campaigns(/now|/{campaign}|/{campaign}/now)?|releases(/{version})?|rollout-audit)", EVERYBODY, OWN),
+    (r"GET /api/v1/(campaigns(/{campaign}(/terminals|/readings)?)?|releases(/{version})?)", EVERYBODY, OWN),
+    (r"GET /api/v1/(rollout-audit-entries(/chain)?|terminals/{terminal_id}/firmware-actions)", EVERYBODY, OWN),
     (r"POST /(language|sign-out|sign-out-everywhere|console/account/password)", EVERYBODY, BOTH),
     (r"GET .*", EVERYBODY, BOTH),
 ]
@@ -83,7 +90,7 @@ def test_every_route_is_guarded_or_known_to_be_public() -> None:
 
 def test_every_console_route_that_changes_something_asks_for_proof() -> None:
     def editors(dependant: Dependant) -> bool:
-        return isinstance(dependant.call, Editor) or any(editors(inner) for inner in dependant.dependencies)
+        return isinstance(dependant.call, Editor | Uploader) or any(editors(inner) for inner in dependant.dependencies)
 
     for name, route in routes().items():
         if changes_something(name) and "/api/" not in name and name not in PUBLIC:
@@ -167,8 +174,8 @@ def test_nobody_may_anything_without_signing_in(web: RunningWeb) -> None:
 def test_each_right_is_somebodys_and_none_but_reading_is_everybodys() -> None:
     assert set(RIGHTS) == set(Right)
     assert all(RIGHTS.values())
-    assert [right for right, roles in RIGHTS.items() if roles == set(Role)] == [Right.READ]
-    assert not OVERFLOW_RIGHTS & {Right.EXPORT, Right.READ_AUDIT, Right.MANAGE_AGENTS}
+    assert [right for right, roles in RIGHTS.items() if roles == set(Role)] == [Right.READ, Right.SEE_ROLLOUT]
+    assert not OVERFLOW_RIGHTS & {Right.SEE_ROLLOUT, Right.EXPORT, Right.READ_AUDIT, Right.MANAGE_AGENTS}
 
 
 def ask(client: httpx.Client, name: str, route: APIRoute, headers: dict[str, str]) -> httpx.Response:

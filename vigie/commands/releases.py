@@ -1,5 +1,6 @@
 """`vigie release`: which firmware there is; and the maker's side of it, which needs files and keys but no database."""
 
+import getpass
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -118,12 +119,12 @@ def add_release(
 ) -> None:
     """Add a signed release: checked, its file kept, and offered to campaigns."""
     from firmware_rollout.artifacts import open_store
-    from firmware_rollout.trust.adding import add_signed_release
+    from firmware_rollout.release_deeds import take_in
     from firmware_rollout.trust.keys import read_metadata
 
     store = open_store(_settings())
     with transaction("releases") as (conn, now):
-        release = add_signed_release(conn, store, file=file, targets=read_metadata(targets), now=now)
+        release = take_in(conn, store, file=file, targets=read_metadata(targets), actor=getpass.getuser(), now=now)
         _renew(conn, now)
     typer.echo(
         f"release {release.version} added, for model {', '.join(release.models)}" if release else "the metadata was taken in"
@@ -181,10 +182,10 @@ def withdraw_release(
     why: Annotated[str, typer.Option(help="The reason, for whoever finds it withdrawn.")],
 ) -> None:
     """Offer and serve a release no more; what runs it goes on running it."""
-    from firmware_rollout.releases import withdraw_release as withdraw
+    from firmware_rollout.release_deeds import withdraw
 
     with transaction("releases") as (conn, now):
-        withdraw(conn, version, why=why, now=now)
+        withdraw(conn, version, why=why, actor=getpass.getuser(), now=now)
     typer.echo(f"release {version} is withdrawn; the maker leaves it out by `vigie release resign --without {version}`")
 
 

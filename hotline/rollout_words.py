@@ -1,0 +1,275 @@
+"""The words in which the console speaks of the firmware rollout: campaigns, waves, the gate, and what devices were asked."""
+
+import math
+from collections.abc import Callable, Mapping
+from typing import Any, Final
+
+from diagnostics.plot_axes import number
+from firmware_rollout.advancing import Because
+from firmware_rollout.audit import PLANNER
+from firmware_rollout.deeds import Deed
+from firmware_rollout.gate.judging import Reason, Verdict, Why
+from firmware_rollout.gate.policy import Metric
+from firmware_rollout.planning import Why as Step
+from firmware_rollout.states import ActionKind, ActionState, CampaignState, Outcome, State
+from firmware_rollout.status import Arm, RolloutStatus
+from hotline.translations import mark as _
+from hotline.words import NNBSP, Translate
+
+STATES: Final[Mapping[CampaignState, str]] = {
+    CampaignState.DRAFT: _("draft"),
+    CampaignState.APPROVED: _("approved"),
+    CampaignState.RUNNING: _("running"),
+    CampaignState.PAUSED: _("paused"),
+    CampaignState.HALTED: _("halted"),
+    CampaignState.ROLLING_BACK: _("rolling back"),
+    CampaignState.FINISHED: _("finished"),
+    CampaignState.ABORTED: _("aborted"),
+    CampaignState.ROLLED_BACK: _("rolled back"),
+}
+
+TERMINALS: Final[Mapping[State, str]] = {
+    State.PLANNED: _("planned"),
+    State.UPDATING: _("updating"),
+    State.SOAKING: _("installed, being watched"),
+    State.DONE: _("up to date"),
+    State.FAILED: _("failed"),
+    State.ROLLED_BACK: _("on the old version again"),
+    State.WITHDRAWN: _("left out"),
+}
+
+# On the button, and at the head of its dialogue.
+DEEDS: Final[Mapping[Deed, str]] = {
+    Deed.APPROVE: _("Approve"),
+    Deed.PAUSE: _("Pause"),
+    Deed.RESUME: _("Resume"),
+    Deed.HALT: _("Halt"),
+    Deed.ABORT: _("Abort"),
+    Deed.ROLL_BACK: _("Roll back"),
+}
+
+# What a deed brings about, before it is done.
+MEANS: Final[Mapping[Deed, str]] = {
+    Deed.APPROVE: _("The first wave begins in its next maintenance window."),
+    Deed.PAUSE: _("No further terminal begins; those on their way go on. It can be resumed."),
+    Deed.RESUME: _("It goes on. After a halt the gate judges anew, without what was held against the release."),
+    Deed.HALT: _("Nothing more is offered, at once, until a person decides. It can be resumed, aborted or rolled back."),
+    Deed.ABORT: _("It ends where it stands, for good; terminals on their way are asked to stop."),
+    Deed.ROLL_BACK: _("Every terminal that runs the new version gets its previous one again."),
+}
+
+METRICS: Final[Mapping[Metric, str]] = {
+    Metric.PRINTER_ERRORS: _("printer errors"),
+    Metric.SCANNER_ERRORS: _("slips not read"),
+    Metric.TRANSACTION_ERRORS: _("transactions refused or without answer"),
+    Metric.CRASHES: _("application crashes"),
+    Metric.REBOOTS: _("unexpected restarts"),
+    Metric.SILENCE: _("silent terminals"),
+    Metric.CALLS: _("calls to the hotline"),
+}
+
+VERDICTS: Final[Mapping[Verdict, str]] = {
+    Verdict.PROMOTE: _("the next wave may begin"),
+    Verdict.WAIT: _("not enough evidence yet: it waits"),
+    Verdict.HALT: _("automatic halt"),
+}
+
+# Why the gate decided so; with `metric`, `ratio`, `value` and `needed` where it has them.
+_GATE: Final[Mapping[Why, str]] = {
+    Why.WORSE: _("%(metric)s: updated shops do worse (evidence %(value)s, halts from %(needed)s)"),
+    Why.NOT_MEASURED: _("%(metric)s: not measured"),
+    Why.TOO_EARLY: _("the wave is %(value)s of %(needed)s days old"),
+    Why.TOO_FEW_UPDATED: _("%(value)s %% of the wave updated, of %(needed)s %% needed"),
+    Why.NOT_SURE_YET: _("%(metric)s: not sure yet that nothing changed (odds %(value)s to 1, of %(needed)s needed)"),
+    Why.UNDECIDED: _("undecided after %(value)s days: a person has to decide"),
+    Why.UNCHANGED: _("%(metric)s: unchanged (odds %(value)s to 1)"),
+}
+_LOGARITHMS: Final = frozenset({Why.WORSE, Why.NOT_SURE_YET, Why.UNCHANGED})
+# Beyond, nobody reads the digits.
+_MOST_LOG: Final = math.log(1e9)
+
+KINDS: Final[Mapping[ActionKind, str]] = {
+    ActionKind.UPDATE: _("update to %(release)s"),
+    ActionKind.ROLL_BACK: _("back to %(release)s"),
+}
+ACTIONS: Final[Mapping[ActionState, str]] = {
+    ActionState.OPEN: _("offered"),
+    ActionState.CANCELLING: _("asked to stop"),
+    ActionState.TOLD: _("the terminal says it is done; not seen yet"),
+    ActionState.CLOSED: _("closed"),
+}
+OUTCOMES: Final[Mapping[Outcome, str]] = {
+    Outcome.SUCCESS: _("succeeded: seen running after a restart"),
+    Outcome.FAILURE: _("failed"),
+    Outcome.CANCELLED: _("stopped"),
+    Outcome.SILENT: _("fell silent"),
+    Outcome.UNTRUE: _("said it succeeded, but runs the old version"),
+}
+
+STEPS: Final[Mapping[str, str]] = {
+    Step.WAVE_DUE: _("its wave has begun"),
+    Step.ALREADY_THERE: _("ran the version already"),
+    Step.TARGET_SEEN: _("the new version was seen after a restart"),
+    Step.WELL_FOR_LONG: _("well for long enough"),
+    Step.GOT_WELL: _("became well"),
+    Step.GOT_WORSE: _("got worse"),
+    Step.UNWELL: _("not well by the deadline"),
+    Step.SILENT_AFTERWARDS: _("silent since its update"),
+    Step.DEVICE_FAILED: _("the terminal could not install it"),
+    Step.TOO_SLOW: _("not done by the deadline"),
+    Step.SILENT: _("not heard of again"),
+    Step.SAID_SO_BUT_DID_NOT: _("said it succeeded, but runs the old version"),
+    Step.FELL_BACK: _("went back to the old version by itself"),
+    Step.OLDER_REPORTED: _("reports an older version again"),
+    Step.CAME_BACK: _("was heard of again: another attempt"),
+    Step.CAME_LATE: _("updated late"),
+    Step.NEVER_REACHED: _("never connected in time"),
+    Step.NOT_FETCHED_IN_TIME: _("did not fetch the update by the deadline"),
+    Step.ASKED_TO_STOP: _("asked to stop"),
+    Step.STOPPED: _("stopped with its campaign"),
+    Step.ROLLING_BACK: _("gets its previous version again"),
+    Step.OLD_SEEN: _("its previous version was seen after a restart"),
+}
+
+# What is noted in the rollout's audit.
+NOTED: Final[Mapping[str, str]] = {
+    "created": _("made the campaign"),
+    Deed.APPROVE: _("approved it"),
+    Deed.PAUSE: _("paused it"),
+    Deed.RESUME: _("resumed it"),
+    Deed.HALT: _("halted it"),
+    Deed.ABORT: _("aborted it"),
+    Deed.ROLL_BACK: _("had it rolled back"),
+    Because.FIRST_WAVE_DUE: _("began the first wave"),
+    Because.WAVE_PASSED: _("let the next wave begin"),
+    Because.GATE_HALTS: _("automatic halt: updated shops do worse"),
+    Because.UPDATES_FAIL: _("automatic halt: updates fail"),
+    Because.RELEASE_WITHDRAWN: _("automatic halt: the release was withdrawn"),
+    Because.ALL_SETTLED: _("finished it: nothing is left to do"),
+    Because.ALL_BACK: _("ended the way back"),
+    "policy_unreadable": _("automatic halt: its policy cannot be read"),
+    "planned": _("moved terminals"),
+    "judged": _("judged the evidence"),
+    "joined": _("let new terminals join"),
+    "added_release": _("added a release"),
+    "withdrew_release": _("withdrew a release"),
+}
+WAVE: Final = _("wave %(wave)s")
+_FAILED: Final = _("%(failed)s of %(of)s")
+# In place of a name.
+AUTOMATIC: Final = _("automatically")
+
+# What is wrong with a form, by the field that is refused.
+REFUSALS: Final[Mapping[str, str]] = {
+    "name": _("A campaign needs a name that no other has."),
+    "release": _("This release cannot be brought to terminals."),
+    "where": _("These terminals cannot be aimed at."),
+    "dimension": _("No terminal has this value."),
+    "shares_pct": _("Shares rise from above 0 to 100, for example 0.5 2 5 15 40 95 100."),
+    "wave": _("The waves do not follow one another."),
+    "begins": _("This is no date and time."),
+    "seed": _("A whole number is needed."),
+    "policy": _("This figure does not go with the others."),
+    "why": _("Say why: whoever finds it so will read it."),
+    "state": _("The campaign has changed meanwhile: look again."),
+    "actor": _("You made this campaign: a second person approves it."),
+    "file": _("This file cannot be taken."),
+    "targets": _("This signed description (targets.json) cannot be taken."),
+    "version": _("This version cannot be taken."),
+    "models": _("No terminal is of these models."),
+    "hw": _("No terminal has this hardware."),
+    "root": _("No maker is trusted yet: the operator does that by `vigie release trust`."),
+    "settings": _("This machine has nowhere to keep releases: the operator names a place by VIGIE_RELEASE_STORE."),
+}
+
+
+def refusal(field: str, *, translate: Translate) -> str:
+    """What is wrong with this field, in the reader's language; the exact finding stands beside it."""
+    return translate(REFUSALS.get(field, REFUSALS["policy"]))
+
+
+def reason_text(reason: Reason, *, translate: Translate, language: str) -> str:
+    """Why the gate decided so, with its figures."""
+    value, needed = reason.value, reason.needed
+    if reason.why in _LOGARITHMS:
+        value, needed = power(value), power(needed)
+    metric = translate(METRICS[reason.metric]) if reason.metric is not None else ""
+    known = {"metric": metric, "value": number(value, language=language), "needed": number(needed, language=language)}
+    return translate(_GATE[reason.why]) % known
+
+
+def power(log: float) -> float:
+    """From a natural logarithm to what it is of, kept within what can be read."""
+    return math.exp(min(log, _MOST_LOG))
+
+
+def who(actor: str, names: Mapping[str, str], *, translate: Translate) -> str:
+    """Who did it: a name where the login is known; the planner did it by itself."""
+    return translate(AUTOMATIC) if actor == PLANNER else names.get(actor, actor)
+
+
+def step_text(reason: str, *, translate: Translate) -> str:
+    """Why a terminal moved; what this release does not know is shown as it is."""
+    return translate(STEPS[reason]) if reason in STEPS else reason
+
+
+# Under a terminal's own line: its campaign, its side of the comparison, and what the gate says.
+_CAMPAIGN: Final = _("campaign %(campaign)s %(state)s, wave %(wave)s")
+ARMS: Final[Mapping[Arm, str]] = {
+    Arm.TREATED: _("its wave has begun"),
+    Arm.CONTROL: _("control group: its turn has not come"),
+}
+_SAID: Final[Mapping[str, str]] = {
+    Verdict.PROMOTE: _("nothing unusual where it is installed"),
+    Verdict.WAIT: _("too early to tell whether it does harm"),
+}
+_HALTED_FOR: Final = _("halted by itself, for worse where installed: %(metrics)s")
+_TOLD: Final = frozenset(
+    {CampaignState.APPROVED, CampaignState.RUNNING, CampaignState.PAUSED, CampaignState.HALTED, CampaignState.ROLLING_BACK}
+)
+
+
+def campaign_line(status: RolloutStatus, *, translate: Translate) -> str:
+    """What else to know of a terminal's rollout, in one line; empty where no campaign is under way."""
+    if status.campaign_state not in _TOLD:
+        return ""
+    known = {"campaign": status.campaign, "state": translate(STATES[status.campaign_state]), "wave": status.wave}
+    parts = [translate(_CAMPAIGN) % known]
+    if status.arm is not None:
+        parts.append(translate(ARMS[status.arm]))
+    if status.campaign_state is CampaignState.HALTED:
+        if status.verdict == Verdict.HALT and status.blamed:
+            parts.append(translate(_HALTED_FOR) % {"metrics": ", ".join(translate(METRICS[one]) for one in status.blamed)})
+    elif status.verdict is not None and status.verdict in _SAID:
+        parts.append(translate(_SAID[status.verdict]))
+    return " · ".join(parts)
+
+
+def noted_text(deed: str, details: Mapping[str, Any], *, translate: Translate) -> str:
+    """What was done, as the audit noted it, with the wave that began or the updates that failed."""
+    said = translate(NOTED[deed]) if deed in NOTED else deed
+    inputs = details.get("inputs") or {}
+    if details.get("opens"):
+        said += f" ({translate(WAVE) % {'wave': details['opens']}})"
+    elif deed == Because.UPDATES_FAIL:
+        known = {"failed": inputs.get("failed"), "of": (inputs.get("failed") or 0) + (inputs.get("updated") or 0)}
+        said += f" ({translate(_FAILED) % known})"
+    return said
+
+
+def filters(language: str, translate: Translate) -> Mapping[str, Callable[..., str]]:
+    """How templates put the rollout into words."""
+
+    def quantity(value: float, unit: str) -> str:
+        return number(value, language=language) + (f"{NNBSP}{unit}" if unit else "")
+
+    return {
+        "campaign_line": lambda status: campaign_line(status, translate=translate),
+        "gate_reason": lambda reason: reason_text(reason, translate=translate, language=language),
+        "done_by": lambda actor, names: who(actor, names, translate=translate),
+        "step_reason": lambda reason: step_text(reason, translate=translate),
+        "noted": lambda step: noted_text(step.entry.deed, step.details, translate=translate),
+        "quantity": quantity,
+        # A percent sign is no text with figures to put in.
+        "unit": lambda text: translate(text) if text else "",
+    }
