@@ -218,8 +218,11 @@ def _tell(
             int(fault.end_s) * 1000,
         )
     terminals = list(conductor.truth())
+    lived = conductor.updates.boots.lived if conductor.updates is not None else []
     calls = ring.truth() if ring is not None else []
     yield from terminals
+    for one in lived:
+        yield truth.Update(ids[one.terminal], one.second * 1000, one.version, one.slot, str(one.effect or ""))
     yield from calls
     yield total_of(terminals, calls, conductor.swarm)
 

@@ -1,7 +1,7 @@
 """The truth file: all that a played scenario did, one JSON object a line, for `vigie check` and for whoever judges a detector.
 
-The first line is the play, then one line per fault, per terminal and per call, and the totals last: a file without its last
-line was cut short, and is refused.
+The first line is the play, then one line per fault, per terminal, per update and per call, and the totals last: a file
+without its last line was cut short, and is refused.
 """
 
 import os
@@ -82,6 +82,16 @@ class Call(msgspec.Struct, tag="call", tag_field="kind", frozen=True):
     statuses: list[int]
 
 
+class Update(msgspec.Struct, tag="update", tag_field="kind", frozen=True):
+    """What an update made of a terminal: what it runs since then, from which slot; `effect` is what went wrong, or empty."""
+
+    terminal: str
+    at_ms: int
+    firmware: str
+    slot: str
+    effect: str = ""
+
+
 class Total(msgspec.Struct, tag="total", tag_field="kind", frozen=True):
     """Sums, and how often connections were lost or refused and why."""
 
@@ -101,7 +111,7 @@ class Total(msgspec.Struct, tag="total", tag_field="kind", frozen=True):
     calls_not_delivered: int
 
 
-Record = Play | Fault | Terminal | Call | Total
+Record = Play | Fault | Terminal | Update | Call | Total
 
 
 class Truth(msgspec.Struct, frozen=True):
@@ -112,6 +122,7 @@ class Truth(msgspec.Struct, frozen=True):
     terminals: list[Terminal]
     calls: list[Call]
     total: Total
+    updates: list[Update] = []
 
 
 def write(path: Path, records: Iterable[Record]) -> None:
@@ -150,4 +161,5 @@ def read(path: Path) -> Truth:
         [record for record in found if isinstance(record, Terminal)],
         [record for record in found if isinstance(record, Call)],
         found[-1],
+        [record for record in found if isinstance(record, Update)],
     )

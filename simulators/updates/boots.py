@@ -30,6 +30,16 @@ class Boot(NamedTuple):
     fallen: bool = False
 
 
+class Lived(NamedTuple):
+    """What an update made of a terminal at a second."""
+
+    terminal: int
+    second: int
+    version: str
+    slot: str
+    effect: Effect | None
+
+
 class End(NamedTuple):
     """How an update's restart came out."""
 
@@ -53,6 +63,7 @@ class Boots:
         self._chance = random.Random(seed)
         self._coming: dict[int, deque[Boot]] = {}
         self.dead: set[int] = set()
+        self.lived: list[Lived] = []
 
     def begin(self, terminal: int, restart: Restart, second: int) -> None:
         """Have a terminal restart, as its update client wants."""
@@ -70,6 +81,8 @@ class Boots:
             if restart.effect is Effect.BRICKS:
                 self.dead.add(terminal)
                 back_s = NEVER
+        if restart.effect in {Effect.BRICKS, Effect.LIES, Effect.OFF}:
+            self.lived.append(Lived(terminal, down_from, device.firmware, device.slot, restart.effect))
         self._population.restart(terminal, from_s=down_from, back_s=back_s, detail=detail)
 
     def rebooted(self, terminal: int, second: int) -> End | None:
@@ -81,6 +94,7 @@ class Boots:
         if coming:
             boot, before = coming.popleft(), device.firmware
             device.firmware, device.slot = boot.version, boot.slot
+            self.lived.append(Lived(terminal, second, boot.version, boot.slot, Effect.FALLS_BACK if boot.fallen else None))
             self._suffers(terminal, self._population.updated(terminal, boot.version, second), second)
             words = (
                 f"{before} did not stay up; fell back to slot {boot.slot}"

@@ -10,13 +10,14 @@ PLAY = truth.Play("quiet", 7, 2, 1_000_000, 2_000_000, 3600)
 FAULT = truth.Fault(0, "power_cut", "incident", {"department": "59"}, ["T00001"], [1_500_000], None, 1_800_000)
 TERMINAL = truth.Terminal("T00001", [truth.Boot(1000, 12, dropped=[(1, 2)], left=[(12, 12)]), truth.Boot(1500, 3)])
 CALL = truth.Call("c-0", "anonymous", "P00001", "technical", "écran noir", 0, 1_400_000, None, 1_460_000, "abandoned", [200, 200])
+UPDATE = truth.Update("T00001", 1_600_000, "4.4.0", "B")
 TOTAL = truth.Total(15, 2, 1, 0, 9, 14, 1, 12, 1, 0, 0, {"closed by the broker": 1}, 1, 0)
 
 
 def test_what_is_written_is_read(tmp_path: Path) -> None:
     path = tmp_path / "deeper" / "truth.jsonl"
-    truth.write(path, [PLAY, FAULT, TERMINAL, CALL, TOTAL])
-    assert truth.read(path) == truth.Truth(PLAY, [FAULT], [TERMINAL], [CALL], TOTAL)
+    truth.write(path, [PLAY, FAULT, TERMINAL, UPDATE, CALL, TOTAL])
+    assert truth.read(path) == truth.Truth(PLAY, [FAULT], [TERMINAL], [CALL], TOTAL, [UPDATE])
     assert [p.name for p in path.parent.iterdir()] == ["truth.jsonl"]
 
 

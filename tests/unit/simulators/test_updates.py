@@ -117,6 +117,7 @@ def test_one_that_falls_back_crashes_and_runs_the_old_version_from_its_old_slot(
     assert play.of(7, EventCode.APP_CRASH) == ["boot check failed"]
     assert play.of(7, EventCode.REBOOT) == ["expected: update", "unexpected: fell back to slot A"]
     assert play.updates.done["fell back"] == 1
+    assert [one[2:] for one in play.updates.boots.lived] == [(NEW, "B", None), (before, "A", Effect.FALLS_BACK)]
 
 
 @pytest.mark.parametrize("effect", [Effect.LIES, Effect.OFF])
@@ -126,6 +127,7 @@ def test_one_that_installs_nothing_comes_up_as_it_was(world: World, effect: Effe
     play.updates.boots.begin(7, Restart(None, effect), play.second)
     play.live(500)
     assert (play.devices[7].firmware, play.devices[7].slot) == (before, "A")
+    assert [one[2:] for one in play.updates.boots.lived] == [(before, "A", effect)], "the truth knows"
     assert play.updates.done["restarted"] == 1
 
 
