@@ -82,7 +82,7 @@ def updated(conn: psycopg.Connection, terminals: list[str], *, now: datetime) ->
     ).fetchall():
         conn.execute(
             "INSERT INTO firmware_rollout.feedback (action_id, at, execution, finished, progress, details)"
-            " VALUES (%s, %s, 'closed', 'success', 100, '{Slot B written, verified}')",
+            " VALUES (%s, %s, 'closed', 'success', 100, '{\"Slot B written, verified\"}')",
             [action[0], now - MINUTE],
         )
     born(conn, terminals, at=now, firmware=NEW, boot=2)
@@ -90,14 +90,16 @@ def updated(conn: psycopg.Connection, terminals: list[str], *, now: datetime) ->
 
 
 def halted(conn: psycopg.Connection, *, now: datetime, name: str = "hiver") -> Campaign:
-    """A campaign that began three days ago and whose updated shops rang so often that the gate halted it."""
-    start = now - 3 * DAY
+    """A campaign that began days ago and whose updated shops ring more and more, until the gate halts it."""
+    start = now - 6 * DAY
     begun(conn, now=start, name=name)
-    first = in_wave(conn, name, 1)
+    first, second = in_wave(conn, name, 1), in_wave(conn, name, 2)
     updated(conn, first[2:], now=start + 10 * MINUTE)
-    for day in (1, 2):
-        rang(conn, first[(day - 1) * 16 : day * 16], at=start + day * DAY - HOUR)
-        rang(conn, in_wave(conn, name, 2)[:2], at=start + day * DAY - HOUR)
+    rung = 0
+    for day, ring in enumerate((3, 4, 9, 14), start=1):
+        rang(conn, first[rung : rung + ring], at=start + day * DAY - HOUR)
+        rang(conn, second[day - 1 : day], at=start + day * DAY - HOUR)
+        rung += ring
         for _ in range(3):
             take_step(conn, start + day * DAY + timedelta(minutes=16))
     judged_again(conn, now=now)

@@ -171,3 +171,13 @@ def test_figures_are_written_as_the_language_writes_them() -> None:
     assert number(-12.34, language="en") == "−12.3"
     assert number(0.256, language="fr") == "0,26"
     assert list(spread(100, 10)) == [9, 19, 29, 39, 49, 59, 69, 79, 89, 99]
+
+
+def test_a_span_goes_through_its_mark_and_widens_the_axis() -> None:
+    points = minutes(2, 3, 4)
+    spans = [(1.0, 3.0), None, (0.5, 40.0)]
+    drawn = line_chart([Series("updated", points, spans)], title="t", description="d", unit="%")
+    assert drawn.count("plot-span") == 2
+    assert "updated, 10:17: 2\u202f% (1\u202f% – 3\u202f%)" in drawn
+    assert ">40\u202f%<" in drawn
+    assert "plot-span" not in line_chart([Series("updated", points)], title="t", description="d")

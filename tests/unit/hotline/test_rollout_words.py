@@ -1,0 +1,109 @@
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from firmware_rollout.advancing import Because
+from firmware_rollout.deeds import Deed
+from firmware_rollout.gate.judging import Reason, Verdict, Why
+from firmware_rollout.gate.policy import Metric
+from firmware_rollout.planning import Why as Step
+from firmware_rollout.states import ActionKind, ActionState, CampaignState, Outcome, State
+from firmware_rollout.status import Arm, Kind, RolloutStatus
+from hotline import rollout_words
+from hotline.rollout_words import campaign_line, noted_text, reason_text, step_text
+from hotline.translations import load
+
+FR, EN = (load()[language].gettext for language in ("fr", "en"))
+STATUS = RolloutStatus(
+    kind=Kind.PLANNED,
+    campaign="hiver",
+    target="4.5.0",
+    wave=2,
+    planned_at=None,
+    since=None,
+    reported="4.4.0",
+    due=False,
+    campaign_state=CampaignState.RUNNING,
+    arm=Arm.CONTROL,
+)
+
+
+def test_every_word_of_the_rollout_is_said() -> None:
+    for said, known in (
+        (rollout_words.STATES, CampaignState),
+        (rollout_words.TERMINALS, State),
+        (rollout_words.DEEDS, Deed),
+        (rollout_words.MEANS, Deed),
+        (rollout_words.METRICS, Metric),
+        (rollout_words.VERDICTS, Verdict),
+        (rollout_words.KINDS, ActionKind),
+        (rollout_words.ACTIONS, ActionState),
+        (rollout_words.OUTCOMES, Outcome),
+        (rollout_words.STEPS, Step),
+        (rollout_words.ARMS, Arm),
+    ):
+        assert set(said) == set(known), known
+    assert {*Deed, *Because} <= set(rollout_words.NOTED)
+    for why in Why:
+        assert reason_text(Reason(why, Metric.CALLS, 1.0, 2.0), translate=FR, language="fr")
+
+
+@pytest.mark.parametrize(
+    ("reason", "said"),
+    [
+        pytest.param(
+            Reason(Why.WORSE, Metric.CALLS, 7.6, 7.24),
+            "appels à l'assistance\u00a0: les points de vente mis à jour vont moins bien"
+            " (preuve 1\u202f998, arrêt à partir de 1\u202f394)",
+            id="worse, as what the logarithms are of",
+        ),
+        pytest.param(Reason(Why.TOO_EARLY, None, 1.0, 3.0), "la vague a 1 jour(s), sur 3", id="too early"),
+        pytest.param(
+            Reason(Why.WORSE, Metric.SILENCE, 900.0, 7.24),
+            "terminaux muets\u00a0: les points de vente mis à jour vont moins bien"
+            " (preuve 1\u202f000\u202f000\u202f000, arrêt à partir de 1\u202f394)",
+            id="evidence that no figure holds",
+        ),
+    ],
+)
+def test_the_gates_reasons_are_said_with_their_figures(reason: Reason, said: str) -> None:
+    assert reason_text(reason, translate=FR, language="fr") == said
+
+
+@pytest.mark.parametrize(
+    ("changed", "line"),
+    [
+        pytest.param({}, "campaign hiver running, wave 2 · control group: its turn has not come", id="waiting"),
+        pytest.param(
+            {"arm": Arm.TREATED, "verdict": "wait"},
+            "campaign hiver running, wave 2 · its wave has begun · too early to tell whether it does harm",
+            id="updated, nothing known yet",
+        ),
+        pytest.param(
+            {"campaign_state": CampaignState.HALTED, "arm": None, "verdict": "halt", "blamed": [Metric.CALLS, Metric.REBOOTS]},
+            "campaign hiver halted, wave 2"
+            " · halted by itself, for worse where installed: calls to the hotline, unexpected restarts",
+            id="halted by the gate",
+        ),
+        pytest.param(
+            {"campaign_state": CampaignState.HALTED, "arm": None, "verdict": "pass"},
+            "campaign hiver halted, wave 2",
+            id="by a person",
+        ),
+        pytest.param({"campaign_state": CampaignState.FINISHED}, "", id="over"),
+        pytest.param({"campaign_state": CampaignState.DRAFT}, "", id="nobody has approved it"),
+        pytest.param({"campaign_state": None}, "", id="none"),
+    ],
+)
+def test_a_call_tells_wave_arm_and_evidence(changed: dict[str, Any], line: str) -> None:
+    assert campaign_line(replace(STATUS, **changed), translate=EN) == line
+
+
+def test_what_was_noted_tells_the_wave_and_the_failures() -> None:
+    assert noted_text("wave_passed", {"opens": 3}, translate=EN) == "let the next wave begin (wave 3)"
+    assert noted_text("updates_fail", {"inputs": {"failed": 12, "updated": 28}}, translate=EN) == (
+        "automatic halt: updates fail (12 of 40)"
+    )
+    assert noted_text("a_later_release's", {}, translate=EN) == "a_later_release's"
+    assert step_text("a_later_release's", translate=EN) == "a_later_release's"
