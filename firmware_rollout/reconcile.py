@@ -24,7 +24,7 @@ from firmware_rollout.gate.policy import PolicyError
 from firmware_rollout.gate_round import judge_round, waves_of
 from firmware_rollout.gating import newest_reading
 from firmware_rollout.joining import join_newcomers
-from firmware_rollout.planning import CampaignNow, Step, Why, count_whys, plan
+from firmware_rollout.planning import MOST_STEPS, CampaignNow, Step, Why, count_whys, plan
 from firmware_rollout.policy import Policy, read_policy
 from firmware_rollout.releases import release_of
 from firmware_rollout.settings import RolloutSettings
@@ -86,6 +86,14 @@ def step(conn: Connection, *, now: datetime, metrics: Metrics) -> list[Step]:
     return taken
 
 
+def pause_s(taken: int, step_s: float) -> float:
+    """Seconds until the next step: none after one that took as many as it may, for the rest is due as well.
+
+    A roll back of a whole fleet withdraws thousands before the first way back begins.
+    """
+    return 0.0 if taken >= MOST_STEPS else step_s
+
+
 def run(settings: RolloutSettings, *, clock: Clock | None = None, stop: threading.Event | None = None) -> None:
     """The body of `vigie rollout`: plan until stopped. Without `stop`, SIGTERM and SIGINT end it."""
     stop = stop or stop_on_signals()
@@ -98,8 +106,8 @@ def run(settings: RolloutSettings, *, clock: Clock | None = None, stop: threadin
         while not stop.is_set():
             now = clock()
             keep_signed(conn, keys=settings.release_keys, now=now, metrics=signing)
-            step(conn, now=now, metrics=metrics)
-            stop.wait(settings.rollout_step_s)
+            taken = step(conn, now=now, metrics=metrics)
+            stop.wait(pause_s(len(taken), settings.rollout_step_s))
 
     def judge_on(conn: Connection) -> None:
         while not stop.is_set():
