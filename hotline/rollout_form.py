@@ -59,12 +59,16 @@ class Wanted:
     seed: int
 
 
-def suggested() -> dict[str, str]:
-    """What the form shows before anything is typed: the default policy, and a lot of its own."""
+def suggested(language: str) -> dict[str, str]:
+    """What the form shows before anything is typed: the default policy as the language writes figures, and a lot of its own."""
     policy, window = Policy(), Window()
+
+    def told(value: float) -> str:
+        return f"{value:g}".replace(".", "," if language == "fr" else ".")
+
     return {
-        **{name: f"{value:g}" for name, value in figures_of(policy).items()},
-        "shares_pct": " ".join(f"{share:g}" for share in policy.shares_pct),
+        **{name: told(value) for name, value in figures_of(policy).items()},
+        "shares_pct": " ".join(map(told, policy.shares_pct)),
         "window_from": window.local[0],
         "window_until": window.local[1],
         "seed": str(secrets.randbelow(_SEEDS)),

@@ -5,8 +5,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, NamedTuple
 
+from firmware_rollout.advancing import Because
 from firmware_rollout.attempts import Member, WaveAttempts, attempts_by_wave, members_after
-from firmware_rollout.audit import ROUTINE, Entry, entries_of
+from firmware_rollout.audit import PLANNER, ROUTINE, Entry, entries_of
 from firmware_rollout.campaigns import Campaign, CampaignError, WaveProgress, list_campaigns, progress
 from firmware_rollout.deeds import Deed, possible
 from firmware_rollout.gate.judging import Reason
@@ -52,6 +53,11 @@ class Step(NamedTuple):
     details: Mapping[str, Any]
 
     @property
+    def automatic(self) -> bool:
+        """Whether nobody did it."""
+        return self.entry.actor == PLANNER
+
+    @property
     def why(self) -> str:
         """What a person gave as the reason; the planner's reasons are counts."""
         given = self.details.get("why")
@@ -89,7 +95,7 @@ class CampaignPage:
     @property
     def halted_for(self) -> Sequence[Reason]:
         """Where the gate halted it: what it found."""
-        gate = self.course and self.course[0].entry.deed == "gate_halts" and self.campaign.state is CampaignState.HALTED
+        gate = self.course and self.course[0].entry.deed == Because.GATE_HALTS and self.campaign.state is CampaignState.HALTED
         return self.story.newest.reasons if gate and self.story is not None else ()
 
 

@@ -105,7 +105,7 @@ class RolloutPlots:
         return self._translate(_("%(hits)s of %(of)s")) % {"hits": last.marked, "of": last.shops} if last else "—"
 
     def _number(self, value: float) -> str:
-        return number(value, language=self._language)
+        return number(round(value, 6), language=self._language)
 
     def _look(self) -> Look:
         return Look(width=_WIDE, height=_HIGH, language=self._language)

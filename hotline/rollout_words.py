@@ -194,7 +194,9 @@ def reason_text(reason: Reason, *, translate: Translate, language: str) -> str:
     if reason.why in _LOGARITHMS:
         value, needed = power(value), power(needed)
     metric = translate(METRICS[reason.metric]) if reason.metric is not None else ""
-    known = {"metric": metric, "value": number(value, language=language), "needed": number(needed, language=language)}
+    # What a logarithm stands for is no round figure to the last digit.
+    figures = {"value": number(round(value, 6), language=language), "needed": number(round(needed, 6), language=language)}
+    known = {"metric": metric, **figures}
     return translate(_GATE[reason.why]) % known
 
 

@@ -57,7 +57,7 @@ def campaigns_now(request: Request, session: PollingSession, program: Program) -
 @router.get("/console/campaigns/new")
 def new_campaign(request: Request, session: MakingSession) -> Response:
     """The form that makes one."""
-    return _form(request, session, suggested())
+    return _form(request, session, suggested(language_of(request, session)))
 
 
 @router.post("/console/campaigns")

@@ -7,6 +7,7 @@ from firmware_rollout.campaigns import campaign
 from firmware_rollout.states import CampaignState
 from tests import rollout_world
 from tests.e2e.conftest import OpenConsole
+from tests.e2e.test_accessibility import findings
 from tests.rollout_world import MAKER
 from tests.running_web import RunningWeb
 
@@ -67,3 +68,37 @@ def test_a_campaigns_page_renews_itself(web: RunningWeb, open_console: OpenConso
 def state_of(web: RunningWeb) -> CampaignState:
     with psycopg.connect(web.database_url) as conn:
         return campaign(conn, "chi").state
+
+
+def test_the_rollouts_pages_have_no_serious_finding_in_any_shape(web: RunningWeb, open_console: OpenConsole) -> None:
+    with psycopg.connect(web.database_url) as conn:
+        rollout_world.furnish(conn, now=web.clock(), others=["chi"])
+        made = rollout_world.halted(conn, now=web.clock())
+        rollout_world.begun(conn, now=web.clock(), name="chi", where={"carrier": "chi"})
+        terminal = rollout_world.in_wave(conn, "hiver", 1)[5]
+        rollout_world.judged_again(conn, now=web.clock())
+    manager = open_console(web.url, login=MAKER)
+    page = manager.page
+    for path in (
+        "/console/campaigns",
+        f"/console/campaigns/{made.id}",
+        "/console/releases",
+        f"/console/releases/{rollout_world.NEW}",
+        "/console/rollout-audit?check=1",
+        f"/console/terminals/{terminal}",
+    ):
+        page.goto(web.url + path)
+        assert not findings(page), path
+        assert page.evaluate("document.documentElement.scrollWidth <= innerWidth"), f"{path} is wider than the screen"
+    page.goto(f"{web.url}/console/campaigns/{made.id}")
+    page.keyboard.press("Alt+B")
+    expect(page.locator("#why-abort")).to_be_focused()
+    assert not findings(page), "a dialogue"
+    page.goto(f"{web.url}/console/campaigns/new")
+    page.get_by_label("Nom", exact=True).fill("printemps")
+    page.get_by_label("opérateur").fill("personne")
+    page.get_by_role("button", name="Créer le brouillon").click()
+    expect(page.locator("#scope-carrier")).to_have_attribute("aria-invalid", "true")
+    assert not findings(page), "a refused form"
+    # The browser calls a page that says what is wrong a resource that failed.
+    manager.complaints.clear()

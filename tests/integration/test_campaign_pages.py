@@ -90,7 +90,7 @@ def test_the_pop_says_the_wave_the_arm_and_why_it_halted(web: RunningWeb) -> Non
 def test_a_campaign_is_made_from_the_form_and_begins_when_a_second_person_approves_it(web: RunningWeb) -> None:
     with web.client(MAKER) as browser:
         csrf = csrf_of(browser.get("/console/campaigns/new"))
-        form = {**suggested(), "csrf": csrf, "name": "printemps", "release": NEW, "carrier": "rho", "soak_minutes": "7,5"}
+        form = {**suggested("fr"), "csrf": csrf, "name": "printemps", "release": NEW, "carrier": "rho", "soak_minutes": "7,5"}
         answer = browser.post("/console/campaigns", data=form)
         assert answer.status_code == 303, answer.text
         page = browser.get(answer.headers["Location"])
@@ -133,7 +133,7 @@ def test_what_is_wrong_with_the_form_stands_at_its_field_and_nothing_is_made(web
     with web.client(MAKER) as browser:
         csrf = csrf_of(browser.get("/console/campaigns/new"))
         for changed, field in WRONG:
-            form = {**suggested(), "csrf": csrf, "name": "nulle", "release": NEW, "carrier": "chi", **changed}
+            form = {**suggested("fr"), "csrf": csrf, "name": "nulle", "release": NEW, "carrier": "chi", **changed}
             answer = browser.post("/console/campaigns", data=form)
             assert answer.status_code == 422, changed
             assert f'id="{field}-error"' in answer.text, changed
