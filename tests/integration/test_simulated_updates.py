@@ -1,6 +1,7 @@
 """A simulated terminal's update client against the real device API, with a release that its maker signed."""
 
 import random
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import timedelta
@@ -10,10 +11,17 @@ import psycopg
 import pytest
 
 from firmware_rollout.ddi.tokens import device_token
-from simulators.scenario import Effect
-from simulators.updates import client
+from simulators.conduct import Conductor
+from simulators.device import Device, Identity
+from simulators.link import Endpoint
+from simulators.population import Population
+from simulators.scenario import Effect, Scenario
+from simulators.swarm import Swarm
+from simulators.updates import client, fleet
 from simulators.updates.client import Again, Means, Next, Restart, UpdateClient
+from simulators.updates.fleet import Place, Updates
 from simulators.updates.http import Line
+from simulators.world import build_world
 from tests.integration.signed_releases import NOW, Maker, add, trusting
 from tests.running_devices import KEY, TERMINAL, Devices, running_devices, with_shops
 
@@ -169,3 +177,31 @@ def test_an_unknown_terminal_and_a_server_that_is_away_are_asked_again_later(hou
     following = house.terminal().visit(lost, firmware="4.2.1", slot="A")
     assert isinstance(following, Again)
     assert following.after_s <= client.AGAIN_S[1]
+
+
+def test_a_fleet_s_threads_bring_an_update_from_poll_to_told(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(fleet, "FIRST_WITHIN_S", 0.2)
+    monkeypatch.setattr(fleet, "UP_WITHIN_S", (0.0, 0.1))
+    scenario = Scenario(name="four", seed=5, terminals=4, start=NOW, minutes=60)
+    world = build_world(5, 4)
+    action = house.devices.open_action(world.ids[2], policy='{"window": null}')
+    population = Population(world, scenario)
+    devices = [Device(Identity(terminal, "secret", "4.2.1", "B", "1"), boot=scenario.start_s) for terminal in world.ids]
+    tokens = {terminal: device_token(KEY, terminal) for terminal in world.ids}
+    place = Place(f"{house.devices.url}/vigie/controller/v1", tokens, house.maker.root)
+    updates = Updates(place, population, devices, seed=5, clock_s=NOW.timestamp)
+    conductor = Conductor(population, Swarm(Endpoint.of("mqtt://127.0.0.1:1"), devices, seed=5, now_ms=lambda: 0), updates)
+    updates.start()
+    try:
+        second, deadline = scenario.start_s, time.monotonic() + 20
+        while house.devices.action(action)["state"] != "told":
+            assert time.monotonic() < deadline, (house.devices.action(action), updates.done)
+            # Faster than the clock: a restart takes half a minute.
+            conductor.live(second)
+            second += 1
+            time.sleep(0.02)
+    finally:
+        updates.stop()
+    assert [(device.firmware, device.slot) for device in devices].count((VERSION, "B")) == 1
+    assert (devices[2].firmware, devices[2].slot) == (VERSION, "B")
+    assert updates.done["restarted"] == 1
