@@ -156,6 +156,11 @@ NOTED: Final[Mapping[str, str]] = {
 }
 WAVE: Final = _("wave %(wave)s")
 _FAILED: Final = _("%(failed)s of %(of)s")
+_BACK: Final[Mapping[str, str]] = {
+    "rolled_back": _("back: %(count)s"),
+    "left": _("not reached: %(count)s"),
+    "stranded": _("without a way back: %(count)s"),
+}
 # In place of a name.
 AUTOMATIC: Final = _("automatically")
 
@@ -248,7 +253,7 @@ def campaign_line(status: RolloutStatus, *, translate: Translate) -> str:
 
 
 def noted_text(deed: str, details: Mapping[str, Any], *, translate: Translate) -> str:
-    """What was done, as the audit noted it, with the wave that began or the updates that failed."""
+    """What was done, as the audit noted it, with the wave that began, the updates that failed or the terminals that are back."""
     said = translate(NOTED[deed]) if deed in NOTED else deed
     inputs = details.get("inputs") or {}
     if details.get("opens"):
@@ -256,6 +261,9 @@ def noted_text(deed: str, details: Mapping[str, Any], *, translate: Translate) -
     elif deed == Because.UPDATES_FAIL:
         known = {"failed": inputs.get("failed"), "of": (inputs.get("failed") or 0) + (inputs.get("updated") or 0)}
         said += f" ({translate(_FAILED) % known})"
+    elif deed == Because.ALL_BACK:
+        counted = [translate(text) % {"count": inputs[name]} for name, text in _BACK.items() if inputs.get(name)]
+        said += f" ({', '.join(counted)})" if counted else ""
     return said
 
 

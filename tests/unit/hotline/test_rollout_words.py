@@ -105,5 +105,7 @@ def test_what_was_noted_tells_the_wave_and_the_failures() -> None:
     assert noted_text("updates_fail", {"inputs": {"failed": 12, "updated": 28}}, translate=EN) == (
         "automatic halt: updates fail (12 of 40)"
     )
+    back = {"inputs": {"rolled_back": 30, "left": 0, "stranded": 2}}
+    assert noted_text("all_back", back, translate=EN) == "ended the way back (back: 30, without a way back: 2)"
     assert noted_text("a_later_release's", {}, translate=EN) == "a_later_release's"
     assert step_text("a_later_release's", translate=EN) == "a_later_release's"
