@@ -291,6 +291,14 @@ def _time_axis(times: Sequence[Tick], across: Scale, frame: _Frame) -> str:
     return "".join(parts)
 
 
+def _span(x: float, span: tuple[float, float] | None, kind: int, frame: _Frame) -> str:
+    """From where to where chance may have moved a point; a little aside for each line, so that none hides another's."""
+    if span is None:
+        return ""
+    aside = x + 2 * kind
+    return stroke(f"plot-span plot-s{kind}", (aside, frame.up(span[0])), (aside, frame.up(span[1])))
+
+
 def _line(series: Series, kind: int, across: Scale, frame: _Frame) -> str:
     """A path broken at its gaps, with marks that tell their moment and figure."""
     steps, pen = [], "M"
@@ -311,14 +319,6 @@ def _line(series: Series, kind: int, across: Scale, frame: _Frame) -> str:
     shown = [placed[i] for i in spread(len(placed), _MARKS_SHOWN)]
     dots = [_span(x, span, kind, frame) + dot((x, y), kind, told) for (x, y), told, span in shown]
     return f'<path class="plot-path plot-s{kind}" d="{"".join(steps)}"/>{"".join(dots)}'
-
-
-def _span(x: float, span: tuple[float, float] | None, kind: int, frame: _Frame) -> str:
-    """From where to where chance may have moved a point; a little aside for each line, so that none hides another's."""
-    if span is None:
-        return ""
-    aside = x + 2 * kind
-    return stroke(f"plot-span plot-s{kind}", (aside, frame.up(span[0])), (aside, frame.up(span[1])))
 
 
 def _bars(one: Bars, index: int, labels: Sequence[str], frame: _Frame, *, thick: float) -> str:

@@ -31,6 +31,8 @@ class Right(StrEnum):
     EDIT_ARTICLES = "edit_articles"
     TEST_TERMINALS = "test_terminals"
     REBOOT_TERMINALS = "reboot_terminals"
+    SEE_ROLLOUT = "see_rollout"
+    MANAGE_ROLLOUT = "manage_rollout"
     SEE_FIGURES = "see_figures"
     SEE_AGENT_FIGURES = "see_agent_figures"
     EDIT_RACE_DAYS = "edit_race_days"
@@ -38,8 +40,6 @@ class Right(StrEnum):
     READ_AUDIT = "read_audit"
     MANAGE_AGENTS = "manage_agents"
     TAKE_OVER = "take_over"
-    SEE_ROLLOUT = "see_rollout"
-    MANAGE_ROLLOUT = "manage_rollout"
 
 
 RIGHTS: Mapping[Right, frozenset[Role]] = {
@@ -51,6 +51,10 @@ RIGHTS: Mapping[Right, frozenset[Role]] = {
     # A ping and a test print disturb nobody; a reboot stops a shop's sales for minutes.
     Right.TEST_TERMINALS: frozenset({Role.LEVEL1, Role.LEVEL2, Role.SUPERVISOR, Role.ADMINISTRATOR}),
     Right.REBOOT_TERMINALS: frozenset({Role.LEVEL2, Role.SUPERVISOR, Role.ADMINISTRATOR}),
+    # The overflow floor has the line of each call, and no more of the rollout.
+    Right.SEE_ROLLOUT: frozenset(Role),
+    # Who makes a campaign is not who approves it, whatever their roles.
+    Right.MANAGE_ROLLOUT: frozenset({Role.ROLLOUT_MANAGER, Role.ADMINISTRATOR}),
     Right.SEE_FIGURES: frozenset({Role.SUPERVISOR, Role.VEILLE, Role.DSI, Role.ADMINISTRATOR}),
     # How one person works is for those who lead them.
     Right.SEE_AGENT_FIGURES: frozenset({Role.SUPERVISOR, Role.ADMINISTRATOR}),
@@ -61,10 +65,6 @@ RIGHTS: Mapping[Right, frozenset[Role]] = {
     Right.MANAGE_AGENTS: frozenset({Role.ADMINISTRATOR}),
     # Callers whom level 1 passes on.
     Right.TAKE_OVER: frozenset({Role.LEVEL2, Role.SUPERVISOR, Role.ADMINISTRATOR}),
-    # The overflow floor has the line of each call, and no more of the rollout.
-    Right.SEE_ROLLOUT: frozenset(Role),
-    # Who makes a campaign is not who approves it, whatever their roles.
-    Right.MANAGE_ROLLOUT: frozenset({Role.ROLLOUT_MANAGER, Role.ADMINISTRATOR}),
 }
 
 # A right that is not named here is not the overflow floor's, whatever the role.
