@@ -1,8 +1,8 @@
 """How a demonstration's campaigns run: a day in a minute and a half.
 
-A terminal sends in that time what it sends in a minute and a half, so the gate has a thousandth of a day's events of what
-is rare. It halts for anything it can see; to go on it asks for evidence only where there is some. What the gate sees in
-real days is measured by `vigie evaluate-gate`.
+A terminal sends in that time what it sends in a minute and a half, so the gate has a thousandth of a day's events. It halts
+for anything it can see; to go on it asks for evidence only where there is some, and for less of it than in real days, of
+which `vigie evaluate-gate` says how often the gate is right.
 """
 
 from datetime import timedelta
@@ -10,7 +10,7 @@ from typing import Final
 
 import msgspec
 
-from firmware_rollout.gate.policy import DEFAULT_POLICY, Metric
+from firmware_rollout.gate.policy import DEFAULT_POLICY, Metric, Needed
 from firmware_rollout.policy import Policy
 
 PACE: Final = 960.0
@@ -18,9 +18,12 @@ PACE: Final = 960.0
 FIRST_AFTER: Final = timedelta(minutes=5)
 # Errors of printers, scanners and transactions are many enough for evidence within a few minutes.
 _FREQUENT: Final = (Metric.PRINTER_ERRORS, Metric.SCANNER_ERRORS, Metric.TRANSACTION_ERRORS)
+_NEEDED: Final = (Needed(0.0, 0.02), Needed(5.0, 3.0), Needed(20.0, 10.0))
 _GATE: Final = msgspec.structs.replace(
     DEFAULT_POLICY,
-    metrics=tuple(one if one.metric in _FREQUENT else msgspec.structs.replace(one, needed=()) for one in DEFAULT_POLICY.metrics),
+    metrics=tuple(
+        msgspec.structs.replace(one, needed=_NEEDED if one.metric in _FREQUENT else ()) for one in DEFAULT_POLICY.metrics
+    ),
     least_days=1.0,
 )
 # On the clock: half a minute well, six minutes for an update, a minute before another try.

@@ -12,9 +12,9 @@ from simulators.population import Population
 from simulators.scenario import Effect
 from simulators.updates.client import Restart
 
-# Writing the other slot, with the old version at work; then the machine is down so long.
+# Writing the other slot, with the old version at work; then the machine is down so long: back before a broker misses it.
 INSTALL_S: Final = (5, 15)
-DOWN_S: Final = (20, 40)
+DOWN_S: Final = (8, 20)
 # So long a terminal is off whose shop switches it off in the middle.
 OFF_S: Final = (240, 480)
 # A version that falls back runs so long before its only crash.
