@@ -151,12 +151,17 @@ def finding(reading: Reading) -> str:
     return "; ".join(_words(reason, said) for reason in reading.reasons) or str(reading.verdict)
 
 
+def in_figures(logarithm: float) -> str:
+    """A number by its natural logarithm: in full as long as people can read it, then as a power of ten."""
+    return f"{math.exp(logarithm):,.0f}" if logarithm < math.log(1e7) else f"10^{logarithm / math.log(10):.0f}"
+
+
 def _words(reason: Reason, said: Mapping[Metric, Any]) -> str:
     metric = str(reason.metric or "").replace("_", " ")
     if reason.why is Why.WORSE and reason.metric is not None:
         ratio = said[reason.metric].ratio
         times = "" if ratio is None else f" {ratio:.1f} times as often"
-        return f"{metric}{times}: e-value {math.exp(min(reason.value, 700)):,.0f}, halts from {math.exp(reason.needed):,.0f}"
+        return f"{metric}{times}: e-value {in_figures(reason.value)}, halts from {in_figures(reason.needed)}"
     if reason.why in (Why.NOT_SURE_YET, Why.UNCHANGED):
         return f"{metric} {str(reason.why).replace('_', ' ')} (odds {math.exp(min(reason.value, 700)):.2g})"
     if reason.why is Why.NOT_MEASURED:
