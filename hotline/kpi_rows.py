@@ -10,7 +10,7 @@ from hotline.kpi import CallRow
 from hotline.masking import FORGOTTEN
 from hotline.occupancy import Span
 from hotline.opening import Opening
-from hotline.stored_call import LONGEST_RING, LONGEST_TALK
+from hotline.stored_call import LONGEST_TALK, LONGEST_WAIT
 
 # A shop that was answered this long ago and rings again has something that was not solved.
 REPEAT_WITHIN: Final = timedelta(days=7)
@@ -37,14 +37,16 @@ _CALLS: Final = """
                    RANGE BETWEEN %(repeat_within)s PRECEDING AND CURRENT ROW EXCLUDE CURRENT ROW), false) AS repeat
         FROM asked a
     ), part AS (
-        SELECT l.*, l.kind = 'agent' AND l.answered_at IS NOT NULL AS had_it
+        -- A call is often qualified while it is still spoken: that ends the work after it, never the speech.
+        SELECT l.*, l.kind = 'agent' AND l.answered_at IS NOT NULL AS had_it, coalesce(l.ended_at, t.ended_at) AS over_at
         FROM hotline.leg l JOIN told t ON t.id = l.call WHERE t.rang_at >= %(since)s
     ), last AS (
         -- Where the call came out: with the last who spoke to the caller, else where it waited last.
         SELECT DISTINCT ON (call) call, floor, level, agent FROM part ORDER BY call, had_it DESC, number DESC
     ), parts AS (
         SELECT call, bool_or(outcome = 'overflowed') AS overflowed,
-               sum(extract(epoch FROM least(coalesce(wrapped_at, %(now)s), ended_at + %(wrap_up)s) - answered_at)::float8)
+               sum(extract(epoch FROM
+                   least(greatest(coalesce(wrapped_at, %(now)s), over_at), over_at + %(wrap_up)s) - answered_at)::float8)
                    FILTER (WHERE had_it) AS handled_s
         FROM part GROUP BY call
     )
@@ -98,15 +100,27 @@ def read_rows(
 
 
 def busy_spans(conn: Connection, *, since: datetime, until: datetime, wrap_up: timedelta, now: datetime) -> dict[int, list[Span]]:
-    """When each agent was on a call or at the work after it, of what touches the period; what goes on lasts until now."""
+    """When each agent was on a call or at the work after it, of what touches the period.
+
+    What goes on lasts until now; nobody is believed to speak for longer than the longest talk.
+    """
     found: dict[int, list[Span]] = {}
     for agent, begun, ended in conn.execute(
         """
-        SELECT agent, answered_at, least(coalesce(wrapped_at, %(now)s), ended_at + %(wrap_up)s, %(now)s) FROM hotline.leg
+        SELECT agent, answered_at, CASE WHEN ended_at IS NULL THEN least(answered_at + %(talk)s, %(now)s)
+            ELSE least(greatest(coalesce(wrapped_at, %(now)s), ended_at), ended_at + %(wrap_up)s, %(now)s) END
+        FROM hotline.leg
         WHERE agent IS NOT NULL AND answered_at IS NOT NULL AND began_at >= %(earliest)s AND began_at < %(until)s
         AND coalesce(ended_at + %(wrap_up)s, %(now)s) >= %(since)s
         """,
-        {"since": since, "until": until, "now": now, "wrap_up": wrap_up, "earliest": since - LONGEST_TALK - LONGEST_RING},
+        {
+            "since": since,
+            "until": until,
+            "now": now,
+            "wrap_up": wrap_up,
+            "talk": LONGEST_TALK,
+            "earliest": since - LONGEST_TALK - LONGEST_WAIT,
+        },
     ):
         found.setdefault(agent, []).append((begun, ended))
     return found
@@ -116,9 +130,15 @@ def on_calls(conn: Connection, *, wrap_up: timedelta, now: datetime) -> dict[int
     """The agents who are on a call or at the work after it."""
     rows = conn.execute(
         "SELECT agent, bool_or(ended_at IS NULL) FROM hotline.leg WHERE agent IS NOT NULL AND answered_at IS NOT NULL"
-        " AND wrapped_at IS NULL AND answered_at BETWEEN %(earliest)s AND %(now)s"
-        " AND (ended_at IS NULL OR ended_at > %(wrapping_since)s) GROUP BY agent",
-        {"earliest": now - LONGEST_TALK, "now": now, "wrapping_since": now - wrap_up},
+        " AND began_at > %(began)s AND answered_at BETWEEN %(earliest)s AND %(now)s"
+        " AND (ended_at IS NULL OR (wrapped_at IS NULL AND ended_at > %(wrapping_since)s)) GROUP BY agent",
+        {
+            # Only for the index; who waited for long may be spoken to for long.
+            "began": now - LONGEST_TALK - LONGEST_WAIT,
+            "earliest": now - LONGEST_TALK,
+            "now": now,
+            "wrapping_since": now - wrap_up,
+        },
     )
     return {agent: Doing.SPEAKING if speaks else Doing.WRAPPING_UP for agent, speaks in rows}
 
