@@ -20,6 +20,7 @@ REFUSALS: Final[Mapping[str, str]] = {
     "name": _("A login and a name are needed."),
     "password": _("A password has at least %(length)s characters."),
     "current": _("The current password is wrong."),
+    "too_many": _("Too many attempts: wait a quarter of an hour."),
     "self": _("Another administrator has to do that to your own account."),
 }
 

@@ -87,7 +87,7 @@ class Reader:
         session = session_of(request, slide=self._slide)
         if session is None:
             raise SignInNeededError(_back_to(request))
-        tell_actor(request, Actor(session.agent.login, session.agent.id, session.floor))
+        tell_actor(request, Actor(session.agent.login, session.agent.id, session.floor), by_itself=not self._slide)
         if not session.may(self.right):
             raise ForbiddenError
         return session

@@ -40,7 +40,7 @@ async def stream(
     def stands() -> bool:
         # While the database cannot be asked, nobody is sent away.
         with suppress(psycopg.Error), program.pool.connection() as conn:
-            return still_signed_in(conn, token_digest=session.token_digest, now=program.now())
+            return still_signed_in(conn, token_digest=session.token_digest, longest=program.session_longest, now=program.now())
         return True
 
     async def still_welcome() -> bool:

@@ -98,6 +98,17 @@ def test_who_did_not_see_the_newest_version_overwrites_nothing(conn: Conn) -> No
     assert articles.find(conn, number).title_fr == "Deux"
 
 
+def test_who_did_not_see_a_new_typology_does_not_take_it_back(conn: Conn) -> None:
+    store.deliver(conn, now=NOW)
+    first, second = (one.id for one in store.typologies(conn)[:2])
+    number = written(conn, "Une", typologies=(first,))
+    assert articles.change(conn, number, draft("Une", typologies=(second, first)), seen=1, author="alice", now=NOW) == 2
+    with pytest.raises(ArticleError, match="version"):
+        articles.change(conn, number, draft("Deux", typologies=(first,)), seen=1, author="bob", now=NOW)
+    assert articles.find(conn, number).typologies == sorted([first, second])
+    assert articles.change(conn, number, draft("Une", typologies=(first, second)), seen=2, author="bob", now=NOW) == 2
+
+
 @pytest.mark.parametrize(
     ("wrong", "field"),
     [

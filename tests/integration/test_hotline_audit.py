@@ -48,6 +48,16 @@ def test_pages_seen_leave_a_row_an_hour_and_changes_always_one(web: RunningWeb) 
     assert {(row.agent_name, row.floor, row.address) for row in found} == {("Bruno Lefèvre", Floor.OWN, "127.0.0.1")}
 
 
+def test_a_form_that_stays_under_somebodys_hands_leaves_one_row(web: RunningWeb) -> None:
+    with web.client("alice") as alice:
+        csrf = alice.get("/console").text.split('name="csrf" value="')[1].split('"')[0]
+        for _ in range(3):
+            assert alice.post("/console/calls/1/editing", data={"csrf": csrf}).status_code == 200
+        assert alice.post("/console/calls/1/editing", data={"csrf": "guessed"}).status_code == 403
+    found = rows(web, "alice", "POST /console/calls/{call}/editing")
+    assert [(row.action, row.status) for row in reversed(found)] == [(SAW, 200), (SAW, 403)]
+
+
 def test_what_was_refused_is_written_too(web: RunningWeb) -> None:
     with web.client("veille") as veille:
         for _ in range(2):
