@@ -35,8 +35,6 @@ class Step(StrEnum):
 
     NOTHING = "nothing"
     MAKE = "make"
-    # Kept as a row, so that each abandoned call has one, but nobody needs to call.
-    MAKE_DROPPED = "make_dropped"
     DROP_ANSWERED = "drop_answered"
 
 
@@ -50,11 +48,8 @@ class CallFacts:
     answered_at: datetime | None
 
 
-def step(call: CallFacts, *, has_one: bool, rang_since: bool) -> Step:
-    """Say what becomes of the callback of a call that came in.
-
-    `has_one`: it has made one before; `rang_since`: the shop rang again after it.
-    """
+def step(call: CallFacts, *, has_one: bool) -> Step:
+    """Say what becomes of the callback of a call that came in; `has_one`: it has made one before."""
     if call.direction == "out":
         return Step.NOTHING
     if call.answered_at is not None:
@@ -62,7 +57,7 @@ def step(call: CallFacts, *, has_one: bool, rang_since: bool) -> Step:
     # Who hides the number cannot be called.
     if has_one or call.state is not State.ENDED or not call.number:
         return Step.NOTHING
-    return Step.MAKE_DROPPED if rang_since else Step.MAKE
+    return Step.MAKE
 
 
 def due_at(ended_at: datetime) -> datetime:

@@ -15,7 +15,7 @@ from hotline.call_events import CallEvent
 from hotline.call_state import Call, Reason, State, Step, apply
 from hotline.notes import pass_on
 from hotline.phone_numbers import caller_of
-from hotline.stored_call import LONGEST_TALK, LONGEST_WAIT, StoredCall, is_live
+from hotline.stored_call import LONGEST_FINISH, LONGEST_TALK, LONGEST_WAIT, StoredCall, is_live
 from hotline.stored_legs import finish_wrap_up, save_legs, told_legs
 
 # The channel that tells web processes of a call's change; the payload is the call's id.
@@ -56,8 +56,7 @@ def record_event(conn: Connection, *, event: CallEvent, now: datetime) -> Reason
 
     The screens are told when the caller commits.
     """
-    # Two events of one call at the same moment take their turns; other calls do not wait.
-    conn.execute("SELECT pg_advisory_xact_lock(hashtextextended(%(id)s, 0))", {"id": event.call_id})
+    take_turn(conn, call_id=event.call_id)
     event = replace(event, from_number=caller_of(event.from_number), to_number=caller_of(event.to_number))
     stored = _find(conn, "c.call_id = %(key)s", event.call_id)
     told = _told(conn, stored) if stored else None
@@ -74,6 +73,11 @@ def record_event(conn: Connection, *, event: CallEvent, now: datetime) -> Reason
         save_legs(conn, call=call, before=told.legs if told else (), after=step.call.legs, staff=staff)
         callbacks.after(conn, call=call, now=now)
     return step.reason
+
+
+def take_turn(conn: Connection, *, call_id: str) -> None:
+    """Have two events of one call at the same moment take their turns; other calls do not wait."""
+    conn.execute("SELECT pg_advisory_xact_lock(hashtextextended(%(id)s, 0))", {"id": call_id})
 
 
 def find_call(conn: Connection, *, call: int) -> StoredCall | None:
@@ -94,6 +98,18 @@ def live_calls(conn: Connection, *, now: datetime) -> list[StoredCall]:
         {"since": now - LONGEST_TALK - LONGEST_WAIT},
     )
     return [call for call in found if is_live(call, now=now)]
+
+
+def standing_calls(conn: Connection, *, now: datetime) -> list[StoredCall]:
+    """Calls that stand on somebody's screens: the live ones, then those whose agent has not finished the work after them."""
+    ended = _select(
+        conn,
+        "WHERE c.state = 'ended' AND c.ended_at > %(since)s AND c.id IN ("
+        " SELECT l.call FROM hotline.leg l WHERE l.agent IS NOT NULL AND l.answered_at IS NOT NULL AND l.wrapped_at IS NULL"
+        " AND l.ended_at > %(since)s) ORDER BY c.ended_at, c.id",
+        {"since": now - LONGEST_FINISH},
+    )
+    return [*live_calls(conn, now=now), *ended]
 
 
 def list_calls(

@@ -19,6 +19,7 @@ from fleet.clock import Clock
 from fleet.database import Connection, open_pool
 from hotline.attachments import close_with_incidents
 from hotline.command_publisher import CommandPublisher
+from hotline.lost_hangups import sweep
 from hotline.rate_limit import RateLimit
 from hotline.retention import Retention
 from hotline.settings import WebSettings
@@ -136,15 +137,18 @@ def create_app(settings: WebSettings, *, clock: Clock) -> FastAPI:
 
     orders = _publisher(settings, clock)
     retention = Retention(url, clock=clock, settings=settings)
+    lost_hangups = sweep(url, clock=clock)
 
     @asynccontextmanager
     async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
         listening = [asyncio.create_task(one.run()) for one in (hub, ends, roll_call)]
         retention.start()
+        lost_hangups.start()
         if orders is not None:
             orders.start()
         yield
         await to_thread.run_sync(retention.stop)
+        await to_thread.run_sync(lost_hangups.stop)
         if orders is not None:
             await to_thread.run_sync(orders.stop)
         for task in listening:

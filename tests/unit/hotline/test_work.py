@@ -20,21 +20,20 @@ def facts(state: State = State.ENDED, *, direction: str | None = "in", number: s
 
 
 @pytest.mark.parametrize(
-    ("call", "has_one", "rang_since", "decided"),
+    ("call", "has_one", "decided"),
     [
-        pytest.param(facts(), False, False, Step.MAKE, id="given up"),
-        pytest.param(facts(direction=None), False, False, Step.MAKE, id="given up, direction never told"),
-        pytest.param(facts(), True, False, Step.NOTHING, id="given up, told twice"),
-        pytest.param(facts(), False, True, Step.MAKE_DROPPED, id="its hangup came after the next ring"),
-        pytest.param(facts(State.RINGING), False, False, Step.NOTHING, id="still ringing"),
-        pytest.param(facts(answered=True), False, False, Step.NOTHING, id="answered"),
-        pytest.param(facts(answered=True), True, False, Step.DROP_ANSWERED, id="the answer was told after the hangup"),
-        pytest.param(facts(number=""), False, False, Step.NOTHING, id="number withheld"),
-        pytest.param(facts(direction="out"), False, False, Step.NOTHING, id="we rang, nobody answered"),
+        pytest.param(facts(), False, Step.MAKE, id="given up"),
+        pytest.param(facts(direction=None), False, Step.MAKE, id="given up, direction never told"),
+        pytest.param(facts(), True, Step.NOTHING, id="given up, told twice"),
+        pytest.param(facts(State.RINGING), False, Step.NOTHING, id="still ringing"),
+        pytest.param(facts(answered=True), False, Step.NOTHING, id="answered"),
+        pytest.param(facts(answered=True), True, Step.DROP_ANSWERED, id="the answer was told after the hangup"),
+        pytest.param(facts(number=""), False, Step.NOTHING, id="number withheld"),
+        pytest.param(facts(direction="out"), False, Step.NOTHING, id="we rang, nobody answered"),
     ],
 )
-def test_who_gives_up_is_called_back_once(call: CallFacts, has_one: bool, rang_since: bool, decided: Step) -> None:
-    assert step(call, has_one=has_one, rang_since=rang_since) is decided
+def test_who_gives_up_is_called_back_once(call: CallFacts, has_one: bool, decided: Step) -> None:
+    assert step(call, has_one=has_one) is decided
 
 
 @pytest.mark.parametrize(
