@@ -9,7 +9,7 @@ from psycopg.rows import class_row
 from fleet import registry
 from fleet.database import Connection
 from fleet.errors import VigieError
-from hotline import callbacks, matching
+from hotline import callbacks, handovers, matching
 from hotline.accounts import Agent, agents
 from hotline.call_events import CallEvent
 from hotline.call_state import Call, Reason, State, Step, apply
@@ -72,6 +72,7 @@ def record_event(conn: Connection, *, event: CallEvent, now: datetime) -> Reason
         assert step.call is not None
         save_legs(conn, call=call, before=told.legs if told else (), after=step.call.legs, staff=staff)
         callbacks.after(conn, call=call, now=now)
+        handovers.taken_by_telephone(conn, call=call)
     return step.reason
 
 
@@ -101,7 +102,7 @@ def live_calls(conn: Connection, *, now: datetime) -> list[StoredCall]:
 
 
 def standing_calls(conn: Connection, *, now: datetime) -> list[StoredCall]:
-    """Calls that stand on somebody's screens: the live ones, then those whose agent has not finished the work after them."""
+    """Calls that stand on somebody's screens: those whose agent has not finished the work after them, then the live ones."""
     ended = _select(
         conn,
         "WHERE c.state = 'ended' AND c.ended_at > %(since)s AND c.id IN ("
@@ -109,7 +110,7 @@ def standing_calls(conn: Connection, *, now: datetime) -> list[StoredCall]:
         " AND l.ended_at > %(since)s) ORDER BY c.ended_at, c.id",
         {"since": now - LONGEST_FINISH},
     )
-    return [*live_calls(conn, now=now), *ended]
+    return [*ended, *live_calls(conn, now=now)]
 
 
 def list_calls(

@@ -11,8 +11,7 @@ from fleet.database import Connection
 from fleet.errors import VigieError
 from hotline import work_notices
 from hotline.call_state import State
-from hotline.calls import find_call
-from hotline.roles import RIGHTS, Right
+from hotline.roles import RIGHTS, Right, Role
 from hotline.stored_call import StoredCall
 from hotline.stored_legs import legs_of
 from hotline.waited import waited
@@ -63,10 +62,10 @@ def hand_over(conn: Connection, *, call: int, reason: str, author: str, agent: i
     reason = " ".join(reason.split())
     if len(reason) > LONGEST_REASON:
         raise HandoverError("reason", f"has at most {LONGEST_REASON} characters")
-    found = find_call(conn, call=call)
-    if found is None:
+    row = conn.execute("SELECT state FROM hotline.call WHERE id = %(call)s", {"call": call}).fetchone()
+    if row is None:
         raise HandoverError("call", f"no call {call}")
-    if found.state is State.ENDED:
+    if row[0] == State.ENDED:
         raise HandoverError("state", "is over: qualify it as escalated instead")
     try:
         with conn.transaction():
@@ -85,6 +84,23 @@ def hand_over(conn: Connection, *, call: int, reason: str, author: str, agent: i
 def take_over(conn: Connection, *, handover: int, agent: int, now: datetime) -> Handover:
     """Take a caller who was passed on; `HandoverError` where another was quicker or nobody waits any more."""
     return _settle(conn, handover, "taken", taken_by=agent, now=now)
+
+
+def taken_by_telephone(conn: Connection, *, call: int) -> None:
+    """Settle a call's hand-over once another agent of level 2 has the caller on the line; may be repeated.
+
+    Who asked level 2 by telephone before passing the caller on finds them on the line already.
+    """
+    settled = conn.execute(
+        "UPDATE hotline.handover h SET state = 'taken', taken_by = l.agent, settled_at = greatest(l.answered_at, h.at)"
+        " FROM hotline.leg l WHERE h.call = %(call)s AND h.state = 'waiting' AND l.id = ("
+        "   SELECT f.id FROM hotline.leg f JOIN hotline.agent b ON b.id = f.agent"
+        "   WHERE f.call = h.call AND f.agent IS DISTINCT FROM h.agent AND (f.level = 2 OR b.role = %(level2)s)"
+        "   AND f.answered_at IS NOT NULL AND (f.ended_at IS NULL OR f.ended_at > h.at) ORDER BY f.answered_at, f.id LIMIT 1)",
+        {"call": call, "level2": Role.LEVEL2},
+    ).rowcount
+    if settled:
+        _tell(conn)
 
 
 def withdraw(conn: Connection, *, handover: int, now: datetime) -> Handover:

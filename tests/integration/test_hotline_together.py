@@ -21,9 +21,10 @@ from hotline.attachments import (
     close_with_incidents,
     undo,
 )
-from hotline.calls import calls_by_id
+from hotline.call_events import CallEvent, Happening
+from hotline.calls import calls_by_id, record_event
 from hotline.editing import come, leave
-from hotline.handovers import HandoverError, hand_over, take_over, waited_in_all, waiting, withdraw
+from hotline.handovers import HandoverError, hand_over, handovers_of, take_over, waited_in_all, waiting, withdraw
 from hotline.manual_calls import ManualError, begin_gap, end_gap, enter_call, gaps_between, open_gap
 from hotline.qualification import Outcome, Subject, qualification_of
 from hotline.roles import Role
@@ -186,6 +187,40 @@ def test_the_wait_adds_up_over_both_levels(house: psycopg.Connection) -> None:
     assert wait(13) == timedelta(minutes=5)
     take_over(house, handover=passed.id, agent=agent(house, "carol"), now=at(14))
     assert wait(20) == timedelta(minutes=6)
+
+
+def on_the_line(conn: psycopg.Connection, minutes: float, kind: Happening, who: str, *, call_id: str) -> None:
+    record_event(conn, event=CallEvent(kind, call_id, str(kind), direction="in", agent=who), now=at(minutes))
+
+
+@pytest.mark.parametrize("who", [pytest.param("carol", id="level 2"), pytest.param("bruno", id="another of level 1")])
+def test_a_caller_whom_level_2_takes_by_telephone_does_not_wait_any_more(house: psycopg.Connection, who: str) -> None:
+    call_id = ring(house, 0)
+    on_the_line(house, 2, Happening.CONNECTED, "alice", call_id=call_id)
+    call = call_of(house, call_id)
+    passed = hand_over(house, call=call, reason="", author="alice", agent=agent(house, "alice"), now=at(10))
+    on_the_line(house, 11, Happening.RELEASED, "alice", call_id=call_id)
+    assert waiting(house, now=at(11)) == [passed]
+    on_the_line(house, 14, Happening.CONNECTED, who, call_id=call_id)
+    (after,) = handovers_of(house, call=call)
+    if who == "bruno":
+        assert after == passed
+        return
+    assert (after.state, after.taken_by_name, after.settled_at) == ("taken", "Carol Smith", at(14))
+    on_the_line(house, 30, Happening.ENDED, "", call_id=call_id)
+    (stored,) = calls_by_id(house, [call])
+    assert waited_in_all(house, stored, now=at(40)) == timedelta(minutes=6)
+
+
+def test_who_asked_level_2_before_passing_the_caller_on_leaves_nobody_waiting(house: psycopg.Connection) -> None:
+    call_id = ring(house, 0)
+    for minute, who in ((2, "alice"), (5, "carol")):
+        on_the_line(house, minute, Happening.CONNECTED, who, call_id=call_id)
+    call = call_of(house, call_id)
+    hand_over(house, call=call, reason="", author="alice", agent=agent(house, "alice"), now=at(10))
+    on_the_line(house, 11, Happening.RELEASED, "alice", call_id=call_id)
+    (after,) = handovers_of(house, call=call)
+    assert (after.state, after.taken_by_name, after.settled_at) == ("taken", "Carol Smith", at(10))
 
 
 def enter(conn: psycopg.Connection, caller: str = PORT_BAR, *, minutes: float = -10, talked: int = 4) -> StoredCall:
