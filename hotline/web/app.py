@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 
 import psycopg
-from anyio import to_thread
+from anyio import CapacityLimiter, to_thread
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse, RedirectResponse, Response
@@ -62,9 +62,9 @@ from hotline.web import (
     sign_in,
     stream,
 )
-from hotline.web.context import Web
+from hotline.web.context import Hook, Web
 from hotline.web.guards import ForbiddenError, SignInNeededError
-from hotline.web.hub import Hub
+from hotline.web.hub import THREADS, Hub
 from hotline.web.incident_ends import IncidentEnds
 from hotline.web.layout import error_page
 from hotline.web.metrics import WebMetrics
@@ -78,7 +78,7 @@ log = logging.getLogger(__name__)
 
 # A sample of a terminal is a few hundred bytes and the largest form a few thousand; nothing we read is larger.
 LARGEST_BODY_BYTES = 256 * 1024
-PAGE_CONNECTIONS, HUB_CONNECTIONS = 12, 4
+PAGE_CONNECTIONS, HOOK_CONNECTIONS = 12, 3
 ROUTERS = (
     sign_in,
     console_account,
@@ -124,13 +124,22 @@ def create_app(settings: WebSettings, *, clock: Clock) -> FastAPI:
     """The web program as an ASGI application; it opens its database connections when it starts."""
     url = settings.database_url.get_secret_value()
     pool = open_pool(url, program="web", min_size=2, max_size=PAGE_CONNECTIONS)
-    # Rings do not queue behind page views.
-    hub_pool = open_pool(url, program="web hub", min_size=1, max_size=HUB_CONNECTIONS)
+    # Rings do not queue behind page views, on their way in or out; nor do they wait for a connection to be made.
+    hook_pool = open_pool(url, program="web hook", min_size=HOOK_CONNECTIONS, max_size=HOOK_CONNECTIONS)
+    hub_pool = open_pool(url, program="web hub", min_size=THREADS, max_size=THREADS)
     pages, metrics = Pages(), WebMetrics()
-    reader = CallReader(hub_pool, pages, clock)
+    reader = CallReader(hub_pool, pages, clock, faults=metrics.hub_faults)
     witness = Witness(pool, clock)
     cti_limit = RateLimit(per_s=settings.cti_events_per_s, burst=cti_hook.BURST_S * settings.cti_events_per_s)
-    hub = Hub(database_url=url, clock=clock, read_call=reader.one, read_live=reader.live, saw=witness.pops, shown=metrics.shown)
+    hub = Hub(
+        database_url=url,
+        clock=clock,
+        read_call=reader.one,
+        read_live=reader.live,
+        saw=witness.pops,
+        shown=metrics.shown,
+        faults=metrics.hub_faults,
+    )
     metrics.screens.set_function(lambda: hub.screens)
     roll_call = RollCall(pool, clock, there=lambda: hub.answering)
     ends = IncidentEnds(database_url=url, close=lambda: _close_calls(pool, clock))
@@ -155,8 +164,8 @@ def create_app(settings: WebSettings, *, clock: Clock) -> FastAPI:
             task.cancel()
             with suppress(asyncio.CancelledError):
                 await task
-        pool.close()
-        hub_pool.close()
+        for one in (pool, hook_pool, hub_pool):
+            one.close()
 
     app = FastAPI(
         title="Vigie",
@@ -169,7 +178,8 @@ def create_app(settings: WebSettings, *, clock: Clock) -> FastAPI:
         lifespan=lifespan,
         max_body_size=LARGEST_BODY_BYTES,
     )
-    app.state.web = Web(settings, clock, pool, pages, hub, metrics, witness, cti_limit)
+    hook = Hook(hook_pool, CapacityLimiter(HOOK_CONNECTIONS))
+    app.state.web = Web(settings, clock, pool, pages, hub, metrics, witness, cti_limit, hook)
     for module in ROUTERS:
         app.include_router(module.router)
     app.mount("/static", StaticFiles(directory=str(STATIC), packages=[CHARTS]), name="static")

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+from anyio import CapacityLimiter
 from fastapi import Request
 from psycopg_pool import ConnectionPool
 
@@ -17,8 +18,16 @@ from hotline.web.witness import Witness
 
 
 @dataclass(frozen=True, slots=True)
+class Hook:
+    """What the call hook has for itself: connections, and as many threads."""
+
+    pool: ConnectionPool[Connection]
+    threads: CapacityLimiter
+
+
+@dataclass(frozen=True, slots=True)
 class Web:
-    """The program's settings, clock, database, pages, hub, metrics, witness, and the limit of the call hook."""
+    """The program's settings, clock, database, pages, hub, metrics, witness, and the limit and the means of the call hook."""
 
     settings: WebSettings
     clock: Clock
@@ -28,6 +37,7 @@ class Web:
     metrics: WebMetrics
     witness: Witness
     cti_limit: RateLimit
+    hook: Hook
 
     @property
     def session_lifetime(self) -> timedelta:

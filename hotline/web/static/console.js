@@ -10,8 +10,10 @@
   const announce = document.getElementById("announce");
   const wire = document.getElementById("wire");
   const bareTitle = document.title;
-  // Calls put away here, with the state they had: only a call that was ringing comes back, when it is answered.
-  const putAway = new Map();
+  // Calls put away in this tab, on whatever page, with the state they had: only a call that was ringing comes back, when it
+  // is answered.
+  const putAwayKey = `vigie put away ${document.body.dataset.screen}`;
+  const putAway = new Map(JSON.parse(sessionStorage.getItem(putAwayKey) ?? "[]"));
 
   // What the reader has opened, chosen or typed stays when a refreshed call is morphed into place.
   if (window.Idiomorph) {
@@ -121,6 +123,7 @@
   function dismiss(place) {
     const { call, state } = article(place).dataset;
     putAway.set(Number(call), state);
+    sessionStorage.setItem(putAwayKey, JSON.stringify([...putAway].slice(-100)));
     leave(Number(call));
   }
 
