@@ -17,6 +17,11 @@ from hotline.roles import Role
 # A promise without a time is for an hour from now; none is for the past or for next season.
 PROMISED_AFTER: Final = timedelta(hours=1)
 LATEST_PROMISE: Final = timedelta(days=30)
+# The version of a call's first qualification, in SQL: one more than there were that went with an undone attachment, so that
+# no version is ever given twice and who saw one of those cannot overwrite what was said since.
+FIRST_VERSION: Final = (
+    "1 + (SELECT count(*) FROM hotline.call_incident n WHERE n.call = %(call)s AND n.qualified AND n.detached_at IS NOT NULL)"
+)
 
 
 class Subject(StrEnum):
@@ -129,8 +134,8 @@ def qualify(
     if given.typology is not None and conn.execute(in_use, known).fetchone() is None:
         raise QualificationError("typology", f"no typology {given.typology} in use")
     conn.execute(
-        "INSERT INTO hotline.qualification AS q (call, subject, typology, outcome, level, author, agent, at)"
-        " VALUES (%(call)s, %(subject)s, %(typology)s, %(outcome)s, %(level)s, %(author)s, %(agent)s, %(now)s)"
+        "INSERT INTO hotline.qualification AS q (call, version, subject, typology, outcome, level, author, agent, at)"
+        f" VALUES (%(call)s, {FIRST_VERSION}, %(subject)s, %(typology)s, %(outcome)s, %(level)s, %(author)s, %(agent)s, %(now)s)"
         " ON CONFLICT (call) DO UPDATE SET version = q.version + 1, subject = excluded.subject, typology = excluded.typology,"
         " outcome = excluded.outcome, level = excluded.level, author = excluded.author, agent = excluded.agent, at = excluded.at",
         {

@@ -26,7 +26,7 @@ from hotline.calls import calls_by_id, record_event
 from hotline.editing import come, leave
 from hotline.handovers import HandoverError, hand_over, handovers_of, take_over, waited_in_all, waiting, withdraw
 from hotline.manual_calls import ManualError, begin_gap, end_gap, enter_call, gaps_between, open_gap
-from hotline.qualification import Outcome, Subject, qualification_of
+from hotline.qualification import Outcome, StaleError, Subject, qualification_of
 from hotline.roles import Role
 from hotline.stored_call import StoredCall
 from tests.integration.work_house import NOW, agent, at, call_of, filled, give_up, ring, say, states, tell
@@ -118,6 +118,42 @@ def test_undoing_leaves_what_an_agent_said_since(house: psycopg.Connection) -> N
     said = say(house, call, Outcome.FIELD_VISIT, seen=1)
     undo(house, attachment_id=made.id, author="alice", now=at(30))
     assert qualification_of(house, call=call) == said
+
+
+def closed_by_the_end(conn: psycopg.Connection, call: int) -> Attachment:
+    incident = declared(conn)
+    made = attach_calls(conn, incident, call)
+    resolve(conn, incident, actor="dsi", detail="", now=at(20))
+    close_with_incidents(conn, now=at(21))
+    return made
+
+
+def test_what_was_seen_before_an_attachment_was_undone_is_stale_for_good(house: psycopg.Connection) -> None:
+    call = call_of(house, ring(house, 0))
+    for seen in (1, 2):
+        made = closed_by_the_end(house, call)
+        undo(house, attachment_id=made.id, author="alice", now=at(30))
+        assert qualification_of(house, call=call) is None
+        with pytest.raises(StaleError):
+            say(house, call, Outcome.SOLVED, seen=seen)
+    said = say(house, call, Outcome.SOLVED)
+    assert said.version == 3
+    with pytest.raises(StaleError):
+        say(house, call, Outcome.ESCALATED, seen=1)
+
+
+@pytest.mark.parametrize(
+    ("direction", "state"),
+    [pytest.param("in", ("dropped", "rang_again"), id="rang again"), pytest.param("out", ("done", ""), id="was reached")],
+)
+def test_undoing_makes_no_shop_be_called_back_that_was_spoken_to_since(
+    house: psycopg.Connection, direction: str, state: tuple[str, str]
+) -> None:
+    made = closed_by_the_end(house, call_of(house, give_up(house, 0)))
+    since = ring(house, 25, direction=direction)
+    tell(house, 26, event="answer", callId=since, user="bruno")
+    undo(house, attachment_id=made.id, author="alice", now=at(30))
+    assert states(house) == [state]
 
 
 def test_calls_of_a_part_wait_for_the_end_of_the_whole(house: psycopg.Connection) -> None:
