@@ -40,6 +40,7 @@ Words = Annotated[str, Form(max_length=2000)]
 _MAP_TITLE = _("%(department)s: %(hit)s of %(touched)s terminals in scope hit (%(share)s)")
 _MAP_NONE = _("%(department)s: no terminal in scope")
 _MAP_LABEL = _("Map of France: share of the terminals in scope that are hit, by department; the list beside it says the same")
+CSV_PIECE = 64 * 1024
 CSV_COLUMNS = ("point_of_sale", "name", "department", "phones", "terminals_hit", "hit_since")
 
 
@@ -196,9 +197,11 @@ def _csv_lines(found: Victims, phones: dict[str, str]) -> Iterator[str]:
         since = victim.since.isoformat(timespec="seconds")
         phone = phones.get(victim.point_of_sale, "")
         writer.writerow([victim.point_of_sale, _plain(victim.shop), victim.department, _plain(phone), victim.terminals, since])
-        yield buffer.getvalue()
-        buffer.seek(0)
-        buffer.truncate()
+        # A piece at a time, not a line: each takes its turn among the threads.
+        if buffer.tell() >= CSV_PIECE:
+            yield buffer.getvalue()
+            buffer.seek(0)
+            buffer.truncate()
     yield buffer.getvalue()
 
 
