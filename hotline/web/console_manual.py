@@ -19,6 +19,7 @@ router = APIRouter(include_in_schema=False)
 
 ReadingSession = Annotated[Session, Depends(Reader(Right.HANDLE_CALLS))]
 HandlingSession = Annotated[Session, Depends(Editor(Right.HANDLE_CALLS))]
+SayingSession = Annotated[Session, Depends(Editor(Right.SAY_TELEPHONY))]
 Program = Annotated[Web, Depends(web)]
 
 HOME = "/console/manual-calls"
@@ -60,7 +61,7 @@ def enter(
 
 
 @router.post("/console/telephony/{state}")
-def say_telephony(state: Literal["down", "up"], session: HandlingSession, program: Program) -> Response:
+def say_telephony(state: Literal["down", "up"], session: SayingSession, program: Program) -> Response:
     """Say that telephony is down, or works again: everybody sees it, and the figures."""
     with program.pool.connection() as conn:
         say = begin_gap if state == "down" else end_gap

@@ -1,0 +1,167 @@
+"""The overflow floor lists and changes what is its own: our floor's calls, callbacks, hand-overs and attachments stay ours."""
+
+from collections.abc import Iterator
+
+import httpx
+import psycopg
+import pytest
+
+from hotline.handovers import hand_over
+from tests.running_web import PORT_BAR, RunningWeb
+
+# Call ids of the telephone system: ours, theirs (of our floor's queue at first), and one that names nobody and still rings.
+OURS, THEIRS, ANYBODYS, GIVEN_UP = "ours", "theirs", "anybodys", "given up"
+
+
+@pytest.fixture(scope="module")
+def web(module_database_url: str) -> Iterator[RunningWeb]:
+    running = RunningWeb(module_database_url)
+    running.start()
+    for call, agent in ((OURS, "Alice Martin"), (THEIRS, "Odile Renard")):
+        running.ring(call, user=[agent])
+        running.hook(event="answer", callId=call, user=agent)
+    running.ring(GIVEN_UP, "0199009988")
+    running.hook(event="hangup", callId=GIVEN_UP, cause="cancel")
+    running.ring(ANYBODYS, "0465710101")
+    yield running
+    running.stop()
+
+
+class Overflow:
+    """An agent of the overflow floor, and a program of theirs."""
+
+    def __init__(self, web: RunningWeb, browser: httpx.Client) -> None:
+        self.web, self._browser = web, browser
+        csrf = browser.get("/console/account").text.split('name="csrf" value="')[1].split('"')[0]
+        self._headers = {"X-CSRF-Token": csrf}
+        self._program = {"Authorization": f"Bearer {web.access.overflow}"}
+
+    def get(self, path: str) -> httpx.Response:
+        return self._browser.get(path)
+
+    def post(self, path: str, **data: object) -> int:
+        return self._browser.post(path, data=data, headers=self._headers).status_code
+
+    def put(self, path: str, **body: object) -> int:
+        return self._browser.put(path, json=body, headers=self._headers).status_code
+
+    def program(self, method: str, path: str, **body: object) -> httpx.Response:
+        return httpx.request(method, self.web.url + path, json=body or None, headers=self._program)
+
+
+@pytest.fixture
+def odile(web: RunningWeb) -> Iterator[Overflow]:
+    with web.client("odile") as browser:
+        yield Overflow(web, browser)
+
+
+def of(web: RunningWeb, statement: str, *values: object) -> int:
+    """The number that a statement says."""
+    with psycopg.connect(web.database_url) as conn:
+        row = conn.execute(statement, values).fetchone()
+    assert row is not None
+    return int(row[0])
+
+
+def call_of(web: RunningWeb, call_id: str) -> int:
+    return of(web, "SELECT id FROM hotline.call WHERE call_id = %s", call_id)
+
+
+def calls_listed(web: RunningWeb, html: str) -> set[str]:
+    names = {call_of(web, name): name for name in (OURS, THEIRS, ANYBODYS, GIVEN_UP)}
+    return {name for call, name in names.items() if f'"/console/calls/{call}"' in html}
+
+
+@pytest.mark.parametrize("path", ["/console", "/console/today", "/console/calls"])
+def test_lists_of_calls_are_the_floors(web: RunningWeb, odile: Overflow, path: str) -> None:
+    assert calls_listed(web, odile.get(path).text) == {THEIRS, ANYBODYS}
+    with web.client("level1") as own:
+        assert calls_listed(web, own.get(path).text) == {OURS, THEIRS, ANYBODYS, GIVEN_UP}
+
+
+@pytest.mark.parametrize("path", ["calls", "callbacks", "terminals", "incidents", "points-of-sale", "incidents/1/silent-victims"])
+def test_no_program_of_the_floor_goes_through_everything_page_by_page(odile: Overflow, path: str) -> None:
+    assert [odile.program("GET", f"/api/v1/{path}").status_code, odile.get(f"/api/v1/{path}").status_code] == [403, 403]
+
+
+def test_it_finds_shops_as_a_person_does(web: RunningWeb, odile: Overflow) -> None:
+    found = odile.program("GET", "/api/v1/points-of-sale?phone=0199001234").json()
+    assert ([one["code"] for one in found["items"]], found["next"]) == ([PORT_BAR], None)
+    with psycopg.connect(web.database_url) as conn:
+        conn.execute(
+            "INSERT INTO fleet.point_of_sale"
+            " SELECT 'PX' || n, 'Relais ' || n, '13', '93', 'AG04', 'Europe/Paris', 'Mo-Su 00:00-24:00'"
+            " FROM generate_series(1, 20) n"
+        )
+    assert len(odile.program("GET", "/api/v1/points-of-sale?q=relais&limit=500").json()["items"]) == 12
+    headers = {"Authorization": f"Bearer {next(iter(web.access.api.values()))}"}
+    assert len(httpx.get(f"{web.url}/api/v1/points-of-sale?q=relais&limit=500", headers=headers).json()["items"]) == 20
+
+
+@pytest.mark.parametrize(("call_id", "status"), [(OURS, 403), (GIVEN_UP, 403), (THEIRS, 200), (ANYBODYS, 200)])
+def test_it_writes_of_its_own_calls(web: RunningWeb, odile: Overflow, call_id: str, status: int) -> None:
+    call = call_of(web, call_id)
+    assert odile.post(f"/console/calls/{call}/notes", text="papier") == status
+    assert odile.post(f"/console/calls/{call}/editing") == status
+    said = {"subject": "technical", "outcome": "solved", "version": 0}
+    assert odile.program("PUT", f"/api/v1/calls/{call}/qualification", **said).status_code == status
+    assert odile.put(f"/api/v1/exchange-calls/{call_id}/note", text="papier") == (204 if status == 200 else 403)
+    form = odile.get(f"/console/calls/{call}/qualification").text
+    assert ('class="qualify"' in form) is (status == 200)
+
+
+def test_it_attaches_its_own_calls_and_undoes_its_own_attachments(web: RunningWeb, odile: Overflow) -> None:
+    ours, theirs = call_of(web, OURS), call_of(web, THEIRS)
+    assert odile.post("/console/incidents/1/calls", call=[ours, theirs]) == 403
+    assert odile.program("POST", "/api/v1/incidents/1/calls", calls=[ours]).status_code == 403
+    assert odile.post("/console/incidents/1/calls", call=[theirs]) == 303
+    headers = {"Authorization": f"Bearer {next(iter(web.access.api.values()))}"}
+    made = httpx.post(f"{web.url}/api/v1/incidents/1/calls", json={"calls": [ours]}, headers=headers).json()["id"]
+    shown = odile.get("/console/incidents/1/calls").text
+    assert calls_listed(web, shown) == {THEIRS}
+    assert f"/console/attachments/{made}/undo" not in shown
+    assert odile.post(f"/console/attachments/{made}/undo") == 403
+    assert odile.program("POST", f"/api/v1/attachments/{made}/undo").status_code == 403
+    own = of(web, "SELECT id FROM hotline.attachment WHERE author = 'odile'")
+    assert f"/console/attachments/{own}/undo" in shown
+    assert odile.post(f"/console/attachments/{own}/undo") == 303
+
+
+def test_a_call_that_our_floor_attached_is_not_detached_by_its_form(web: RunningWeb, odile: Overflow) -> None:
+    theirs = call_of(web, THEIRS)
+    headers = {"Authorization": f"Bearer {next(iter(web.access.api.values()))}"}
+    made = httpx.post(f"{web.url}/api/v1/incidents/1/calls", json={"calls": [theirs]}, headers=headers).json()["id"]
+    assert f"call-{theirs}-detach" not in odile.get(f"/console/calls/{theirs}/qualification").text
+    assert odile.post(f"/console/calls/{theirs}/incident", incident=0) == 403
+    assert httpx.post(f"{web.url}/api/v1/attachments/{made}/undo", headers=headers).status_code == 200
+
+
+def test_it_withdraws_and_sees_its_own_hand_overs(web: RunningWeb, odile: Overflow) -> None:
+    with psycopg.connect(web.database_url) as conn:
+        staff: dict[str, int] = dict(conn.execute("SELECT login, id FROM hotline.agent").fetchall())
+        made = {
+            author: hand_over(conn, call=call_of(web, call), reason=author, author=author, agent=staff[author], now=web.clock()).id
+            for author, call in (("alice", OURS), ("odile", THEIRS))
+        }
+    assert [one["author"] for one in odile.program("GET", "/api/v1/handovers").json()] == ["Odile Renard"]
+    listed = odile.get("/console/handovers").text
+    assert ("Odile Renard" in listed, "Alice Martin" in listed) == (True, False)
+    assert odile.program("POST", f"/api/v1/handovers/{made['alice']}/withdraw").status_code == 403
+    assert odile.post(f"/console/handovers/{made['alice']}/withdraw") == 403
+    assert odile.post(f"/console/handovers/{made['odile']}/withdraw") == 303
+
+
+def test_it_closes_no_callback_of_ours(web: RunningWeb, odile: Overflow) -> None:
+    callback = of(web, "SELECT id FROM hotline.callback WHERE call = %s", call_of(web, GIVEN_UP))
+    assert f"callback-{callback}-" not in odile.get("/console/callbacks").text
+    assert {odile.post(f"/console/callbacks/{callback}/{change}") for change in ("take", "done", "drop")} == {403}
+    assert odile.program("POST", f"/api/v1/callbacks/{callback}/drop").status_code == 403
+    with web.client("level1") as own:
+        assert f"callback-{callback}-drop" in own.get("/console/callbacks").text
+
+
+def test_it_does_not_say_that_our_telephony_is_down(web: RunningWeb, odile: Overflow) -> None:
+    assert [odile.post("/console/telephony/down"), odile.program("POST", "/api/v1/telephony/down").status_code] == [403, 403]
+    page = odile.get("/console/manual-calls").text
+    assert ('id="enter-call"' in page, 'id="telephony-say"' in page) == (True, False)
+    assert of(web, "SELECT count(*) FROM hotline.telephony_gap") == 0
