@@ -18,7 +18,7 @@ from diagnostics.wording import scope_in_words
 from fleet import registry
 from fleet.database import Connection
 from fleet.registry import PointOfSale, Terminal, folded
-from hotline.calls import find_call
+from hotline.calls import calls_by_id
 from hotline.knowledge import articles
 from hotline.knowledge.articles import Article
 from hotline.masking import Viewer, searched_for, sees_numbers
@@ -100,7 +100,7 @@ def _calls(conn: Connection, text: str, *, number: str, noted: str) -> list[Stor
     rows = conn.execute(
         f"{words} SELECT id FROM ({newest}) AS found (id) ORDER BY id DESC LIMIT %(limit)s", parameters, prepare=False
     ).fetchall()
-    return [call for call in (find_call(conn, call=row[0]) for row in rows) if call is not None]
+    return calls_by_id(conn, [row[0] for row in rows])
 
 
 def _by_number(number: str) -> list[tuple[str, str]]:

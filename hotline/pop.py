@@ -110,8 +110,8 @@ class CallView:
 def view_call(conn: Connection, *, call: StoredCall, now: datetime) -> CallView:
     """Read all that one call shows."""
     if call.point_of_sale is None:
-        found = [registry.point_of_sale(conn, code) for code in call.candidates]
-        return CallView(call, None, sorted(filter(None, found), key=lambda shop: shop.name), 0)
+        found = registry.points_of_sale(conn, call.candidates) if call.candidates else []
+        return CallView(call, None, sorted(found, key=lambda shop: shop.name), 0)
     shop = view_shop(conn, code=call.point_of_sale, now=now)
     lately = list_calls(conn, point_of_sale=call.point_of_sale, since=call.rang_at - REPEAT_WITHIN)
     earlier = [other for other in lately if other.id != call.id and other.direction != "out" and other.rang_at <= call.rang_at]
