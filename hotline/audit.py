@@ -14,13 +14,15 @@ from psycopg.types.json import Jsonb
 
 from fleet.database import Connection
 from hotline.floors import Floor
-from hotline.masking import mask_text
+from hotline.masking import mask_digits, mask_text
 
 SAW: Final = "saw"
 CHANGED: Final = "changed"
 SIGNED_IN: Final = "signed_in"
 SIGN_IN_REFUSED: Final = "sign_in_refused"
 ACTIONS: Final = (SAW, CHANGED, SIGNED_IN, SIGN_IN_REFUSED)
+# What is typed to look for something, by its name in an address.
+SEARCHES: Final = frozenset({"q", "phone", "what"})
 # Values are there to be recognised, not to be read at length.
 LONGEST_VALUE = 200
 
@@ -92,8 +94,14 @@ def record(conn: Connection, deeds: Sequence[Deed], *, now: datetime) -> None:
 
 
 def presentable(subject: Mapping[str, str]) -> dict[str, str]:
-    """What was asked for, as it may be kept: no telephone number, nothing long, nothing that no column holds."""
-    return {name: mask_text(value.replace("\x00", ""))[:LONGEST_VALUE] for name, value in subject.items()}
+    """What was asked for, as it may be kept: no telephone number or part of one, nothing long, nothing that no column holds."""
+    kept = {}
+    for name, value in subject.items():
+        text = mask_text(value.replace("\x00", ""))
+        # Digits that somebody looked for begin or end a number; those of a path are ids.
+        is_part = name in SEARCHES and not any(map(str.isalpha, text))
+        kept[name] = (mask_digits(text) if is_part else text)[:LONGEST_VALUE]
+    return kept
 
 
 def entries(

@@ -36,6 +36,7 @@ class RetentionOfCalls(VigieSettings):
     # Calls again within 7 days are counted by shop and by number.
     keep_numbers_days: int = Field(90, ge=8, description="Days shopkeepers' numbers are kept with their calls and callbacks.")
     keep_notes_days: int = Field(400, ge=8, description="Days what agents wrote of calls is kept.")
+    keep_attendance_days: int = Field(400, ge=8, description="Days it is kept when each agent's console was open.")
     # The database refuses to delete younger rows.
     keep_audit_days: int = Field(400, ge=181, description="Days the audit of who saw and changed what is kept.")
 

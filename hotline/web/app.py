@@ -21,7 +21,7 @@ from hotline.attachments import close_with_incidents
 from hotline.command_publisher import CommandPublisher
 from hotline.lost_hangups import sweep
 from hotline.rate_limit import RateLimit
-from hotline.retention import Retention
+from hotline.retention import retention
 from hotline.settings import WebSettings
 from hotline.web import (
     console,
@@ -145,18 +145,18 @@ def create_app(settings: WebSettings, *, clock: Clock) -> FastAPI:
     ends = IncidentEnds(database_url=url, close=lambda: _close_calls(pool, clock))
 
     orders = _publisher(settings, clock)
-    retention = Retention(url, clock=clock, settings=settings)
+    forgetting = retention(url, clock=clock, settings=settings)
     lost_hangups = sweep(url, clock=clock)
 
     @asynccontextmanager
     async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
         listening = [asyncio.create_task(one.run()) for one in (hub, ends, roll_call)]
-        retention.start()
+        forgetting.start()
         lost_hangups.start()
         if orders is not None:
             orders.start()
         yield
-        await to_thread.run_sync(retention.stop)
+        await to_thread.run_sync(forgetting.stop)
         await to_thread.run_sync(lost_hangups.stop)
         if orders is not None:
             await to_thread.run_sync(orders.stop)
