@@ -63,7 +63,7 @@ class Recorder:
             self._waiting += ((said, news.at) for said in self._translator.hear(news.message))
             return
         # Whatever was known of its channels is out of date; it is about to say what goes on now.
-        self._translator = Translator()
+        self._translator = Translator(news.at.isoformat())
         self._waiting.append((news, news.at))
         reached = isinstance(news, Reached)
         self._metrics.reached.set(reached)

@@ -53,6 +53,8 @@ class _Call:
     direction: Direction = "in"
     ours: bool = False
     queue: str = ""
+    # Our id of the wait in that queue: a queue is perhaps not come to for the first time. Empty where it began unheard.
+    wait: str = ""
     waiting: bool = False
     legs: dict[str, _Leg] = field(default_factory=dict)
 
@@ -64,7 +66,10 @@ class _Call:
 class Translator:
     """Hears one connection's messages in order; a new connection begins with a new one, which the exchange then fills in."""
 
-    def __init__(self) -> None:
+    def __init__(self, since: str = "") -> None:
+        """`since` tells its ids of waits from those of connections before."""
+        self._since = since
+        self._waits = 0
         self._calls: dict[str, _Call] = {}
         # Consultations: which caller's call they belong to.
         self._about: dict[str, str] = {}
@@ -73,7 +78,7 @@ class Translator:
         self._by_event: dict[str, Callable[[Message], Iterable[CallEvent | Roster]]] = {
             "QueueMember": self._member,
             "QueueMemberAdded": self._member,
-            "QueueEntry": self._queued,
+            "QueueEntry": self._shown_wait,
             "CoreShowChannel": self._show,
             "CoreShowChannelsComplete": self._shown_all,
             "Newchannel": self._new_channel,
@@ -114,15 +119,24 @@ class Translator:
                 self._about[call.key] = asked_about.key
         return ()
 
+    def _shown_wait(self, message: Message) -> Iterable[CallEvent]:
+        """A wait that had begun before we listened, unless we have just heard of it."""
+        if call := self._claimed(message):
+            if not call.waiting:
+                call.waiting, call.queue, call.wait = True, message.get("Queue", ""), ""
+            yield self._event(Happening.QUEUED, call, message, queue=call.queue, leg=call.wait)
+
     def _queued(self, message: Message) -> Iterable[CallEvent]:
         if call := self._claimed(message):
-            call.waiting, call.queue = True, message.get("Queue", "")
-            yield self._event(Happening.QUEUED, call, message, queue=call.queue)
+            self._waits += 1
+            call.waiting, call.queue, call.wait = True, message.get("Queue", ""), f"{self._since}/{self._waits}"
+            yield self._event(Happening.QUEUED, call, message, queue=call.queue, leg=call.wait)
 
     def _left_queue(self, message: Message) -> Iterable[CallEvent]:
         if call := self._claimed(message):
             call.waiting = False
-            yield self._event(Happening.LEFT_QUEUE, call, message, queue=message.get("Queue", ""))
+            queue = message.get("Queue", "")
+            yield self._event(Happening.LEFT_QUEUE, call, message, queue=queue, leg=call.wait if queue == call.queue else "")
 
     def _called(self, message: Message) -> Iterable[CallEvent]:
         if call := self._claimed(message):
