@@ -19,7 +19,8 @@ from tests.running_asterisk import HOTLINE, LEVEL2, OVERFLOW
 from tests.running_web import PASSWORD
 from vigie.engines.process import wait_until
 
-PATIENCE_S = 15
+# Much longer than it takes, even on a machine that is busy with something else.
+PATIENCE_S = 60
 
 
 @dataclass(frozen=True)
