@@ -8,7 +8,7 @@ import logging
 import queue
 import threading
 from collections import deque
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Final
 
 import psycopg
@@ -23,6 +23,7 @@ from hotline.calls import live_calls, record_event
 from hotline.manual_calls import begin_gap, end_gap, open_gap
 from hotline.telephony.address import read_address
 from hotline.telephony.ami import Heard, Listener, Lost, News, Reached
+from hotline.telephony.hearing import note_deafness, note_heard
 from hotline.telephony.mapping import PREFIX, Roster, Translator
 from hotline.telephony.settings import TelephonySettings
 
@@ -34,6 +35,8 @@ LOCK: Final = 0x7661_6769_0009
 AUTHOR: Final = "vigie telephony"
 # How soon the program notices that it is told to stop.
 WAIT_S = 0.5
+# So much at most of what a killed program heard counts as not heard.
+NOTED_EVERY: Final = timedelta(seconds=5)
 
 
 class Metrics:
@@ -56,9 +59,14 @@ class Recorder:
         self._metrics = metrics
         self._translator = Translator()
         self._waiting: deque[tuple[CallEvent | Roster | Reached | Lost, datetime]] = deque()
+        # Whether the exchange is listened to, as far as is stored; up to when it was heard, and up to when that is noted.
+        self._hears = False
+        self._heard_until: datetime | None = None
+        self._noted_until: datetime | None = None
 
     def hear(self, news: News) -> None:
         """Take in what the exchange said, or that it came or went."""
+        self._heard_until = news.at
         if isinstance(news, Heard):
             self._waiting += ((said, news.at) for said in self._translator.hear(news.message))
             return
@@ -68,6 +76,10 @@ class Recorder:
         reached = isinstance(news, Reached)
         self._metrics.reached.set(reached)
         log.info("the exchange is %s", "reached" if reached else "lost", extra={"action": "ami"})
+
+    def hear_nothing(self, *, now: datetime) -> None:
+        """Take in that it has said nothing more by now."""
+        self._heard_until = now
 
     def store(self, conn: Connection) -> None:
         """Store what waits; what the database refuses for good is dropped, what it cannot take now still waits."""
@@ -83,6 +95,14 @@ class Recorder:
                 log.exception("an event was dropped", extra={"action": "telephony"})
                 self._metrics.refused.inc()
             self._waiting.popleft()
+        self._note_heard(conn)
+
+    def _note_heard(self, conn: Connection) -> None:
+        """Note, every few seconds, that we heard the exchange."""
+        until, noted = self._heard_until, self._noted_until
+        if self._hears and until is not None and (noted is None or until - noted >= NOTED_EVERY):
+            note_heard(conn, until=until)
+            self._noted_until = until
 
     def _store(self, conn: Connection, said: CallEvent | Roster | Reached | Lost, at: datetime) -> None:
         match said:
@@ -92,9 +112,12 @@ class Recorder:
             case Roster():
                 end_others(conn, roster=said, now=at)
             case Reached():
+                note_deafness(conn, author=AUTHOR, now=at)
                 end_own_gap(conn, now=at)
+                self._hears = True
             case Lost():
                 begin_gap(conn, author=AUTHOR, now=at)
+                self._hears = False
 
 
 def end_own_gap(conn: Connection, *, now: datetime) -> None:
@@ -130,7 +153,7 @@ def run(settings: TelephonySettings, *, clock: Clock | None = None, stop: thread
             try:
                 recorder.hear(listener.news.get(timeout=WAIT_S))
             except queue.Empty:
-                continue
+                recorder.hear_nothing(now=clock())
         recorder.store(conn)
         # From now on nobody listens, until this program or another one reaches the exchange again.
         begin_gap(conn, author=AUTHOR, now=clock())
