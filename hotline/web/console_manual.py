@@ -23,6 +23,8 @@ SayingSession = Annotated[Session, Depends(Editor(Right.SAY_TELEPHONY))]
 Program = Annotated[Web, Depends(web)]
 
 HOME = "/console/manual-calls"
+# How long a call is thought to have lasted, until its agent says it.
+USUAL = timedelta(minutes=5)
 
 
 @router.get("/console/manual-calls")
@@ -90,7 +92,8 @@ def _page(
     with program.pool.connection() as conn:
         gap = open_gap(conn)
         gaps = gaps_between(conn, since=now - OLDEST, until=now)[::-1]
-    moment = now.astimezone(HOTLINE_ZONE).replace(tzinfo=None).isoformat(timespec="minutes")
+    # Most calls are entered once they are over.
+    moment = (now - USUAL).astimezone(HOTLINE_ZONE).replace(tzinfo=None).isoformat(timespec="minutes")
     return page(
         request,
         "manual_calls.html",
@@ -100,5 +103,5 @@ def _page(
         gap=gap,
         gaps=gaps,
         error=refusal(error, translate=program.pages.translate(session.agent.language)) if error else None,
-        filled=filled or {"caller": "", "rang_at": moment, "minutes": "5"},
+        filled=filled or {"caller": "", "rang_at": moment, "minutes": str(USUAL // timedelta(minutes=1))},
     )

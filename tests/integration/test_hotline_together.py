@@ -30,7 +30,7 @@ from hotline.qualification import Outcome, StaleError, Subject, qualification_of
 from hotline.roles import Role
 from hotline.stored_call import StoredCall
 from tests.integration.work_house import NOW, agent, at, call_of, filled, give_up, ring, say, states, tell
-from tests.running_web import CAFE, ISLAND, ISLAND_NUMBER, PASSWORD, PORT_BAR, SHARED_NUMBER, TABAC
+from tests.running_web import CAFE, ISLAND, ISLAND_NUMBER, PASSWORD, PORT_BAR, PORT_BAR_NUMBER, SHARED_NUMBER, TABAC
 
 
 def attach_calls(conn: psycopg.Connection, incident: int, *calls: int) -> Attachment:
@@ -278,6 +278,12 @@ def test_a_call_entered_by_hand_is_a_call_of_its_shop(house: psycopg.Connection)
     assert states(house) == [("dropped", "rang_again")]
 
 
+def test_a_call_sent_twice_is_entered_once(house: psycopg.Connection) -> None:
+    assert enter(house).id == enter(house).id
+    assert enter(house, SHARED_NUMBER).id == enter(house, SHARED_NUMBER).id
+    assert len({enter(house).id, enter(house, minutes=-9).id, enter(house, ISLAND).id, enter(house, PORT_BAR_NUMBER).id}) == 4
+
+
 @pytest.mark.parametrize(
     ("caller", "minutes", "talked", "field"),
     [
@@ -285,6 +291,7 @@ def test_a_call_entered_by_hand_is_a_call_of_its_shop(house: psycopg.Connection)
         (PORT_BAR, 5, 4, "rang_at"),
         (PORT_BAR, -8 * 24 * 60, 4, "rang_at"),
         (PORT_BAR, -10, 300, "minutes"),
+        (PORT_BAR, -10, 12, "minutes"),
     ],
 )
 def test_what_cannot_have_been_is_not_entered(
