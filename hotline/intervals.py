@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
 
+import numpy as np
 from scipy.special import stdtrit
 
 # Two-sided 95 %.
@@ -73,6 +74,7 @@ def mean_of(values: Sequence[float]) -> Mean:
     value = math.fsum(values) / n
     if n < 2:
         return Mean(n, value, None)
-    spread = math.sqrt(math.fsum((one - value) ** 2 for one in values) / (n - 1))
+    deviations = np.asarray(values) - value
+    spread = math.sqrt(math.fsum((deviations * deviations).tolist()) / (n - 1))
     half = float(stdtrit(n - 1, _UPPER_TAIL)) * spread / math.sqrt(n)
     return Mean(n, value, (max(0.0, value - half), value + half))

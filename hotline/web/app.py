@@ -17,6 +17,7 @@ from starlette.exceptions import HTTPException
 from fleet import VERSION
 from fleet.clock import Clock
 from fleet.database import Connection, open_pool
+from hotline import closed_days
 from hotline.attachments import close_with_incidents
 from hotline.command_publisher import CommandPublisher
 from hotline.lost_hangups import sweep
@@ -63,6 +64,7 @@ from hotline.web import (
     stream,
 )
 from hotline.web.context import Hook, Web
+from hotline.web.figures_query import house_of
 from hotline.web.guards import ForbiddenError, SignInNeededError
 from hotline.web.hub import THREADS, Hub
 from hotline.web.incident_ends import IncidentEnds
@@ -71,6 +73,7 @@ from hotline.web.metrics import WebMetrics
 from hotline.web.pages import CHARTS, STATIC, Pages
 from hotline.web.problems import ProblemError, on_http_exception, on_problem, on_validation_error, problem_response
 from hotline.web.roll_call import RollCall
+from hotline.web.shared_wall import SharedWall
 from hotline.web.stream import CallReader
 from hotline.web.witness import Witness
 
@@ -147,17 +150,19 @@ def create_app(settings: WebSettings, *, clock: Clock) -> FastAPI:
     orders = _publisher(settings, clock)
     forgetting = retention(url, clock=clock, settings=settings)
     lost_hangups = sweep(url, clock=clock)
+    house = house_of(settings)
+    days = closed_days.keeper(url, wrap_up=house.wrap_up, clock=clock)
 
     @asynccontextmanager
     async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
         listening = [asyncio.create_task(one.run()) for one in (hub, ends, roll_call)]
-        forgetting.start()
-        lost_hangups.start()
+        for thread in (forgetting, lost_hangups, days):
+            thread.start()
         if orders is not None:
             orders.start()
         yield
-        await to_thread.run_sync(forgetting.stop)
-        await to_thread.run_sync(lost_hangups.stop)
+        for thread in (forgetting, lost_hangups, days):
+            await to_thread.run_sync(thread.stop)
         if orders is not None:
             await to_thread.run_sync(orders.stop)
         for task in listening:
@@ -179,7 +184,7 @@ def create_app(settings: WebSettings, *, clock: Clock) -> FastAPI:
         max_body_size=LARGEST_BODY_BYTES,
     )
     hook = Hook(hook_pool, CapacityLimiter(HOOK_CONNECTIONS))
-    app.state.web = Web(settings, clock, pool, pages, hub, metrics, witness, cti_limit, hook)
+    app.state.web = Web(settings, clock, pool, pages, hub, metrics, witness, cti_limit, hook, SharedWall(pool, clock, house))
     for module in ROUTERS:
         app.include_router(module.router)
     app.mount("/static", StaticFiles(directory=str(STATIC), packages=[CHARTS]), name="static")

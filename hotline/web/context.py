@@ -14,6 +14,7 @@ from hotline.settings import WebSettings
 from hotline.web.hub import Hub
 from hotline.web.metrics import WebMetrics
 from hotline.web.pages import Pages
+from hotline.web.shared_wall import SharedWall
 from hotline.web.witness import Witness
 
 
@@ -27,7 +28,7 @@ class Hook:
 
 @dataclass(frozen=True, slots=True)
 class Web:
-    """The program's settings, clock, database, pages, hub, metrics, witness, and the limit and the means of the call hook."""
+    """The program's settings, clock, database, pages, hub, metrics, witness, the limit and the means of the call hook, the wall."""
 
     settings: WebSettings
     clock: Clock
@@ -38,6 +39,7 @@ class Web:
     witness: Witness
     cti_limit: RateLimit
     hook: Hook
+    wall: SharedWall
 
     @property
     def session_lifetime(self) -> timedelta:

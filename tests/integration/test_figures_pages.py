@@ -4,16 +4,18 @@ import re
 import time
 from collections.abc import Iterator
 from datetime import datetime, timedelta
+from typing import Any
 
 import httpx
 import psycopg
 import pytest
 
 from hotline.attendance import present_now
+from hotline.figures import Period, read_period
 from hotline.manual_calls import begin_gap, end_gap
 from hotline.opening import ZONE
 from hotline.roles import Role
-from hotline.web import roll_call
+from hotline.web import roll_call, shared_wall
 from tests.integration.ingest_house import wait_for
 from tests.running_web import PORT_BAR, RunningWeb
 from tests.stored_calls import put_call, put_leg
@@ -98,6 +100,27 @@ def test_the_overflow_floor_is_shown_its_own_wall_and_no_more(web: RunningWeb) -
     with web.client("supervisor") as browser:
         assert browser.get("/console/figures").status_code == 403
         assert browser.get("/console/figures.csv").status_code == 403
+
+
+def test_all_who_look_at_the_wall_share_one_reading(web: RunningWeb, monkeypatch: pytest.MonkeyPatch) -> None:
+    read: list[datetime] = []
+
+    def counting(*args: Any, now: datetime, **asked: Any) -> Period:
+        read.append(now)
+        return read_period(*args, now=now, **asked)
+
+    monkeypatch.setattr(shared_wall, "read_period", counting)
+    monkeypatch.setattr(shared_wall, "KEPT_S", 60.0)
+    with psycopg.connect(web.database_url) as conn:
+        conn.execute("UPDATE hotline.agent SET floor = 'overflow' WHERE login = 'bruno'")
+    with web.client("alice") as ours, web.client("bruno") as theirs:
+        walls = [browser.get("/console/wallboard/now") for browser in (ours, theirs, ours)]
+    assert len(read) == 1
+    assert ["70,0 %" in text(wall) for wall in walls] == [True, False, True]
+    monkeypatch.setattr(shared_wall, "KEPT_S", 0.0)
+    with web.client("alice") as ours:
+        ours.get("/console/wallboard/now")
+    assert len(read) == 2
 
 
 def test_files_hold_the_figures_and_their_calls_without_numbers(web: RunningWeb) -> None:
