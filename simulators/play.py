@@ -20,9 +20,11 @@ from fleet.errors import VigieError
 from simulators import truth
 from simulators.callers import plan_calls
 from simulators.conduct import Conductor, make_devices
+from simulators.crew import crew
+from simulators.desk_work import DeskWork
 from simulators.link import Endpoint
 from simulators.population import Population
-from simulators.ring import Notes, Ring, crew, planned, schedule
+from simulators.ring import Ring, planned, schedule
 from simulators.scenario import Scenario, load
 from simulators.screen import Screen
 from simulators.swarm import RESEND_S, Swarm, raise_file_limit
@@ -46,8 +48,8 @@ class Performance:
     truth: Path
     mqtt_ca_file: str = ""
     cti_url: str = ""
-    notes: Notes | None = None
-    """Where the agents write down what calls were about."""
+    desk_work: DeskWork | None = None
+    """Where the agents keep what calls were about."""
     agents: int = 30
     staff: str = ""
     """Agents of the console who take part."""
@@ -116,8 +118,9 @@ def _make_ring(performance: Performance, world: World, scenario: Scenario, clock
     if not performance.cti_url:
         return None
     calls = planned(plan_calls(world, scenario), world.shops["code"])
-    acts = schedule(calls, agents=crew(performance.agents, performance.staff), seed=scenario.seed)
-    return Ring(performance.cti_url, calls, acts, name=f"sim-{scenario.start_s}", clock_s=clock_s, notes=performance.notes)
+    acts = schedule(calls, crew=crew(performance.agents, performance.staff), seed=scenario.seed)
+    name = f"sim-{scenario.start_s}"
+    return Ring(performance.cti_url, calls, acts, name=name, clock_s=clock_s, desk_work=performance.desk_work)
 
 
 def _play(

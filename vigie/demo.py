@@ -4,16 +4,19 @@ A plan with one more program than `vigie up`: the simulator, which plays a scena
 stops first (its journals drain), then its truth is held against the database, then all else stops.
 """
 
+import contextlib
 import os
 import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Callable
+from dataclasses import replace
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Self
+
+import psycopg
 
 from diagnostics.baseline_store import save_baseline
 from firmware_rollout.campaigns import Wave, create_campaign
@@ -22,11 +25,11 @@ from fleet.clock import Clock, system_clock
 from fleet.database import Connection, connect
 from fleet.errors import VigieError
 from fleet.settings import read
-from hotline.accounts import add_agent, add_token, generate_password
-from hotline.roles import Role
+from simulators.crew import DESKS
 from simulators.scenario import load
+from vigie.demo_hotline import AGENTS, STAFF, Access, Presence, furnish
 from vigie.engines.layout import EngineSettings
-from vigie.engines.process import port_answers, tail
+from vigie.engines.process import hold_port, tail
 from vigie.up.figures import FigureReader
 from vigie.up.house import House, Options, free_ports
 from vigie.up.plan import Program
@@ -42,29 +45,10 @@ ONLINE_SHARE = 0.99
 USUAL_WEB_PORT = 8080
 # How often a wait is explained.
 TELL_EVERY_S = 3.0
-PEOPLE: Mapping[Role, str] = {
-    Role.LEVEL1: "Alix Martin",
-    Role.LEVEL2: "Camille Bernard",
-    Role.SUPERVISOR: "Dominique Petit",
-    Role.VEILLE: "Claude Moreau",
-    Role.DSI: "Maxime Laurent",
-    Role.ROLLOUT_MANAGER: "Sacha Simon",
-    Role.ADMINISTRATOR: "Lou Michel",
-}
 
 RELEASES = (("4.2.1", ("A", "B", "C"), "the fleet's version"), ("4.3.0", ("B",), "faster tickets"))
 # The simulated terminals do not update, so every wave lies ahead.
 WAVES = ((timedelta(hours=1), 5.0), (timedelta(days=1), 30.0), (timedelta(days=3), 100.0))
-
-
-@dataclass(frozen=True)
-class Access:
-    """Who may come in: passwords by login, tokens of the telephone system and of simulated agents, a shop's number."""
-
-    passwords: Mapping[str, str]
-    cti_token: str
-    api_token: str
-    a_phone: str
 
 
 def run_demo(*, minutes: float, scenario: Path, clock: str, listen: str, web_port: int) -> bool:
@@ -76,7 +60,7 @@ def run_demo(*, minutes: float, scenario: Path, clock: str, listen: str, web_por
     script = load(scenario)
     ports = free_ports()
     options = Options(
-        ports=replace(ports, web=web_port or (ports.web if port_answers(USUAL_WEB_PORT) else USUAL_WEB_PORT)),
+        ports=replace(ports, web=web_port or _usual_port(listen) or ports.web),
         listen=listen,
         clock_offset_s=offset_to(clock),
         throw_away=True,
@@ -103,9 +87,18 @@ def run_demo(*, minutes: float, scenario: Path, clock: str, listen: str, web_por
             return True
         house.facts += _welcome(house, access, scenario.name, minutes)
         figures = FigureReader(house.database_url, demonstration_clock)
-        house.watch(until=lambda: not simulator.alive(), figures=_observer(house, figures, began))
+        presence = Presence(access.simulated, demonstration_clock)
+        house.watch(until=lambda: not simulator.alive(), figures=_observer(house, figures, presence, began))
         figures.close()
         return _finish(house, simulator, truth)
+
+
+def _usual_port(listen: str) -> int:
+    """The console's usual port, kept from now on; 0 where another program has it."""
+    try:
+        return hold_port(USUAL_WEB_PORT, listen)
+    except OSError:
+        return 0
 
 
 class Past:
@@ -171,17 +164,11 @@ def _make_registry(house: House, *, seed: int, terminals: int) -> tuple[Path, Pa
 
 
 def _furnish(house: House, clock: Clock) -> Access:
-    """Make what a hotline has besides its fleet: people, a telephone system, a campaign."""
-    passwords = {}
+    """Make what a hotline has besides its fleet: people, queues, a telephone system, a campaign."""
     with connect(house.database_url, program="demo") as conn:
-        for number, (role, name) in enumerate(PEOPLE.items(), start=1):
-            password = passwords[role.value] = generate_password()
-            add_agent(conn, login=role.value, name=name, role=role, password=password, extension=f"{900 + number}")
-        token = add_token(conn, name="demonstration", purpose="cti", role=Role.LEVEL1, now=clock())
-        notes = add_token(conn, name="simulated agents", purpose="api", role=Role.LEVEL1, now=clock())
+        access = furnish(conn, now=clock())
         _plan_campaign(conn, clock())
-        phone = conn.execute("SELECT min(e164) FROM fleet.phone_number").fetchone()
-    return Access(passwords, token, notes, str(phone[0]).removeprefix("+") if phone else "")
+    return access
 
 
 def _plan_campaign(conn: Connection, now: datetime) -> None:
@@ -204,8 +191,8 @@ def _start_simulator(house: House, access: Access, *, scenario: Path, minutes: f
             "VIGIE_SIMULATE_API_URL": house.console_url,
             "VIGIE_SIMULATE_API_TOKEN": access.api_token,
             "VIGIE_SIMULATE_TRUTH": str(truth),
-            # Whoever signs in as one of these sees calls stay, as if they had picked up the telephone.
-            "VIGIE_SIMULATE_STAFF": ",".join((Role.LEVEL1.value, Role.LEVEL2.value)),
+            "VIGIE_SIMULATE_AGENTS": str(AGENTS),
+            "VIGIE_SIMULATE_STAFF": STAFF,
         },
     )
     return house.start_program(program, keep=False, stop_timeout_s=SIMULATOR_STOP_S)
@@ -214,11 +201,13 @@ def _start_simulator(house: House, access: Access, *, scenario: Path, minutes: f
 def _welcome(house: House, access: Access, scenario: str, minutes: float) -> list[str]:
     ending = f"for {minutes:g} minutes" if minutes else "until the scenario ends or Ctrl-C"
     shown = [f"{login} {password}" for login, password in access.passwords.items()]
+    lines = ["   ".join(shown[first : first + 3]) for first in range(0, len(shown), 3)]
     return [
         "",
         f"console      {house.console_url}   (a demonstration: {scenario}, {ending})",
-        f"sign in as   {'   '.join(shown[:3])}",
-        f"             {'   '.join(shown[3:])}",
+        *(f"{'' if number else 'sign in as':13}{line}" for number, line in enumerate(lines)),
+        f"calls        come to {', '.join(f'{desk.queue} (level {desk.level}, {desk.floor} floor)' for desk in DESKS)};"
+        f" {len(access.simulated)} simulated agents answer beside level1, overflow and level2",
         f'ring         curl -d "event=newCall&from={access.a_phone}&to=3008&direction=in&callId=$RANDOM" {_hook(house, access)}',
         f"also         VIGIE_STATE_DIR={house.home} .venv/bin/vigie status",
         "",
@@ -229,12 +218,13 @@ def _hook(house: House, access: Access) -> str:
     return f"{house.console_url}/api/v1/cti/{access.cti_token}"
 
 
-def _observer(house: House, figures: FigureReader, began: float) -> Callable[[], str]:
-    """The fleet's figures for the screen; also tells, once, when the fleet is online."""
+def _observer(house: House, figures: FigureReader, presence: Presence, began: float) -> Callable[[], str]:
+    """The fleet's figures for the screen; also says that the simulated agents are there, and once that the fleet is online."""
     told = False
 
     def observe() -> str:
         nonlocal told
+        _note(house, presence)
         current = figures.recent()
         if current and not told and current.terminals and current.online >= ONLINE_SHARE * current.terminals:
             told = True
@@ -242,6 +232,14 @@ def _observer(house: House, figures: FigureReader, began: float) -> Callable[[],
         return figures.line()
 
     return observe
+
+
+def _note(house: House, presence: Presence) -> None:
+    if not presence.due():
+        return
+    # While the database is being restarted nobody is counted as there.
+    with contextlib.suppress(psycopg.OperationalError), connect(house.database_url, program="demo") as conn:
+        presence.note(conn)
 
 
 def _finish(house: House, simulator: ProgramPart, truth: Path) -> bool:
