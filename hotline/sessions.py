@@ -129,13 +129,13 @@ def sign_out_everywhere(conn: Connection, *, agent_id: int) -> int:
     return conn.execute("DELETE FROM hotline.session WHERE agent_id = %(agent)s", {"agent": agent_id}).rowcount
 
 
-def sessions_of(conn: Connection, *, agent_id: int, now: datetime) -> list[datetime]:
-    """When each of an agent's open sessions began, newest first."""
-    found = conn.execute(
-        "SELECT created_at FROM hotline.session WHERE agent_id = %(agent)s AND expires_at > %(now)s ORDER BY created_at DESC",
-        {"agent": agent_id, "now": now},
+def sessions_beside(conn: Connection, session: Session, *, now: datetime) -> list[tuple[datetime, bool]]:
+    """When each open session of the same agent began, newest first, and whether it is this one."""
+    return conn.execute(
+        "SELECT created_at, token_digest = %(digest)s FROM hotline.session"
+        " WHERE agent_id = %(agent)s AND expires_at > %(now)s ORDER BY created_at DESC",
+        {"agent": session.agent.id, "digest": session.token_digest, "now": now},
     ).fetchall()
-    return [row[0] for row in found]
 
 
 def known_login(conn: Connection, *, login: str) -> str | None:

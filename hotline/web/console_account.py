@@ -5,12 +5,12 @@ from typing import Annotated, Final
 from fastapi import APIRouter, Depends, Form, Request
 from fastapi.responses import RedirectResponse, Response
 
-from hotline.accounts import AccountError, set_password
+from hotline.accounts import SHORTEST_PASSWORD, AccountError, set_password
 from hotline.audit import CHANGED, SIGN_IN_REFUSED, Actor, Deed, record
 from hotline.figures_words import FLOORS
 from hotline.privacy_words import refusal
 from hotline.roles import Right
-from hotline.sessions import Refusal, Session, guess, sessions_of
+from hotline.sessions import Refusal, Session, guess, sessions_beside
 from hotline.web.context import Web, web
 from hotline.web.guards import Editor, Reader
 from hotline.web.layout import page
@@ -58,14 +58,15 @@ def change_own_password(
 def _page(request: Request, session: Session, *, error: str = "") -> Response:
     program = web(request)
     with program.pool.connection() as conn:
-        since = sessions_of(conn, agent_id=session.agent.id, now=program.now())
+        beside = sessions_beside(conn, session, now=program.now())
     return page(
         request,
         "account.html",
         session=session,
         here="account",
         status=_STATUSES.get(error, 422) if error else 200,
-        sessions=since,
+        sessions=beside,
+        shortest=SHORTEST_PASSWORD,
         floors=FLOORS,
         error=refusal(error, translate=program.pages.translate(session.agent.language)) if error else None,
     )
