@@ -25,6 +25,7 @@ from hotline.web import france_map
 from hotline.web.context import Web, web
 from hotline.web.guards import Editor, Reader
 from hotline.web.layout import fragment, language_of, page
+from hotline.web.spreadsheets import plain
 
 router = APIRouter(include_in_schema=False)
 
@@ -196,15 +197,10 @@ def _csv_lines(found: Victims, phones: dict[str, str]) -> Iterator[str]:
     for victim in found.silent:
         since = victim.since.isoformat(timespec="seconds")
         phone = phones.get(victim.point_of_sale, "")
-        writer.writerow([victim.point_of_sale, _plain(victim.shop), victim.department, _plain(phone), victim.terminals, since])
+        writer.writerow([victim.point_of_sale, plain(victim.shop), victim.department, plain(phone), victim.terminals, since])
         # A piece at a time, not a line: each takes its turn among the threads.
         if buffer.tell() >= CSV_PIECE:
             yield buffer.getvalue()
             buffer.seek(0)
             buffer.truncate()
     yield buffer.getvalue()
-
-
-def _plain(text: str) -> str:
-    """A text that no spreadsheet takes for a formula."""
-    return f"'{text}" if text[:1] in ("=", "+", "-", "@", "\t", "\r") else text

@@ -1,5 +1,7 @@
 """Articles as they are kept, found and suggested."""
 
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 
 import psycopg
@@ -183,6 +185,18 @@ def test_delivered_articles_are_added_once_and_left_to_people(conn: Conn) -> Non
     articles.set_state(conn, by_code["wrong_time"].id, "withdrawn")
     assert deliver(conn, now=NOW) == 0
     assert articles.find(conn, paper.id).title_fr == "Le rouleau"
+
+
+def test_programs_that_start_together_deliver_once(database_url: str) -> None:
+    together = threading.Barrier(3)
+
+    def start(_number: int) -> int:
+        with psycopg.connect(database_url) as conn:
+            together.wait(10)
+            return deliver(conn, now=NOW)
+
+    with ThreadPoolExecutor(3) as programs:
+        assert sorted(programs.map(start, range(3))) == [0, 0, len(delivered())]
 
 
 @pytest.mark.parametrize(
