@@ -121,13 +121,13 @@ class Translator:
 
     def _shown_wait(self, message: Message) -> Iterable[CallEvent]:
         """A wait that had begun before we listened, unless we have just heard of it."""
-        if call := self._claimed(message):
+        if call := self._come(message):
             if not call.waiting:
                 call.waiting, call.queue, call.wait = True, message.get("Queue", ""), ""
             yield self._event(Happening.QUEUED, call, message, queue=call.queue, leg=call.wait)
 
     def _queued(self, message: Message) -> Iterable[CallEvent]:
-        if call := self._claimed(message):
+        if call := self._come(message):
             self._waits += 1
             call.waiting, call.queue, call.wait = True, message.get("Queue", ""), f"{self._since}/{self._waits}"
             yield self._event(Happening.QUEUED, call, message, queue=call.queue, leg=call.wait)
@@ -238,9 +238,17 @@ class Translator:
 
     def _claimed(self, message: Message) -> _Call | None:
         """The call that a queue's event is about, the hotline's from now on; an agent who rings a queue is no shop."""
-        call = self._call(message) or self._begun(message)
+        call = self._call(message)
+        if call is None:
+            return None
         call.ours = call.ours or call.caller not in self._members
         return call if call.ours else None
+
+    def _come(self, message: Message) -> _Call | None:
+        """The call of who comes to a queue. Its own events alone begin one: what is said after a call's end would never end."""
+        if self._call(message) is None:
+            self._begun(message)
+        return self._claimed(message)
 
     def _offered(self, call: _Call, message: Message, *, agent: str, leg: str) -> CallEvent:
         self._leg_at(call, message, agent=agent, leg=leg)

@@ -160,6 +160,21 @@ def test_a_caller_who_flows_over_has_not_given_up() -> None:
     assert {event.call_id for event in heard(messages)} == {CALL}
 
 
+def test_what_a_queue_says_after_a_calls_end_begins_no_call() -> None:
+    over = [*BEGUN, said("Hangup", SHOP)]
+    late = [
+        said("QueueCallerLeave", SHOP, Queue="hotline"),
+        said("AgentCalled", SHOP, rung("4021", "9.1")),
+        said("AgentConnect", SHOP, rung("4021", "9.1")),
+    ]
+    translator = Translator()
+    for message in over:
+        translator.hear(message)
+    assert [translator.hear(message) for message in late] == [[], [], []]
+    [roster] = translator.hear(said("CoreShowChannelsComplete"))
+    assert roster == Roster(frozenset())
+
+
 def test_a_queue_that_a_caller_comes_back_to_is_another_wait() -> None:
     messages = [
         *BEGUN,
