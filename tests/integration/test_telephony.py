@@ -10,7 +10,7 @@ import pytest
 
 from fleet.clock import system_clock
 from fleet.settings import read
-from hotline.call_legs import Outcome
+from hotline.call_legs import LegKind, Outcome
 from hotline.call_state import State
 from hotline.manual_calls import begin_gap, gaps_between, open_gap
 from hotline.stored_call import StoredCall
@@ -132,6 +132,18 @@ def test_passed_on_after_asking_level_2_it_stays_one_call_too(telephony: Running
         ("4023", "2 own", "answered"),
     ]
     assert kept.call.number == "+33199001234"
+    sipp.finish()
+
+
+def test_given_back_to_the_queue_it_came_from_it_waits_there_anew(telephony: RunningTelephony, sipp: Sipp) -> None:
+    sipp.agent("4021", holds_s=0.3, transfers_to="601")
+    sipp.agent("4022", talks_s=0.5)
+    sipp.shop(SHOP)
+    [kept] = telephony.wait_for(all_ended)
+    waits = [(leg.queue, leg.outcome) for leg in kept.legs if leg.kind is LegKind.QUEUE]
+    assert waits == [("hotline", "answered"), ("hotline", "answered")]
+    assert ("4021", "1 own", "transferred") in kept.parts()
+    assert kept.call.answered_by_name == "Bruno Lefèvre"
     sipp.finish()
 
 
