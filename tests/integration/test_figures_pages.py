@@ -144,20 +144,50 @@ def test_the_calendar_moves_the_figures(web: RunningWeb) -> None:
     today = web.clock().astimezone(ZONE).date()
     with web.client("supervisor") as browser:
         csrf = browser.get("/console/opening").text.split('name="csrf" value="')[1].split('"')[0]
-        saved = browser.post("/console/opening", data={"csrf": csrf, "day": [str(today)], "ends": ["09:00"]})
+        saved = browser.post("/console/opening", data={"csrf": csrf, "day": [str(today)], "was": [""], "ends": ["09:00"]})
         assert saved.status_code == 303
         assert "Personne supervisor" in text(browser.get("/console/opening"))
         said = text(browser.get("/console/figures"))
         assert "Hors horaires d'ouverture 100" in said.replace("&#39;", "'")
-        refused = browser.post("/console/opening", data={"csrf": csrf, "day": [str(today)], "ends": ["7 Uhr"]})
+        refused = browser.post("/console/opening", data={"csrf": csrf, "day": [str(today)], "was": ["09:00"], "ends": ["7 Uhr"]})
         assert refused.status_code == 422
         assert "7 Uhr" in refused.text
-        assert browser.post("/console/opening", data={"csrf": csrf, "day": [str(today)], "ends": ["07:00"]}).status_code == 422
+        early = {"csrf": csrf, "day": [str(today)], "was": ["09:00"], "ends": ["07:00"]}
+        assert browser.post("/console/opening", data=early).status_code == 422
         assert browser.post("/console/opening", data={"csrf": csrf, "day": [str(today)], "ends": []}).status_code == 422
-        browser.post("/console/opening", data={"csrf": csrf, "day": [str(today)], "ends": [""]})
+        browser.post("/console/opening", data={"csrf": csrf, "day": [str(today)], "was": ["09:00"], "ends": [""]})
         assert "77,8 %" in text(browser.get("/console/figures"))
     with web.client("alice") as browser:
         assert browser.get("/console/opening").status_code == 200
+
+
+def test_a_calendar_saved_from_an_old_page_changes_only_what_was_changed_on_it(web: RunningWeb) -> None:
+    first = web.clock().astimezone(ZONE).date()
+    days = [first + timedelta(days=count) for count in range(3)]
+
+    def shown(page: httpx.Response) -> list[str]:
+        found = [re.search(rf'name="day" value="{day}">.*?name="ends" value="([^"]*)"', page.text) for day in days]
+        return [one.group(1) for one in found if one]
+
+    def save(browser: httpx.Client, was: list[str], ends: list[str]) -> httpx.Response:
+        csrf = browser.get("/console/opening").text.split('name="csrf" value="')[1].split('"')[0]
+        return browser.post("/console/opening", data={"csrf": csrf, "day": list(map(str, days)), "was": was, "ends": ends})
+
+    with web.client("supervisor") as eva, web.client("administrator") as max_:
+        assert save(eva, ["", "", ""], ["21:00", "", "23:00"]).status_code == 303
+        # From a page that was opened before.
+        assert save(max_, ["", "", ""], ["", "22:00", ""]).status_code == 303
+        assert shown(eva.get("/console/opening")) == ["21:00", "22:00", "23:00"]
+        refused = save(max_, ["", "22:00", ""], ["20:00", "22:15", ""])
+        assert refused.status_code == 409
+        assert "a modifié" in refused.text
+        # What another changed is shown as it is, what was typed besides is kept; saved again, it holds.
+        assert shown(refused) == ["21:00", "22:15", "23:00"]
+        assert shown(eva.get("/console/opening")) == ["21:00", "22:00", "23:00"]
+        assert save(max_, ["21:00", "22:00", "23:00"], ["20:00", "22:15", ""]).status_code == 303
+        assert shown(eva.get("/console/opening")) == ["20:00", "22:15", ""]
+        # Who wants what another has said already is no conflict.
+        assert save(eva, ["21:00", "22:00", "23:00"], ["20:00", "22:15", "23:00"]).status_code == 303
 
 
 def test_programs_read_the_same_figures_and_calls(web: RunningWeb) -> None:
