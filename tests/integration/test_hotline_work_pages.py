@@ -209,7 +209,7 @@ def test_level_2_is_told_at_once_who_waits_and_takes_the_call_with_its_notes(web
     alice, carol = Browser(web, "alice"), Browser(web, "carol")
     second, first = Screen(web, "carol"), Screen(web, "bruno")
     alice.post("/console/calls/1/notes", text="bourrage sans fin")
-    assert "Passer au niveau 2" in alice.get("/console/calls/1/qualification").text
+    assert "Transmettre au niveau 2" in alice.get("/console/calls/1/qualification").text
     alice.post("/console/calls/1/handover", reason="tête à changer ?")
     assert second.next("work") == {"kind": "handovers"}
     assert first.is_quiet(0.1)
