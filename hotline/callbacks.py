@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, time, timedelta
 from typing import Any, Literal
 
 from psycopg.rows import class_row
@@ -11,6 +11,8 @@ from fleet.database import Connection
 from fleet.errors import VigieError
 from hotline.call_state import State
 from hotline.callback_rules import CallFacts, Dropped, Step, due_at, step
+from hotline.opening import USUAL_END, ZONE, Opening
+from hotline.race_days import opening
 
 CallbackState = Literal["open", "done", "dropped"]
 
@@ -58,7 +60,7 @@ _RANG_SINCE = _LATER.format(number="from_number") + " AND o.direction IS DISTINC
 _REACHED_SINCE = _LATER.format(number="to_number") + " AND o.direction = 'out' AND o.answered_at IS NOT NULL"
 
 
-def after(conn: Connection, *, call: int, now: datetime) -> None:
+def after(conn: Connection, *, call: int, now: datetime, usual_end: time = USUAL_END) -> None:
     """Bring callbacks up to date after an event of a call; may be repeated.
 
     An abandoned call makes one; a shop that rings again needs none for its earlier calls; a shop that we reached has been called.
@@ -74,7 +76,7 @@ def after(conn: Connection, *, call: int, now: datetime) -> None:
     if not number and shop is None:
         return
     facts = CallFacts(direction, State(state), number, answered_at)
-    known = {"call": call, "number": number, "shop": shop, "rang_at": rang_at, "now": now}
+    known = {"call": call, "number": number, "shop": shop, "rang_at": rang_at, "now": now, "usual_end": usual_end}
     # Two calls of one shop at the same moment see each other, by its code or by its number; all take these turns in one order.
     for key in sorted({key for key in (number, shop) if key}):
         conn.execute("SELECT pg_advisory_xact_lock(hashtextextended('callback ' || %(key)s, 0))", {"key": key})
@@ -218,7 +220,7 @@ def _settle_own(conn: Connection, facts: CallFacts, known: Mapping[str, Any], *,
             row = conn.execute(
                 "INSERT INTO hotline.callback (call, made_by_abandon, point_of_sale, number, made_at, due_at, state)"
                 " VALUES (%(call)s, true, %(shop)s, %(number)s, %(now)s, %(due)s, 'open') RETURNING id",
-                {**known, "due": due_at(ended_at)},
+                {**known, "due": due_at(ended_at, _opening(conn, ended_at, known["usual_end"]))},
             ).fetchone()
             assert row is not None
             # Its end may be told, or found out, long after.
@@ -229,6 +231,12 @@ def _settle_own(conn: Connection, facts: CallFacts, known: Mapping[str, Any], *,
                 " WHERE call = %(call)s AND made_by_abandon AND state = 'open'",
                 {**known, "reason": Dropped.ANSWERED_AFTER_ALL},
             )
+
+
+def _opening(conn: Connection, at: datetime, usual_end: time) -> Opening:
+    """When the hotline is open on that day and the next."""
+    today = at.astimezone(ZONE).date()
+    return opening(conn, first=today, last=today + timedelta(days=1), usual_end=usual_end)
 
 
 def _reached(conn: Connection, known: Mapping[str, Any], *, agent: int | None) -> None:

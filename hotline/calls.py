@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from datetime import datetime
+from datetime import datetime, time, timedelta
 
 from psycopg.rows import class_row
 
@@ -14,6 +14,7 @@ from hotline.accounts import Agent, agents
 from hotline.call_events import CallEvent
 from hotline.call_state import Call, Reason, State, Step, apply
 from hotline.notes import pass_on
+from hotline.opening import USUAL_END
 from hotline.phone_numbers import caller_of
 from hotline.stored_call import LONGEST_FINISH, LONGEST_TALK, LONGEST_WAIT, StoredCall, is_live
 from hotline.stored_legs import finish_wrap_up, save_legs, told_legs
@@ -51,10 +52,11 @@ _UPSERT = """
 """
 
 
-def record_event(conn: Connection, *, event: CallEvent, now: datetime) -> Reason:
+def record_event(conn: Connection, *, event: CallEvent, now: datetime, usual_end: time = USUAL_END) -> Reason:
     """Store one event, of whatever source, and what it does to its call; says what became of it.
 
-    The screens are told when the caller commits.
+    `usual_end` is when the hotline closes on days that the race calendar does not name. The screens are told when the caller
+    commits.
     """
     take_turn(conn, call_id=event.call_id)
     event = replace(event, from_number=caller_of(event.from_number), to_number=caller_of(event.to_number))
@@ -71,7 +73,7 @@ def record_event(conn: Connection, *, event: CallEvent, now: datetime) -> Reason
         call = _save(conn, before=stored, step=step, staff=staff)
         assert step.call is not None
         save_legs(conn, call=call, before=told.legs if told else (), after=step.call.legs, staff=staff)
-        callbacks.after(conn, call=call, now=now)
+        callbacks.after(conn, call=call, now=now, usual_end=usual_end)
         handovers.taken_by_telephone(conn, call=call)
     return step.reason
 
@@ -165,6 +167,17 @@ def calls_of_incident(
     parameters = {"incident": incident, "since": since, "until": until, "limit": limit}
     row = conn.execute(f"SELECT count(*)::integer FROM hotline.call c {condition}", parameters).fetchone()
     return (row[0] if row else 0), _select(conn, f"{condition} ORDER BY c.rang_at DESC, c.id DESC LIMIT %(limit)s", parameters)
+
+
+def calls_before(conn: Connection, *, call: StoredCall, within: timedelta) -> int:
+    """How many calls came in from the call's shop so shortly before it."""
+    row = conn.execute(
+        "SELECT count(*)::integer FROM hotline.call c JOIN hotline.call_point_of_sale p ON p.call = c.id"
+        " WHERE p.point_of_sale = %(shop)s AND coalesce(c.point_of_sale, %(shop)s) = %(shop)s"
+        " AND c.rang_at BETWEEN %(since)s AND %(until)s AND c.id <> %(call)s AND c.direction IS DISTINCT FROM 'out'",
+        {"shop": call.point_of_sale, "since": call.rang_at - within, "until": call.rang_at, "call": call.id},
+    ).fetchone()
+    return int(row[0]) if row else 0
 
 
 def count_calls(conn: Connection, *, since: datetime, until: datetime) -> int:

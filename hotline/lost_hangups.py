@@ -5,7 +5,7 @@ somebody answer it after all, it must still come to their screen.
 """
 
 import logging
-from datetime import datetime
+from datetime import datetime, time
 from typing import Final
 
 import psycopg
@@ -16,6 +16,7 @@ from fleet.database import Connection
 from hotline.call_events import CallEvent, Happening
 from hotline.call_state import State
 from hotline.calls import find_call, record_event, take_turn
+from hotline.opening import USUAL_END
 from hotline.stored_call import LONGEST_TALK, LONGEST_WAIT, StoredCall, believed_until
 
 log = logging.getLogger(__name__)
@@ -46,7 +47,7 @@ _NEXT_CALL = """
 """
 
 
-def end_lost(conn: Connection, *, now: datetime) -> int:
+def end_lost(conn: Connection, *, now: datetime, usual_end: time = USUAL_END) -> int:
     """End the calls that go on for longer than any does, each in a transaction of its own, and return how many.
 
     One that cannot be ended must not keep the others: it is logged, and tried again at the next look.
@@ -56,7 +57,7 @@ def end_lost(conn: Connection, *, now: datetime) -> int:
     for call, call_id in conn.execute(_LOST, known).fetchall():
         try:
             with conn.transaction():
-                ended += _end(conn, call=call, call_id=call_id, now=now)
+                ended += _end(conn, call=call, call_id=call_id, now=now, usual_end=usual_end)
         except psycopg.OperationalError:
             raise
         except psycopg.Error:
@@ -64,25 +65,25 @@ def end_lost(conn: Connection, *, now: datetime) -> int:
     return ended
 
 
-def sweep(url: str, *, clock: Clock) -> Repeating:
+def sweep(url: str, *, clock: Clock, usual_end: time) -> Repeating:
     """The thread of `vigie web` that ends them, every minute."""
 
     def look(conn: Connection) -> None:
-        ended = end_lost(conn, now=clock())
+        ended = end_lost(conn, now=clock(), usual_end=usual_end)
         if ended:
             log.info("%s calls ended whose hangup was lost", ended, extra={"action": "end_lost", "calls": ended})
 
     return Repeating(url, look, every_s=LOOK_EVERY_S, program="lost hangups", lock=LOCK)
 
 
-def _end(conn: Connection, *, call: int, call_id: str, now: datetime) -> bool:
+def _end(conn: Connection, *, call: int, call_id: str, now: datetime, usual_end: time) -> bool:
     take_turn(conn, call_id=call_id)
     # Its answer, or its hangup, may have come meanwhile.
     found = find_call(conn, call=call)
     if found is None or now < (found.rang_at + LONGEST_WAIT if found.state is State.RINGING else believed_until(found)):
         return False
     event = CallEvent(Happening.ENDED, call_id, NAME, cause=CAUSE)
-    record_event(conn, event=event, now=_last_believed(conn, found))
+    record_event(conn, event=event, now=_last_believed(conn, found), usual_end=usual_end)
     return True
 
 

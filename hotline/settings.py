@@ -6,19 +6,14 @@ from typing import Annotated, Self
 from pydantic import AfterValidator, Field, SecretStr, field_validator, model_validator
 
 from fleet.settings import ClockSettings, DatabaseSettings, VigieSettings, optional_mqtt_url
-from hotline.opening import OPENS
+from hotline.opening import OPENS, USUAL_END
 
 
-class FiguresSettings(VigieSettings):
-    """By which rules the hotline's figures are counted."""
+class OpeningSettings(VigieSettings):
+    """When the hotline is open, as far as the race calendar does not tell."""
 
-    answer_within_s: float = Field(60.0, gt=0, description="Seconds within which a call should be answered.")
-    short_abandon_s: float = Field(
-        5.0, ge=0, description="Calls given up earlier than this many seconds are not counted; 0: all are."
-    )
-    wrap_up_s: float = Field(60.0, ge=0, description="Longest work after a call, in seconds; qualifying the call ends it.")
     usual_end: time = Field(
-        time(22, 30),
+        USUAL_END,
         description="When the hotline closes on days that the race calendar does not name; before 07:00: the next morning.",
     )
 
@@ -28,6 +23,16 @@ class FiguresSettings(VigieSettings):
         if value == OPENS:
             raise ValueError("the hotline opens then")
         return value
+
+
+class FiguresSettings(OpeningSettings):
+    """By which rules the hotline's figures are counted."""
+
+    answer_within_s: float = Field(60.0, gt=0, description="Seconds within which a call should be answered.")
+    short_abandon_s: float = Field(
+        5.0, ge=0, description="Calls given up earlier than this many seconds are not counted; 0: all are."
+    )
+    wrap_up_s: float = Field(60.0, ge=0, description="Longest work after a call, in seconds; qualifying the call ends it.")
 
 
 class RetentionOfCalls(VigieSettings):

@@ -8,7 +8,7 @@ import logging
 import queue
 import threading
 from collections import deque
-from datetime import datetime, timedelta
+from datetime import datetime, time, timedelta
 from typing import Final
 
 import psycopg
@@ -20,7 +20,9 @@ from fleet.database import Connection
 from fleet.metrics import new_registry, serve
 from hotline.call_events import CallEvent, Happening
 from hotline.calls import live_calls, record_event
+from hotline.lost_hangups import CAUSE as UNHEARD
 from hotline.manual_calls import begin_gap, end_gap, open_gap
+from hotline.opening import USUAL_END
 from hotline.telephony.address import read_address
 from hotline.telephony.ami import Heard, Listener, Lost, News, Reached
 from hotline.telephony.hearing import note_deafness, note_heard
@@ -55,7 +57,9 @@ class Metrics:
 class Recorder:
     """Turns news into stored events, in order and each once; keeps what is still to be stored."""
 
-    def __init__(self, metrics: Metrics) -> None:
+    def __init__(self, metrics: Metrics, *, usual_end: time = USUAL_END) -> None:
+        """`usual_end` is when the hotline closes on days that the race calendar does not name."""
+        self._usual_end = usual_end
         self._metrics = metrics
         self._translator = Translator()
         self._waiting: deque[tuple[CallEvent | Roster | Reached | Lost, datetime]] = deque()
@@ -107,10 +111,10 @@ class Recorder:
     def _store(self, conn: Connection, said: CallEvent | Roster | Reached | Lost, at: datetime) -> None:
         match said:
             case CallEvent():
-                reason = record_event(conn, event=said, now=at)
+                reason = record_event(conn, event=said, now=at, usual_end=self._usual_end)
                 self._metrics.events.labels(said.kind, reason).inc()
             case Roster():
-                end_others(conn, roster=said, now=at)
+                end_others(conn, roster=said, now=at, usual_end=self._usual_end)
             case Reached():
                 note_deafness(conn, author=AUTHOR, now=at)
                 end_own_gap(conn, now=at)
@@ -127,11 +131,12 @@ def end_own_gap(conn: Connection, *, now: datetime) -> None:
         end_gap(conn, author=AUTHOR, now=now)
 
 
-def end_others(conn: Connection, *, roster: Roster, now: datetime) -> None:
+def end_others(conn: Connection, *, roster: Roster, now: datetime, usual_end: time) -> None:
     """End the exchange's calls that we believe to go on and that it does not have any more: their end was not heard."""
     for call in live_calls(conn, now=now):
         if call.call_id.startswith(PREFIX) and call.call_id not in roster.call_ids and call.rang_at < now:
-            record_event(conn, event=CallEvent(Happening.ENDED, call.call_id, "CoreShowChannelsComplete", cause="unheard"), now=now)
+            event = CallEvent(Happening.ENDED, call.call_id, "CoreShowChannelsComplete", cause=UNHEARD)
+            record_event(conn, event=event, now=now, usual_end=usual_end)
 
 
 def run(settings: TelephonySettings, *, clock: Clock | None = None, stop: threading.Event | None = None) -> None:
@@ -142,7 +147,7 @@ def run(settings: TelephonySettings, *, clock: Clock | None = None, stop: thread
     metrics = Metrics(into)
     close = serve(into, port=settings.metrics_port)
     address = read_address(settings.ami_url.get_secret_value())
-    recorder = Recorder(metrics)
+    recorder = Recorder(metrics, usual_end=settings.usual_end)
     listener = Listener(address, ca_file=settings.ami_ca_file, clock=clock)
 
     def work(conn: Connection) -> None:

@@ -149,7 +149,7 @@ def create_app(settings: WebSettings, *, clock: Clock) -> FastAPI:
 
     orders = _publisher(settings, clock)
     forgetting = retention(url, clock=clock, settings=settings)
-    lost_hangups = sweep(url, clock=clock)
+    lost_hangups = sweep(url, clock=clock, usual_end=settings.usual_end)
     house = house_of(settings)
     days = closed_days.keeper(url, wrap_up=house.wrap_up, clock=clock)
 

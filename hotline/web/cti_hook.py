@@ -106,6 +106,6 @@ def _store(program: Web, token: str, fields: Mapping[str, Any]) -> None:
             event = parse_event(fields)
         except CtiError as error:
             raise ProblemError(422, error.detail, field=error.field) from None
-        reason = record_event(conn, event=event, now=program.now())
+        reason = record_event(conn, event=event, now=program.now(), usual_end=program.settings.usual_end)
     log.info("%s: %s", event.kind, reason, extra={"action": "cti", "call_id": event.call_id, "reason": reason})
     program.metrics.cti_events.labels(event.kind, reason).inc()

@@ -1,6 +1,6 @@
 """Calls whose hangup was lost end by themselves, at the last moment they can be believed."""
 
-from datetime import datetime, timedelta
+from datetime import datetime, time, timedelta
 
 import psycopg
 import pytest
@@ -110,10 +110,10 @@ def test_the_web_program_ends_them(database_url: str) -> None:
 def test_one_that_cannot_be_ended_does_not_keep_the_others(house: psycopg.Connection, monkeypatch: pytest.MonkeyPatch) -> None:
     refused, other = ring(house, 0), ring(house, 1)
 
-    def record(conn: psycopg.Connection, *, event: CallEvent, now: datetime) -> Reason:
+    def record(conn: psycopg.Connection, *, event: CallEvent, now: datetime, usual_end: time) -> Reason:
         if event.call_id == refused:
             conn.execute("SELECT 1 / 0")
-        return record_event(conn, event=event, now=now)
+        return record_event(conn, event=event, now=now, usual_end=usual_end)
 
     monkeypatch.setattr("hotline.lost_hangups.record_event", record)
     assert end_lost(house, now=at(3 * HOUR)) == 1

@@ -258,6 +258,7 @@ PARTS = {
     "NoticeSettings",
     "RetentionOfCalls",
     "FiguresSettings",
+    "OpeningSettings",
 }
 
 

@@ -1,5 +1,5 @@
 import random
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime, time, timedelta
 
 import pytest
 from hypothesis import given
@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 from hotline import work_words
 from hotline.call_state import State
 from hotline.callback_rules import CallFacts, Dropped, Step, due_at, step
+from hotline.opening import Opening
 from hotline.qualification import LATEST_PROMISE, Given, Outcome, QualificationError, Subject, promised_for
 from hotline.waited import waited
 
@@ -42,10 +43,14 @@ def test_who_gives_up_is_called_back_once(call: CallFacts, has_one: bool, decide
         pytest.param(NOW, NOW + timedelta(minutes=30), id="in the day: soon"),
         pytest.param(datetime(2026, 11, 23, 22, 50, tzinfo=UTC), datetime(2026, 11, 24, 6, 0, tzinfo=UTC), id="over midnight"),
         pytest.param(datetime(2026, 7, 1, 3, 0, tzinfo=UTC), datetime(2026, 7, 1, 5, 0, tzinfo=UTC), id="in a summer night"),
+        pytest.param(datetime(2026, 11, 23, 21, 20, tzinfo=UTC), datetime(2026, 11, 24, 6, 0, tzinfo=UTC), id="before the end"),
+        pytest.param(datetime(2026, 11, 24, 21, 20, tzinfo=UTC), datetime(2026, 11, 24, 21, 50, tzinfo=UTC), id="races end late"),
+        pytest.param(datetime(2026, 11, 24, 23, 20, tzinfo=UTC), datetime(2026, 11, 25, 6, 0, tzinfo=UTC), id="after late races"),
     ],
 )
-def test_nobody_is_called_back_before_the_hotline_opens(ended: datetime, due: datetime) -> None:
-    assert due_at(ended) == due
+def test_nobody_is_called_back_while_the_hotline_is_closed(ended: datetime, due: datetime) -> None:
+    late = datetime(2026, 11, 24, 23, 30, tzinfo=UTC)
+    assert due_at(ended, Opening(usual_end=time(22, 30), ends={late.date(): late})) == due
 
 
 TOMORROW = NOW + timedelta(days=1)
