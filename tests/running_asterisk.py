@@ -16,7 +16,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from vigie.engines.layout import engine_user, give, make_folder
+import trustme
+
+from vigie.engines.layout import RunAs, engine_user, give, make_folder
 from vigie.engines.process import EngineError, free_port, run_as, spawn, tail, wait_until
 from vigie.engines.telephony import TelephonyLayout
 
@@ -84,6 +86,7 @@ class Asterisk:
     home: Path
     sip_port: int = field(default_factory=free_udp_port)
     ami_port: int = field(default_factory=free_port)
+    amis_port: int = field(default_factory=free_port)
     agent_ports: Mapping[str, int] = field(default_factory=lambda: {agent: free_udp_port() for agent in AGENTS})
     _process: subprocess.Popen[bytes] | None = None
 
@@ -91,6 +94,16 @@ class Asterisk:
     def ami_url(self) -> str:
         """The address of the manager interface with Vigie's account."""
         return f"ami://{AMI_USER}:{AMI_SECRET}@127.0.0.1:{self.ami_port}"
+
+    @property
+    def amis_url(self) -> str:
+        """The same over TLS, with a certificate by the authority in `ca_file`."""
+        return f"amis://{AMI_USER}:{AMI_SECRET}@127.0.0.1:{self.amis_port}"
+
+    @property
+    def ca_file(self) -> Path:
+        """Who signed its certificate."""
+        return self.home / "authority.pem"
 
     @property
     def log(self) -> Path:
@@ -108,6 +121,7 @@ class Asterisk:
             file = self.home / "etc" / name
             file.write_text(text)
             give(file, user, mode=0o600)
+        self._certify(user)
         recording = self._silence.with_suffix(".alaw")
         recording.write_bytes(b"\xd5" * 800)
         give(recording, user, mode=0o600)
@@ -147,6 +161,12 @@ class Asterisk:
             gone = wait_until(lambda: "0 active channels" in self._ask("core show channels"), timeout_s=STOP_TIMEOUT_S)
             assert gone, "calls do not end"
 
+    def _certify(self, user: RunAs) -> None:
+        authority = trustme.CA()
+        authority.cert_pem.write_to_path(self.ca_file)
+        authority.issue_cert("127.0.0.1").private_key_and_cert_chain_pem.write_to_path(self._certificate)
+        give(self._certificate, user, mode=0o600)
+
     def pause(self, agent: str) -> None:
         """Let the queues ring this agent no more; a call that they have goes on."""
         self._ask(f"queue pause member PJSIP/{agent}")
@@ -177,6 +197,10 @@ astlogdir => {self.home}/var/log
 enabled = yes
 bindaddr = 127.0.0.1
 port = {self.ami_port}
+tlsenable = yes
+tlsbindaddr = 127.0.0.1:{self.amis_port}
+tlscertfile = {self._certificate}
+tlsprivatekey = {self._certificate}
 [{AMI_USER}]
 secret = {AMI_SECRET}
 read = call,agent
@@ -203,7 +227,6 @@ exten => {NUMBER_IN_A_HURRY},1,Answer()
  same => n,Queue({OVERFLOW},,,,{PATIENCE_S})
  same => n,Hangup()
 [house]
-include => shops
 exten => 600,1,Answer()
  same => n,Queue({LEVEL2},,,,{PATIENCE_S})
  same => n,Hangup()
@@ -214,6 +237,11 @@ exten => _40XX,1,Dial(PJSIP/${{EXTEN}},{PATIENCE_S})
  same => n,Hangup()
 """,
         }
+
+    @property
+    def _certificate(self) -> Path:
+        """Its certificate, with the key."""
+        return self.home / "etc/certificate.pem"
 
     @property
     def _silence(self) -> Path:

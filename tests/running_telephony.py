@@ -3,6 +3,7 @@
 import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import psycopg
 
@@ -38,11 +39,11 @@ class KeptCall:
 class RunningTelephony:
     """`vigie telephony`; `start` and `stop` it."""
 
-    def __init__(self, database_url: str, ami_url: str, *, clock_offset_s: int = 0) -> None:
+    def __init__(self, database_url: str, ami_url: str, *, ca_file: Path | None = None, clock_offset_s: int = 0) -> None:
         self.database_url = database_url
         self._stop = threading.Event()
         settings = TelephonySettings.model_validate(
-            {"database_url": database_url, "ami_url": ami_url, "clock_offset_s": clock_offset_s}
+            {"database_url": database_url, "ami_url": ami_url, "ami_ca_file": str(ca_file or ""), "clock_offset_s": clock_offset_s}
         )
         self._thread = threading.Thread(target=run, args=(settings,), kwargs={"stop": self._stop}, name="telephony")
 

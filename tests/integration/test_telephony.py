@@ -1,5 +1,6 @@
 """Calls of a real Asterisk, made by SIPp, as the database keeps them."""
 
+import ssl
 import threading
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
@@ -135,10 +136,17 @@ def test_passed_on_after_asking_level_2_it_stays_one_call_too(telephony: Running
     sipp.finish()
 
 
-def test_given_back_to_the_queue_it_came_from_it_waits_there_anew(telephony: RunningTelephony, sipp: Sipp) -> None:
-    sipp.agent("4021", holds_s=0.3, transfers_to="601")
+def test_given_back_to_the_queue_it_came_from_it_waits_there_anew(
+    telephony: RunningTelephony, exchange: Asterisk, sipp: Sipp
+) -> None:
+    sipp.agent("4021", transfers_to="601", by_hand=True)
     sipp.agent("4022", talks_s=0.5)
     sipp.shop(SHOP)
+    sipp.act("4021")
+    telephony.wait_for(speaks("4021"))
+    # Who gives a call back is not the next to have it.
+    exchange.pause("4021")
+    sipp.act("4021")
     [kept] = telephony.wait_for(all_ended)
     waits = [(leg.queue, leg.outcome) for leg in kept.legs if leg.kind is LegKind.QUEUE]
     assert waits == [("hotline", "answered"), ("hotline", "answered")]
@@ -253,3 +261,22 @@ def test_a_wrong_secret_is_refused_in_the_exchanges_words(exchange: Asterisk) ->
     wrong = read_address(exchange.ami_url.replace("a-test-secret", "another"))
     with pytest.raises(AmiError, match="sign-in refused: Authentication failed"):
         next(iter(conversation(wrong, stop=threading.Event())))
+
+
+def test_over_tls_the_exchange_is_heard_as_well(database_url: str, exchange: Asterisk, sipp: Sipp) -> None:
+    with psycopg.connect(database_url) as conn:
+        seed(conn, now=system_clock()())
+    running = RunningTelephony(database_url, exchange.amis_url, ca_file=exchange.ca_file)
+    running.start()
+    try:
+        sipp.agent("4021", talks_s=0.3)
+        sipp.shop(SHOP)
+        [kept] = running.wait_for(all_ended)
+        assert kept.parts() == [("hotline", "1 own", "answered"), ("4021", "1 own", "answered")]
+    finally:
+        running.stop()
+
+
+def test_an_exchange_whose_certificate_nobody_vouches_for_is_told_no_secret(exchange: Asterisk) -> None:
+    with pytest.raises(ssl.SSLCertVerificationError, match="certificate verify failed"):
+        next(iter(conversation(read_address(exchange.amis_url), stop=threading.Event())))
