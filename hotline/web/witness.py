@@ -3,7 +3,7 @@
 Guards say who asks. What somebody has seen already within the hour is not written again, so that a page which renews itself
 leaves one row an hour and not thousands; changes and refusals are always written. What a page says by itself, that its form is
 still under somebody's hands, changes nothing that lasts: it counts as a sight. Where the audit cannot be written, what was asked
-for is not shown.
+for is not shown; a change has been made by then, and the answer says that it may have been.
 """
 
 import logging
@@ -117,7 +117,9 @@ class WitnessLayer:
                 except (psycopg.Error, PoolTimeout) as error:
                     log.error("the audit cannot be written: %s", type(error).__name__, extra={"action": "audit"})
                     withheld = True
-                    await problem_response(503, "the audit cannot be written")(scope, receive, send)
+                    # The route has committed by now: to do it again may be to do it twice.
+                    done = "; what was asked for may have been done" if deed.action == CHANGED and deed.status < 400 else ""
+                    await problem_response(503, f"the audit cannot be written{done}")(scope, receive, send)
                     return
             await send(message)
 

@@ -107,6 +107,18 @@ def test_what_the_audit_cannot_keep_is_not_shown(web: RunningWeb) -> None:
         assert browser.get(f"/console/points-of-sale/{PORT_BAR}").status_code == 200
 
 
+def test_a_change_that_the_audit_cannot_keep_says_that_it_may_stand(web: RunningWeb) -> None:
+    with web.client("level2") as browser:
+        csrf = browser.get("/console").text.split('name="csrf" value="')[1].split('"')[0]
+        with psycopg.connect(web.database_url, autocommit=True) as admin:
+            admin.execute("ALTER TABLE hotline.audit RENAME TO audit_away")
+            try:
+                answer = browser.post("/language", data={"language": "fr", "csrf": csrf})
+            finally:
+                admin.execute("ALTER TABLE hotline.audit_away RENAME TO audit")
+    assert (answer.status_code, "may have been done" in answer.text) == (503, True)
+
+
 @pytest.mark.parametrize(
     "statement",
     [
