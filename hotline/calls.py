@@ -202,9 +202,7 @@ def choose_point_of_sale(conn: Connection, *, call: int, code: str) -> StoredCal
     conn.execute(
         "UPDATE hotline.call SET point_of_sale = %(code)s, version = version + 1 WHERE id = %(call)s", {"call": call, "code": code}
     )
-    conn.execute(
-        "DELETE FROM fleet.signal WHERE kind = 'call' AND ref = %(ref)s AND at = %(at)s", {"ref": str(call), "at": stored.rang_at}
-    )
+    _take_back_signal(conn, call=call, at=stored.rang_at)
     if stored.direction != "out":
         _signal(conn, call=call, code=code, at=stored.rang_at)
     pass_on(conn, call=call)
@@ -298,7 +296,11 @@ def _save(conn: Connection, *, before: StoredCall | None, step: Step, staff: Seq
     ).fetchone()
     assert row is not None
     number = told.to_number if told.direction == "out" else told.from_number
-    if number and (before is None or before.number != number) and not (before and before.candidates):
+    candidates = before.candidates if before else []
+    if before is not None and candidates and before.direction is None and told.direction == "out":
+        # It was taken for a call that comes in: what was found belongs to our own number.
+        candidates = _forget_shops(conn, before)
+    if number and (before is None or before.number != number) and not candidates:
         _match_shops(conn, call=row[0], told=told, number=number)
     _tell(conn, call=row[0])
     return int(row[0])
@@ -312,6 +314,16 @@ def _match_shops(conn: Connection, *, call: int, told: Call, number: str) -> Non
         conn.execute("UPDATE hotline.call SET point_of_sale = %(code)s WHERE id = %(call)s", {"call": call, "code": codes[0]})
         if told.direction != "out":
             _signal(conn, call=call, code=codes[0], at=told.rang_at)
+
+
+def _forget_shops(conn: Connection, call: StoredCall) -> list[str]:
+    """Forget the shops that a call's number brought; returns those that people said, which stay."""
+    wrong = [shop.code for shop in registry.find_points_of_sale(conn, phone=call.number)]
+    known = {"call": call.id, "wrong": wrong}
+    conn.execute("DELETE FROM hotline.call_point_of_sale WHERE call = %(call)s AND point_of_sale = ANY(%(wrong)s)", known)
+    conn.execute("UPDATE hotline.call SET point_of_sale = NULL WHERE id = %(call)s AND point_of_sale = ANY(%(wrong)s)", known)
+    _take_back_signal(conn, call=call.id, at=call.rang_at)
+    return [code for code in call.candidates if code not in wrong]
 
 
 def _add_candidates(conn: Connection, *, call: int, codes: Sequence[str]) -> None:
@@ -330,6 +342,10 @@ def _signal(conn: Connection, *, call: int, code: str, at: datetime) -> None:
         " SELECT %(at)s, unnest(%(terminals)s::text[]), 'call', %(ref)s ON CONFLICT DO NOTHING",
         {"at": at, "ref": str(call), "terminals": terminals},
     )
+
+
+def _take_back_signal(conn: Connection, *, call: int, at: datetime) -> None:
+    conn.execute("DELETE FROM fleet.signal WHERE kind = 'call' AND ref = %(ref)s AND at = %(at)s", {"ref": str(call), "at": at})
 
 
 def _tell(conn: Connection, *, call: int) -> None:
