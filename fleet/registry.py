@@ -128,6 +128,18 @@ def all_terminals(conn: Connection) -> list[Terminal]:
     return _terminals(conn, _TERMINAL + "ORDER BY t.id", {})
 
 
+def called(conn: Connection, text: str) -> tuple[list[str], list[str]]:
+    """The ids of terminals and the codes of shops that are exactly this, whatever the case."""
+    if "\0" in text:
+        return [], []
+    rows = conn.execute(
+        "SELECT id, NULL FROM fleet.terminal WHERE id = upper(%(text)s)"
+        " UNION ALL SELECT NULL, code FROM fleet.point_of_sale WHERE lower(code) = lower(%(text)s)",
+        {"text": text},
+    ).fetchall()
+    return [row[0] for row in rows if row[0] is not None], [row[1] for row in rows if row[1] is not None]
+
+
 def search(conn: Connection, text: str, *, limit: int) -> list[PointOfSale]:
     """Shops for what a person typed: a shop's code, a part of its name, a terminal's id, or digits of its number.
 

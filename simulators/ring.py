@@ -117,8 +117,7 @@ def _course(call: Planned, crew: Crew, free_at: dict[str, float], *, reaction_s:
     if queue == OWN.queue and crew.get(OVERFLOW.queue) and answered > flows_over and call.patience_s > OVERFLOW_AFTER_S:
         users = tuple(crew[OVERFLOW.queue])
         acts.append(Act(flows_over, call.number, Step.NEW, queue=OVERFLOW.queue, users=users))
-        other, there = _taken(users, free_at, flows_over, reaction_s)
-        agent, answered = (other, there) if there < answered else (agent, answered)
+        agent, answered = _taken(users, free_at, flows_over, reaction_s)
     if answered - call.second > call.patience_s:
         return [*acts, Act(call.second + call.patience_s, call.number, Step.HANGUP, cause="cancel")]
     ended = free_at[agent] = answered + call.talk_s

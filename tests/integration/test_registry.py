@@ -137,6 +137,20 @@ def test_search_knows_a_shop_by_its_new_name_only(conn: Conn) -> None:
     assert registry.search(conn, "eglise", limit=10) == []
 
 
+@pytest.mark.parametrize(
+    ("typed", "found"),
+    [
+        pytest.param("t00001", (["T00001"], []), id="terminal"),
+        pytest.param("p1", ([], ["P1"]), id="code"),
+        pytest.param("P", ([], []), id="beginning"),
+        pytest.param("\0", ([], []), id="no text"),
+    ],
+)
+def test_what_is_called_exactly_so_is_known(conn: Conn, typed: str, found: tuple[list[str], list[str]]) -> None:
+    bring(conn, [SHOP, OTHER], [TERMINAL, SECOND])
+    assert registry.called(conn, typed) == found
+
+
 def test_an_exact_code_comes_before_those_that_begin_so(conn: Conn) -> None:
     bring(conn, [replace(SHOP, code="P10", name="Aux Amis"), replace(SHOP, name="Zinc")], [TERMINAL])
     assert [shop.code for shop in registry.search(conn, "p1", limit=10)] == ["P1", "P10"]
