@@ -38,6 +38,12 @@ class Pages:
         self._loaded = translations.load()
         self._environments = {language: _environment(language, self._loaded[language]) for language in translations.LANGUAGES}
 
+    def warm(self) -> None:
+        """Compile what a ring is shown with, so that the first one does not wait for it."""
+        for environment in self._environments.values():
+            for template in ("macros.html", "call.html", "call_bare.html"):
+                environment.get_template(template)
+
     def translate(self, language: str) -> words.Translate:
         """What looks a marked text up."""
         return self._loaded[language].gettext
@@ -53,6 +59,8 @@ def _environment(language: str, catalogue: Any) -> Environment:
         autoescape=select_autoescape(default=True),
         undefined=StrictUndefined,
         extensions=["jinja2.ext.i18n"],
+        # Templates come with the release; one that changes comes with the next start.
+        auto_reload=False,
         trim_blocks=True,
         lstrip_blocks=True,
     )
@@ -169,6 +177,7 @@ def asset(name: str) -> str:
     return f"/static/{name}?v={hashlib.sha256(content).hexdigest()[:12]}"
 
 
+@lru_cache
 def icon(name: str) -> Markup:
     """A shape of the icon sheet; the text beside it says what it means, so it is hidden from screen readers."""
     return Markup('<svg class="icon icon-{0}" aria-hidden="true" focusable="false"><use href="{1}#{0}"/></svg>').format(

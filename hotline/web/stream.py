@@ -20,6 +20,7 @@ from hotline.pop import view_call
 from hotline.roles import Right
 from hotline.sessions import Session, still_signed_in
 from hotline.stored_call import StoredCall
+from hotline.terminal_day import RecentDays
 from hotline.web.context import Web, web
 from hotline.web.guards import Reader
 from hotline.web.pages import Pages
@@ -62,6 +63,7 @@ class CallReader:
         self._pages = pages
         self._clock = clock
         self._faults = faults
+        self._days = RecentDays()
 
     def one(self, call: int, wanted: Wanted) -> Shown | None:
         """One call as it is now, for those who are to see it."""
@@ -79,7 +81,7 @@ class CallReader:
         if not onlookers:
             return Shown(call, {})
         try:
-            view = view_call(conn, call=call, now=self._clock())
+            view = view_call(conn, call=call, now=self._clock(), days=self._days)
             return Shown(call, {one: self._render("call.html", one, view=view) for one in onlookers})
         except psycopg.OperationalError:
             # The next moment may bring it whole.
