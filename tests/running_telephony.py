@@ -3,6 +3,7 @@
 import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 
 import psycopg
@@ -48,14 +49,22 @@ class RunningTelephony:
         self._thread = threading.Thread(target=run, args=(settings,), kwargs={"stop": self._stop}, name="telephony")
 
     def start(self) -> None:
-        """Listen; what the exchange already has is taken up."""
+        """Listen from now on; what the exchange already has is taken up."""
+        before = self._heard_until()
         self._thread.start()
+        assert wait_until(lambda: self._heard_until() != before, timeout_s=PATIENCE_S), "the exchange is not heard"
 
     def stop(self) -> None:
         """Listen no more."""
         self._stop.set()
         self._thread.join(PATIENCE_S)
         assert not self._thread.is_alive(), "the telephony program did not stop"
+
+    def _heard_until(self) -> datetime | None:
+        """When it, or one before it, last noted that it hears the exchange."""
+        with psycopg.connect(self.database_url) as conn:
+            row = conn.execute("SELECT until FROM hotline.telephony_heard").fetchone()
+        return row[0] if row else None
 
     def kept(self) -> list[KeptCall]:
         """Every call there is, oldest first."""

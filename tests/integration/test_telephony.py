@@ -21,11 +21,10 @@ from hotline.telephony.listening import end_own_gap
 from hotline.telephony.protocol import AmiError
 from tests.running_asterisk import OWN_FLOOR_S, Asterisk
 from tests.running_sipp import Sipp
-from tests.running_telephony import PATIENCE_S, KeptCall, RunningTelephony, staff_both_floors
+from tests.running_telephony import KeptCall, RunningTelephony, staff_both_floors
 from tests.running_web import PORT_BAR, seed
 from vigie.engines.apt import AptError
 from vigie.engines.layout import EngineSettings
-from vigie.engines.process import wait_until
 from vigie.engines.telephony import fetch_telephony
 
 SHOP = "0199001234"
@@ -252,7 +251,7 @@ def test_who_stops_listening_notes_it_and_who_listens_again_ends_it(database_url
         assert open_author() == before
         running = RunningTelephony(database_url, exchange.ami_url)
         running.start()
-        assert wait_until(lambda: open_author() is None, timeout_s=PATIENCE_S)
+        assert open_author() is None
         running.stop()
         assert open_author() == after
 
