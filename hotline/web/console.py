@@ -38,6 +38,8 @@ HandlingSession = Annotated[Session, Depends(Editor(Right.HANDLE_CALLS))]
 Program = Annotated[Web, Depends(web)]
 
 TODAY_SHOWN, LIST_SHOWN, INCIDENTS_SHOWN = 30, 100, 5
+# As long as a shop that rings again is the same matter.
+OVERFLOW_BACK = timedelta(days=7)
 SAMPLE_COLUMNS = (
     "tickets",
     "tx_ms",
@@ -78,9 +80,10 @@ def banners(request: Request, session: PollingSession, program: Program) -> Resp
 
 @router.get("/console/calls")
 def calls(request: Request, session: ReadingSession, program: Program, before: int | None = None) -> Response:
-    """Every call, newest first; on the overflow floor, those it has had a part in."""
+    """Every call, newest first; on the overflow floor, those of late that it has had a part in."""
+    since = None if session.may(Right.BROWSE) else program.now() - OVERFLOW_BACK
     with program.pool.connection() as conn:
-        found = newest_calls(conn, floor=session.floor, before=before, limit=LIST_SHOWN + 1)
+        found = newest_calls(conn, floor=session.floor, since=since, before=before, limit=LIST_SHOWN + 1)
         shops = _shop_names(conn, found)
     older = found[LIST_SHOWN - 1].id if len(found) > LIST_SHOWN else None
     return page(request, "calls.html", session=session, here="calls", calls=found[:LIST_SHOWN], shops=shops, older=older)

@@ -1,6 +1,7 @@
 """The overflow floor lists and changes what is its own: our floor's calls, callbacks, hand-overs and attachments stay ours."""
 
 from collections.abc import Iterator
+from datetime import timedelta
 
 import httpx
 import psycopg
@@ -77,6 +78,23 @@ def test_lists_of_calls_are_the_floors(web: RunningWeb, odile: Overflow, path: s
     assert calls_listed(web, odile.get(path).text) == {THEIRS, ANYBODYS}
     with web.client("level1") as own:
         assert calls_listed(web, own.get(path).text) == {OURS, THEIRS, ANYBODYS, GIVEN_UP}
+
+
+def test_its_list_goes_back_a_week(web: RunningWeb, odile: Overflow) -> None:
+    made = {}
+    with psycopg.connect(web.database_url) as conn:
+        for days in (6, 8):
+            row = conn.execute(
+                "INSERT INTO hotline.call (call_id, direction, state, from_number, rang_at, ended_at, answered_by)"
+                " SELECT %s, 'in', 'ended', '+33199001234', %s, %s, id FROM hotline.agent WHERE login = 'odile' RETURNING id",
+                [f"{days} days ago", *[web.clock() - timedelta(days=days)] * 2],
+            ).fetchone()
+            assert row is not None
+            made[days] = f'"/console/calls/{row[0]}"'
+    listed = odile.get("/console/calls").text
+    assert [made[days] in listed for days in (6, 8)] == [True, False]
+    with web.client("level1") as own:
+        assert made[8] in own.get("/console/calls").text
 
 
 @pytest.mark.parametrize("path", ["calls", "callbacks", "terminals", "incidents", "points-of-sale", "incidents/1/silent-victims"])
