@@ -86,6 +86,8 @@ class Period:
 
     def narrowed(self, asked: Asked) -> "Period":
         """What is asked for of the same days."""
+        if (asked.floor, asked.level, asked.agent) == (None, None, None):
+            return replace(self, asked=asked)
         calls = np.ones(len(self.rows), dtype=bool)
         if asked.floor is not None:
             calls &= self.rows.column("floor") == FLOORS.index(asked.floor)
@@ -160,7 +162,8 @@ def read_period(conn: Connection, *, asked: Asked, house: House, now: datetime) 
     staff = {agent.id: agent for agent in agents(conn)}
     found = counted(conn, first=asked.first, last=asked.last, wrap_up=house.wrap_up, now=now)
     calls = settle(found.calls, opening=hours, staff=staff, now=now)
-    return Period(asked, house.policy, calls, found.slots, staff).narrowed(asked)
+    known = found.slots[np.isin(found.slots["agent"], list(staff))]
+    return Period(asked, house.policy, calls, known, staff).narrowed(asked)
 
 
 def _apart(keys: _Keys) -> dict[str, NDArray[np.int64]]:

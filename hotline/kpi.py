@@ -215,13 +215,13 @@ class Figures:
 def figures_of(calls: Calls, policy: Policy) -> Figures:
     """Count."""
     outcomes = outcomes_of(calls, policy)
-    answered = calls.where(_among(ANSWERED, outcomes))
-    handled_s = answered.column("handled_s")
+    answered = _among(ANSWERED, outcomes)
+    handled_s = calls.column("handled_s")[answered]
     waits_s = calls.column("wait_s")[_among(OFFERED, outcomes)]
     return Figures(
         counts={what: int(np.count_nonzero(rule(calls, outcomes))) for what, rule in _RULES.items()},
-        speed_of_answer=mean_of(answered.column("wait_s").tolist()),
-        handling=mean_of(handled_s[~np.isnan(handled_s)].tolist()),
+        speed_of_answer=mean_of(calls.column("wait_s")[answered]),
+        handling=mean_of(handled_s[~np.isnan(handled_s)]),
         longest_wait_s=float(waits_s.max()) if len(waits_s) else None,
     )
 

@@ -88,6 +88,9 @@ def test_the_wall_is_for_everybody_and_figures_for_those_who_lead(web: RunningWe
         assert browser.get("/console/figures").status_code == 200
         assert browser.get("/console/figures?by=agent").status_code == 403
         assert browser.get("/console/figures?agent=1").status_code == 403
+        assert "Alice Martin" not in text(browser.get("/console/figures/calls?what=answered"))
+    with web.client("supervisor") as browser:
+        assert "Alice Martin" in text(browser.get("/console/figures/calls?what=answered"))
 
 
 def test_the_overflow_floor_is_shown_its_own_wall_and_no_more(web: RunningWeb) -> None:
