@@ -36,10 +36,11 @@ PEOPLE: Final = (
 )
 # Whoever signs in as one of these sees calls stay, as if they had picked up the telephone.
 STAFF: Final = f"level1@{OWN.queue},overflow@{OVERFLOW.queue},level2@{LEVEL2.queue}"
-AGENTS: Final = 30
-# Names of simulated agents, a first and a last one each; 7 and 5 have no divisor in common, so thirty differ.
+# Enough for any usual hour and few for the demonstration's first minutes, in which much fails at once: callers wait, some give up.
+AGENTS: Final = 45
+# Names of simulated agents, a first and a last one each; 7 and 8 have no divisor in common, so fifty-six differ.
 _FIRST: Final = ("Ange", "Charlie", "Eden", "Jess", "Léo", "Morgan", "Yaël")
-_LAST: Final = ("Aubry", "Besson", "Colin", "Dumas", "Evrard")
+_LAST: Final = ("Aubry", "Besson", "Colin", "Dumas", "Evrard", "Faure", "Gilbert", "Hamel")
 
 
 @dataclass(frozen=True)
