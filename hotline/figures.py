@@ -18,8 +18,8 @@ from hotline.kpi import Figures, Picked, Policy, figures_of, pick
 from hotline.kpi_rows import settle
 from hotline.occupancy import SLOT_S, Occupied, together
 from hotline.opening import ZONE, day_bounds
-from hotline.qualification import level_of
 from hotline.race_days import opening
+from hotline.roles import level_of
 
 # Calls are counted in memory, some nine hundred a day.
 LONGEST_PERIOD: Final = timedelta(days=92)

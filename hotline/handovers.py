@@ -11,10 +11,10 @@ from fleet.database import Connection
 from fleet.errors import VigieError
 from hotline import work_notices
 from hotline.call_state import State
+from hotline.occupancy import union
 from hotline.roles import RIGHTS, Right, Role
 from hotline.stored_call import StoredCall
 from hotline.stored_legs import legs_of
-from hotline.waited import waited
 
 LONGEST_REASON: Final = 300
 # A caller who hung up while waiting is shown this long, so that somebody calls back.
@@ -125,7 +125,8 @@ def waited_in_all(conn: Connection, call: StoredCall, *, now: datetime) -> timed
     spans += [(leg.began_at, leg.answered_at or leg.ended_at or over) for leg in legs_of(conn, call=call.id) if leg.kind == "queue"]
     # Who goes on talking to level 1 after all has waited for nobody.
     spans += [(one.at, min(one.settled_at or over, over)) for one in handovers_of(conn, call=call.id) if one.state != "withdrawn"]
-    return waited(spans)
+    # Who waits in a queue while being passed on waits once.
+    return sum((ended - begun for begun, ended in union(spans)), timedelta())
 
 
 def _settle(conn: Connection, handover: int, state: str, *, taken_by: int | None, now: datetime) -> Handover:

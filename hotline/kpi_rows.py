@@ -15,7 +15,7 @@ from hotline.floors import Floor
 from hotline.masking import FORGOTTEN
 from hotline.occupancy import Span
 from hotline.opening import ZONE, Opening
-from hotline.qualification import level_of
+from hotline.roles import level_of
 from hotline.stored_call import LONGEST_TALK, LONGEST_WAIT
 
 # A shop that was answered this long ago and rings again has something that was not solved.

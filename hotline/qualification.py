@@ -12,7 +12,6 @@ from fleet.database import Connection
 from fleet.errors import VigieError
 from hotline import callbacks, editing
 from hotline.calls import end_wrap_up
-from hotline.roles import Role
 
 # A promise without a time is for an hour from now; none is for the past or for next season.
 PROMISED_AFTER: Final = timedelta(hours=1)
@@ -85,11 +84,6 @@ class Given:
     outcome: Outcome
     typology: int | None = None
     callback_at: datetime | None = None
-
-
-def level_of(role: Role) -> int:
-    """The level a person works at; who only helps out counts as the first."""
-    return 2 if role is Role.LEVEL2 else 1
 
 
 def promised_for(given: Given, *, stands: datetime | None, now: datetime) -> datetime | None:

@@ -77,3 +77,8 @@ ANSWERING = frozenset({Role.LEVEL1, Role.LEVEL2})
 def may(role: Role, right: Right, floor: Floor = Floor.OWN) -> bool:
     """Whether the role has the right, on this floor."""
     return role in RIGHTS[right] and (floor == Floor.OWN or right in OVERFLOW_RIGHTS)
+
+
+def level_of(role: Role) -> int:
+    """The level a person works at; who only helps out counts as the first."""
+    return 2 if role is Role.LEVEL2 else 1

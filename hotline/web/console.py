@@ -1,7 +1,7 @@
 """The console's pages: calls, shops, terminals."""
 
 import json
-from datetime import datetime, time, timedelta
+from datetime import datetime, timedelta
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Form, Query, Request
@@ -16,6 +16,7 @@ from hotline.calls import choose_point_of_sale, events_of, find_call
 from hotline.floors import Floor
 from hotline.masking import searched_for
 from hotline.matching import sees
+from hotline.opening import ZONE, day_bounds
 from hotline.pop import view_call, view_shop, view_terminals
 from hotline.reach import newest_calls
 from hotline.readings import readings
@@ -27,7 +28,6 @@ from hotline.terminal_history import read_history
 from hotline.web.context import Web, web
 from hotline.web.guards import Editor, Reader
 from hotline.web.layout import fragment, page, telemetry_state
-from hotline.web.pages import HOTLINE_ZONE
 
 router = APIRouter(include_in_schema=False)
 
@@ -171,7 +171,7 @@ def _call(conn: Connection, call: int) -> StoredCall:
 
 def _today(conn: Connection, *, floor: Floor, now: datetime) -> dict[str, Any]:
     """The home page's figures, incidents and calls since midnight."""
-    midnight = datetime.combine(now.astimezone(HOTLINE_ZONE).date(), time(), HOTLINE_ZONE)
+    midnight, _ = day_bounds(now.astimezone(ZONE).date())
     found = newest_calls(conn, floor=floor, since=midnight, limit=TODAY_SHOWN + 1)
     # Parts of a wider one and what is under announced maintenance stand on the incidents' own page.
     incidents = [one for one in open_incidents(conn) if one.parent_id is None and not one.muted]

@@ -7,12 +7,12 @@ from fastapi import APIRouter, Depends, Form, Request
 from fastapi.responses import RedirectResponse, Response
 
 from hotline.manual_calls import OLDEST, ManualError, begin_gap, end_gap, enter_call, gaps_between, open_gap
+from hotline.opening import ZONE
 from hotline.roles import Right
 from hotline.sessions import Session
 from hotline.web.context import Web, web
 from hotline.web.guards import Editor, Reader
 from hotline.web.layout import page
-from hotline.web.pages import HOTLINE_ZONE
 from hotline.work_words import refusal
 
 router = APIRouter(include_in_schema=False)
@@ -74,7 +74,7 @@ def say_telephony(state: Literal["down", "up"], session: SayingSession, program:
 def _moment(text: str) -> datetime:
     """A local date and time as the browser's field gives it, on the hotline's wall clock."""
     try:
-        return datetime.fromisoformat(text).replace(tzinfo=HOTLINE_ZONE)
+        return datetime.fromisoformat(text).replace(tzinfo=ZONE)
     except ValueError:
         raise ManualError("rang_at", "is no date and time") from None
 
@@ -93,7 +93,7 @@ def _page(
         gap = open_gap(conn)
         gaps = gaps_between(conn, since=now - OLDEST, until=now)[::-1]
     # Most calls are entered once they are over.
-    moment = (now - USUAL).astimezone(HOTLINE_ZONE).replace(tzinfo=None).isoformat(timespec="minutes")
+    moment = (now - USUAL).astimezone(ZONE).replace(tzinfo=None).isoformat(timespec="minutes")
     return page(
         request,
         "manual_calls.html",

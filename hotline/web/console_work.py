@@ -21,6 +21,7 @@ from hotline.callbacks import callback_of
 from hotline.calls import find_call
 from hotline.editing import come, leave
 from hotline.handovers import handovers_of, waited_in_all
+from hotline.opening import ZONE
 from hotline.qualification import (
     PROMISED_AFTER,
     Given,
@@ -28,18 +29,16 @@ from hotline.qualification import (
     QualificationError,
     StaleError,
     Subject,
-    level_of,
     qualification_of,
     qualify,
 )
 from hotline.reach import out_of_reach
-from hotline.roles import Right
+from hotline.roles import Right, level_of
 from hotline.sessions import Session
 from hotline.stored_call import StoredCall
 from hotline.web.context import Web, web
 from hotline.web.guards import Editor, ForbiddenError, Reader
 from hotline.web.layout import fragment
-from hotline.web.pages import HOTLINE_ZONE
 from hotline.work_words import refusal
 
 router = APIRouter(include_in_schema=False)
@@ -159,7 +158,7 @@ def _moment(text: str) -> datetime | None:
     if not text:
         return None
     try:
-        return datetime.fromisoformat(text).replace(tzinfo=HOTLINE_ZONE)
+        return datetime.fromisoformat(text).replace(tzinfo=ZONE)
     except ValueError:
         raise QualificationError("callback_at", "is no date and time") from None
 
@@ -189,7 +188,7 @@ def _read(conn: Connection, call: StoredCall, session: Session, *, now: datetime
         "subject": current.subject if current else "",
         "outcome": current.outcome if current else "",
         "typology": current.typology if current else 0,
-        "callback_at": due.astimezone(HOTLINE_ZONE).replace(tzinfo=None).isoformat(timespec="minutes"),
+        "callback_at": due.astimezone(ZONE).replace(tzinfo=None).isoformat(timespec="minutes"),
     }
 
 

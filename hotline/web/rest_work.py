@@ -18,11 +18,10 @@ from hotline.qualification import (
     QualificationError,
     StaleError,
     Subject,
-    level_of,
     qualification_of,
     qualify,
 )
-from hotline.roles import Right
+from hotline.roles import Right, level_of
 from hotline.web.context import Web, web
 from hotline.web.guards import ApiGuard, Caller
 from hotline.web.problems import ProblemError

@@ -10,8 +10,8 @@ import psycopg
 import pytest
 
 from diagnostics.typologies.store import deliver
+from hotline.opening import ZONE
 from hotline.roles import Role
-from hotline.web.pages import HOTLINE_ZONE
 from tests.integration.test_hotline_stream import Screen
 from tests.running_web import RunningWeb
 
@@ -242,7 +242,7 @@ def test_while_telephony_is_down_everybody_knows_and_calls_are_entered_by_hand(w
     alice, supervisor = Browser(web, "alice"), Browser(web, "supervisor")
     alice.post("/console/telephony/down")
     assert "La téléphonie est en panne depuis" in supervisor.get("/console/incidents").text
-    rang_at = (web.clock() - timedelta(minutes=3)).astimezone(HOTLINE_ZONE).strftime("%Y-%m-%dT%H:%M")
+    rang_at = (web.clock() - timedelta(minutes=3)).astimezone(ZONE).strftime("%Y-%m-%dT%H:%M")
     made = alice.post("/console/manual-calls", caller="PV00001", rang_at=rang_at, minutes=2)
     assert made.status_code == 303, made.text
     page = alice.get(made.headers["Location"]).text

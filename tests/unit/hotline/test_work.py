@@ -1,16 +1,12 @@
-import random
 from datetime import UTC, datetime, time, timedelta
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from hotline import work_words
 from hotline.call_state import State
 from hotline.callback_rules import CallFacts, Dropped, Step, due_at, step
 from hotline.opening import Opening
 from hotline.qualification import LATEST_PROMISE, Given, Outcome, QualificationError, Subject, promised_for
-from hotline.waited import waited
 
 NOW = datetime(2026, 11, 23, 13, 0, tzinfo=UTC)
 NUMBER = "+33199001234"
@@ -88,19 +84,3 @@ def test_every_subject_outcome_and_reason_has_words() -> None:
     assert set(work_words.SUBJECTS) == set(Subject)
     assert set(work_words.OUTCOMES) == set(Outcome)
     assert set(work_words.DROPPED) == set(Dropped)
-
-
-NOON = datetime(2026, 11, 23, 12, 0, tzinfo=UTC)
-spans = st.lists(
-    st.tuples(st.integers(0, 600), st.integers(0, 300)).map(
-        lambda one: (NOON + timedelta(seconds=one[0]), NOON + timedelta(seconds=one[0] + one[1]))
-    ),
-    max_size=8,
-)
-
-
-@given(spans, st.randoms(use_true_random=False))
-def test_no_second_is_waited_twice_nor_lost(waits: list[tuple[datetime, datetime]], chance: random.Random) -> None:
-    seconds = {second for begun, ended in waits for second in range(600 + 300) if begun <= NOON + timedelta(seconds=second) < ended}
-    shuffled = chance.sample(waits, len(waits))
-    assert waited(shuffled) == timedelta(seconds=len(seconds))
