@@ -81,7 +81,7 @@ log = logging.getLogger(__name__)
 
 # A sample of a terminal is a few hundred bytes and the largest form a few thousand; nothing we read is larger.
 LARGEST_BODY_BYTES = 256 * 1024
-PAGE_CONNECTIONS, HOOK_CONNECTIONS = 12, 3
+PAGE_CONNECTIONS, HOOK_CONNECTIONS = 12, 4
 ROUTERS = (
     sign_in,
     console_account,
