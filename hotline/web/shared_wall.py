@@ -20,6 +20,7 @@ from hotline.wallboard import FloorNow, floors_now
 
 # A screen asks every five seconds.
 KEPT_S: Final = 2.0
+OLDEST_S: Final = 6.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,17 +53,25 @@ class SharedWall:
         self._pool = pool
         self._clock = clock
         self._house = house
-        # Who comes while it is being read waits for it instead of reading it too.
+        # Held by who reads it.
         self._lock = threading.Lock()
         self._read: tuple[float, Wall] | None = None
 
     def look(self) -> Wall:
-        """The wall, at most `KEPT_S` old."""
-        with self._lock:
-            if self._read is None or time.monotonic() - self._read[0] > KEPT_S:
-                begun = time.monotonic()
-                self._read = begun, self._look()
+        """The wall, at most `KEPT_S` old; while somebody reads it anew, all others see the last one, if that is not too old."""
+        last = self._read
+        if last and _age_s(last) <= KEPT_S:
+            return last[1]
+        if not self._lock.acquire(blocking=last is None or _age_s(last) > OLDEST_S):
+            assert last is not None
+            return last[1]
+        try:
+            # Somebody else may have read it while we waited.
+            if self._read is None or self._read is last or _age_s(self._read) > KEPT_S:
+                self._read = time.monotonic(), self._look()
             return self._read[1]
+        finally:
+            self._lock.release()
 
     def _look(self) -> Wall:
         now, house = self._clock(), self._house
@@ -81,6 +90,10 @@ class SharedWall:
                     Floor.OVERFLOW: _today(period.narrowed(replace(asked, floor=Floor.OVERFLOW))),
                 },
             )
+
+
+def _age_s(read: tuple[float, Wall]) -> float:
+    return time.monotonic() - read[0]
 
 
 def _today(period: Period) -> TodaySoFar:

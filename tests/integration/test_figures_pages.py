@@ -3,6 +3,7 @@ import io
 import re
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -120,10 +121,20 @@ def test_all_who_look_at_the_wall_share_one_reading(web: RunningWeb, monkeypatch
         walls = [browser.get("/console/wallboard/now") for browser in (ours, theirs, ours)]
     assert len(read) == 1
     assert ["70,0 %" in text(wall) for wall in walls] == [True, False, True]
+
+
+def test_nobody_waits_while_somebody_else_reads_the_wall_anew(web: RunningWeb, monkeypatch: pytest.MonkeyPatch) -> None:
+    wall = web.server.web.wall
+    last = wall.look()
     monkeypatch.setattr(shared_wall, "KEPT_S", 0.0)
-    with web.client("alice") as ours:
-        ours.get("/console/wallboard/now")
-    assert len(read) == 2
+
+    def reading(*args: Any, **asked: Any) -> Period:
+        with ThreadPoolExecutor() as others:
+            assert others.submit(wall.look).result(timeout=5) is last
+        return read_period(*args, **asked)
+
+    monkeypatch.setattr(shared_wall, "read_period", reading)
+    assert wall.look() is not last
 
 
 def test_files_hold_the_figures_and_their_calls_without_numbers(web: RunningWeb) -> None:
