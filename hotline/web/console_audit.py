@@ -10,6 +10,7 @@ from hotline.audit import ACTIONS, entries
 from hotline.figures_words import FLOORS
 from hotline.opening import day_bounds
 from hotline.privacy_words import ACTIONS as ACTION_WORDS
+from hotline.privacy_words import SUBJECTS
 from hotline.roles import Right
 from hotline.sessions import Session
 from hotline.web.context import Web, web
@@ -59,6 +60,7 @@ def audit(
         older=found[SHOWN - 1].id if len(found) > SHOWN else None,
         staff=staff,
         action_words=ACTION_WORDS,
+        subject_words=SUBJECTS,
         floors=FLOORS,
         asked={"actor": actor, "action": action, "what": what, "day": chosen.isoformat() if chosen else ""},
     )
