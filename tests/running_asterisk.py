@@ -173,7 +173,7 @@ class Asterisk:
 
     def _ask(self, command: str) -> str:
         """Say something to its console."""
-        asked = [self.layout.asterisk, "-C", self.home / "etc/asterisk.conf", "-rx", command]
+        asked: list[str | Path] = [self.layout.asterisk, "-C", self.home / "etc/asterisk.conf", "-rx", command]
         return run_as(asked, user=engine_user(self.home / "var"), cwd=self.home)
 
     def files(self) -> dict[str, str]:

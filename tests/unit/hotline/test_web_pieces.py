@@ -11,9 +11,9 @@ from fleet.departments import NAMES, department_name
 from hotline.pop import OLD_SAMPLE, never_green_without_data
 from hotline.readings import Reading
 from hotline.settings import WebSettings
-from hotline.web.hub import Message
 from hotline.web.problems import ProblemError
 from hotline.web.rest_models import from_cursor, to_cursor
+from hotline.web.screens import Message
 from hotline.web.sign_in import own_path
 from hotline.web.spreadsheets import plain
 
