@@ -38,7 +38,7 @@ PICKED: Final[Mapping[Picked, str]] = {
     Picked.SHORT: _("Hung up at once"),
     Picked.OUTSIDE: _("Outside opening hours"),
     Picked.BY_HAND: _("Entered by hand"),
-    Picked.WAITING: _("Without an end so far"),
+    Picked.WAITING: _("Still waiting"),
 }
 
 OUTCOMES: Final[Mapping[Outcome, str]] = {
