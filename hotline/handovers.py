@@ -96,11 +96,12 @@ def taken_by_telephone(conn: Connection, *, call: int) -> None:
         " FROM hotline.leg l WHERE h.call = %(call)s AND h.state = 'waiting' AND l.id = ("
         "   SELECT f.id FROM hotline.leg f JOIN hotline.agent b ON b.id = f.agent"
         "   WHERE f.call = h.call AND f.agent IS DISTINCT FROM h.agent AND (f.level = 2 OR b.role = %(level2)s)"
-        "   AND f.answered_at IS NOT NULL AND (f.ended_at IS NULL OR f.ended_at > h.at) ORDER BY f.answered_at, f.id LIMIT 1)",
+        "   AND f.answered_at IS NOT NULL AND (f.ended_at IS NULL OR f.ended_at > h.at) ORDER BY f.answered_at, f.id LIMIT 1)"
+        " RETURNING h.agent",
         {"call": call, "level2": Role.LEVEL2},
-    ).rowcount
+    ).fetchone()
     if settled:
-        _tell(conn)
+        _tell(conn, passed_by=settled[0])
 
 
 def withdraw(conn: Connection, *, handover: int, now: datetime) -> Handover:
@@ -132,18 +133,19 @@ def waited_in_all(conn: Connection, call: StoredCall, *, now: datetime) -> timed
 def _settle(conn: Connection, handover: int, state: str, *, taken_by: int | None, now: datetime) -> Handover:
     changed = conn.execute(
         "UPDATE hotline.handover SET state = %(state)s, taken_by = %(by)s, settled_at = %(now)s"
-        " WHERE id = %(id)s AND state = 'waiting'",
+        " WHERE id = %(id)s AND state = 'waiting' RETURNING agent",
         {"id": handover, "state": state, "by": taken_by, "now": now},
-    ).rowcount
-    if not changed:
+    ).fetchone()
+    if changed is None:
         raise HandoverError("handover", f"nobody waits by handover {handover}")
-    _tell(conn)
+    _tell(conn, passed_by=changed[0])
     return _one(conn, handover)
 
 
-def _tell(conn: Connection) -> None:
-    """Whoever may take a caller over looks again who waits."""
-    work_notices.tell(conn, {"kind": "handovers"}, roles=RIGHTS[Right.TAKE_OVER])
+def _tell(conn: Connection, *, passed_by: int | None = None) -> None:
+    """Whoever may take a caller over looks again who waits, and who passed one on, what became of it."""
+    agents = () if passed_by is None else (passed_by,)
+    work_notices.tell(conn, {"kind": "handovers"}, agents=agents, roles=RIGHTS[Right.TAKE_OVER])
 
 
 def _one(conn: Connection, handover: int) -> Handover:

@@ -207,7 +207,7 @@ def test_a_second_editor_sees_the_first_and_both_see_a_save(web: RunningWeb) -> 
 
 def test_level_2_is_told_at_once_who_waits_and_takes_the_call_with_its_notes(web: RunningWeb) -> None:
     alice, carol = Browser(web, "alice"), Browser(web, "carol")
-    second, first = Screen(web, "carol"), Screen(web, "bruno")
+    second, first, passed = Screen(web, "carol"), Screen(web, "bruno"), Screen(web, "alice")
     alice.post("/console/calls/1/notes", text="bourrage sans fin")
     assert "Transmettre au niveau 2" in alice.get("/console/calls/1/qualification").text
     alice.post("/console/calls/1/handover", reason="tête à changer ?")
@@ -218,6 +218,10 @@ def test_level_2_is_told_at_once_who_waits_and_takes_the_call_with_its_notes(web
     assert all(text in listed for text in ("Le Bar du Port", "Alice Martin", "tête à changer ?", "bourrage sans fin", "waited"))
     assert alice.post("/console/handovers/1/take").status_code == 403
     assert carol.post("/console/handovers/1/take").headers["Location"] == "/console/calls/1"
+    assert passed.next("pop")["call"] == 1
+    # Who passed the caller on sees it, and nobody else of level 1.
+    assert passed.next("work") == {"kind": "handovers"}
+    assert first.is_quiet(0.1)
     assert carol.post("/console/handovers/1/take").status_code == 409
     assert "repris par Carol Smith" in alice.get("/console/calls/1/qualification").text
     assert alice.post("/console/calls/99/handover").status_code == 404
