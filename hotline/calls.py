@@ -11,7 +11,7 @@ from fleet.database import Connection
 from fleet.errors import VigieError
 from hotline import callbacks, handovers, matching
 from hotline.accounts import Agent, agents
-from hotline.call_events import CallEvent
+from hotline.call_events import CallEvent, Happening
 from hotline.call_state import Call, Reason, State, Step, apply
 from hotline.notes import pass_on
 from hotline.opening import USUAL_END
@@ -21,6 +21,8 @@ from hotline.stored_legs import finish_wrap_up, save_legs, told_legs
 
 # The channel that tells web processes of a call's change; the payload is the call's id.
 CHANNEL = "vigie_call"
+# The event by which who passed a call on is released, where the telephone system tells of no releases.
+PASSED_ON = "passed on"
 
 
 class CallError(VigieError):
@@ -75,6 +77,9 @@ def record_event(conn: Connection, *, event: CallEvent, now: datetime, usual_end
         save_legs(conn, call=call, before=told.legs if told else (), after=step.call.legs, staff=staff)
         callbacks.after(conn, call=call, now=now, usual_end=usual_end)
         handovers.taken_by_telephone(conn, call=call)
+        for giver in handovers.still_holding(conn, call=call):
+            release = CallEvent(Happening.RELEASED, event.call_id, PASSED_ON, agent=giver)
+            record_event(conn, event=release, now=now, usual_end=usual_end)
     return step.reason
 
 

@@ -104,6 +104,22 @@ def taken_by_telephone(conn: Connection, *, call: int) -> None:
         _tell(conn, passed_by=settled[0])
 
 
+def still_holding(conn: Connection, *, call: int) -> list[str]:
+    """Who passed the call on and counts as speaking still although level 2 has the caller, by their names at the source.
+
+    Of calls from a source that tells of no single phones: it tells no release either, so the caller's being taken is one.
+    """
+    rows = conn.execute(
+        "SELECT DISTINCT gave.agent_as FROM hotline.call c JOIN hotline.handover h ON h.call = c.id AND h.state = 'taken'"
+        " JOIN hotline.leg gave ON gave.call = c.id AND gave.agent = h.agent"
+        " JOIN hotline.leg has ON has.call = c.id AND has.agent = h.taken_by AND has.agent <> h.agent"
+        " WHERE c.id = %(call)s AND NOT c.offers AND gave.agent_as <> ''"
+        " AND gave.answered_at IS NOT NULL AND gave.ended_at IS NULL AND has.answered_at IS NOT NULL AND has.ended_at IS NULL",
+        {"call": call},
+    )
+    return [name for (name,) in rows]
+
+
 def withdraw(conn: Connection, *, handover: int, now: datetime) -> Handover:
     """Take back what was passed on: level 1 goes on with the caller."""
     return _settle(conn, handover, "withdrawn", taken_by=None, now=now)

@@ -159,7 +159,9 @@ def _read(request: Request, session: Session, program: Web, incident_id: int, *,
     """What the page's templates take."""
     with program.pool.connection() as conn:
         try:
-            view = read_incident_page(conn, incident_id, department=department or None, page=terminals, now=program.now())
+            # Who may not browse the registry sees where an incident is, not every shop of it page by page.
+            wanted, number = (department or None, terminals) if session.may(Right.BROWSE) else (None, 1)
+            view = read_incident_page(conn, incident_id, department=wanted, page=number, now=program.now())
         except IncidentError:
             raise HTTPException(404) from None
         notices = list_notices(conn, incident=incident_id, limit=20)
@@ -172,6 +174,7 @@ def _read(request: Request, session: Session, program: Web, incident_id: int, *,
         "csrf": session.csrf,
         "acts": session.may(Right.DECLARE_INCIDENTS),
         "exports": session.may(Right.EXPORT),
+        "browses": session.may(Right.BROWSE),
         "plots": IncidentPlots(translate=translate, language=language),
         "map": _draw_map(view, translate=translate, language=language),
         "legend": france_map.LEGEND,

@@ -1,6 +1,7 @@
 """The overflow floor lists and changes what is its own: our floor's calls, callbacks, hand-overs and attachments stay ours."""
 
-from collections.abc import Iterator
+import re
+from collections.abc import Callable, Iterator
 from datetime import timedelta
 
 import httpx
@@ -100,6 +101,29 @@ def test_its_list_goes_back_a_week(web: RunningWeb, odile: Overflow) -> None:
 @pytest.mark.parametrize("path", ["calls", "callbacks", "terminals", "incidents", "points-of-sale", "incidents/1/silent-victims"])
 def test_no_program_of_the_floor_goes_through_everything_page_by_page(odile: Overflow, path: str) -> None:
     assert [odile.program("GET", f"/api/v1/{path}").status_code, odile.get(f"/api/v1/{path}").status_code] == [403, 403]
+
+
+def test_an_incident_is_no_way_through_the_registry(web: RunningWeb, odile: Overflow) -> None:
+    with psycopg.connect(web.database_url) as conn:
+        conn.execute(
+            "INSERT INTO fleet.terminal SELECT 'T' || 60000 + n, 'PV00001', 'B', '1', '4.2.1', '4g', 'alpha', 'L01', ''"
+            " FROM generate_series(1, 60) n"
+        )
+        conn.execute(
+            "INSERT INTO diagnostics.incident_terminal (incident_id, terminal_id, joined_at, hit_at)"
+            " SELECT 1, 'T' || 60000 + n, %(now)s, %(now)s FROM generate_series(1, 60) n",
+            {"now": web.clock()},
+        )
+
+    def shown(get: Callable[[str], httpx.Response], page: int) -> set[str]:
+        return set(re.findall(r"/console/terminals/(T6\d{4})", get(f"/console/incidents/1?terminals={page}").text))
+
+    with web.client("level1") as own:
+        assert shown(own.get, 1).isdisjoint(shown(own.get, 2))
+        assert shown(own.get, 2)
+        assert "terminals=2" in own.get("/console/incidents/1").text
+    assert shown(odile.get, 2) == shown(odile.get, 1)
+    assert "terminals=2" not in odile.get("/console/incidents/1").text
 
 
 def test_it_finds_shops_as_a_person_does(web: RunningWeb, odile: Overflow) -> None:

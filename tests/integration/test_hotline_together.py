@@ -29,6 +29,7 @@ from hotline.manual_calls import ManualError, begin_gap, end_gap, enter_call, ga
 from hotline.qualification import Outcome, StaleError, Subject, qualification_of
 from hotline.roles import Role
 from hotline.stored_call import StoredCall
+from hotline.stored_legs import legs_of
 from tests.integration.work_house import NOW, agent, at, call_of, filled, give_up, ring, say, states, tell
 from tests.running_web import CAFE, ISLAND, ISLAND_NUMBER, PASSWORD, PORT_BAR, PORT_BAR_NUMBER, SHARED_NUMBER, TABAC
 
@@ -257,6 +258,24 @@ def test_who_asked_level_2_before_passing_the_caller_on_leaves_nobody_waiting(ho
     on_the_line(house, 11, Happening.RELEASED, "alice", call_id=call_id)
     (after,) = handovers_of(house, call=call)
     assert (after.state, after.taken_by_name, after.settled_at) == ("taken", "Carol Smith", at(10))
+
+
+@pytest.mark.parametrize("by_button", [False, True])
+def test_who_passed_a_caller_on_over_the_hook_speaks_no_longer_once_level_2_has_them(
+    house: psycopg.Connection, by_button: bool
+) -> None:
+    call_id = ring(house, 0)
+    tell(house, 2, event="answer", callId=call_id, user="alice")
+    call = call_of(house, call_id)
+    passed = hand_over(house, call=call, reason="", author="alice", agent=agent(house, "alice"), now=at(5))
+    if by_button:
+        take_over(house, handover=passed.id, agent=agent(house, "carol"), now=at(6))
+    tell(house, 7, event="answer", callId=call_id, user="carol")
+    tell(house, 20, event="hangup", callId=call_id)
+    spoken = {
+        leg.agent_as: (leg.answered_at, leg.ended_at, leg.outcome) for leg in legs_of(house, call=call) if leg.kind == "agent"
+    }
+    assert spoken == {"alice": (at(2), at(7), "transferred"), "carol": (at(7), at(20), "answered")}
 
 
 def enter(conn: psycopg.Connection, caller: str = PORT_BAR, *, minutes: float = -10, talked: int = 4) -> StoredCall:
