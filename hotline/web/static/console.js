@@ -95,8 +95,9 @@
       place.id = `pop-${call}`;
       place.innerHTML = html;
       const speaking = pops().some((other) => isOpen(other) && article(other)?.dataset.state === "answered");
-      stack.prepend(place);
-      if (!speaking) open(place);
+      // Newest first by their ring, not by which came off the wire first.
+      stack.insertBefore(place, pops().find((other) => Number(article(other)?.dataset.call) < call) ?? null);
+      if (!speaking && (state === "answered" || place === stack.firstElementChild)) open(place);
       else showExpanded(place);
     } else {
       Idiomorph.morph(article(place), html, { morphStyle: "outerHTML" });
