@@ -14,7 +14,7 @@ demo: setup engines ## the whole fleet, live, with faults and callers; MINUTES=3
 
 test: setup-dev engines exchange update-client chromium lint types ## everything that must hold: lint, types, and all tests on the real engines
 	$(BIN)/pytest -n 2 --dist loadfile tests/unit tests/integration
-	$(BIN)/pytest tests/scenarios tests/e2e
+	$(BIN)/pytest -n 2 --dist loadfile --no-loadscope-reorder tests/scenarios tests/e2e
 
 lint: setup-dev ## style, formatting, and the direction of imports
 	$(BIN)/ruff check .

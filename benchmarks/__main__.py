@@ -21,6 +21,7 @@ BENCHMARKS: dict[str, tuple[tuple[str, ...], str]] = {
     "scan": ((), "the fleet scan alone at 1,000, 16,000 and 64,000 terminals, and how often it is exact"),
     "rollout": ((), "a step of the rollout at 1,000, 16,000 and 64,000 terminals, and a day counted for its gate"),
     "lookup": (("--terminals", "1600"), "one terminal's last 24 hours"),
+    "figures": ((), "pages of figures over 82,000 calls of 92 days, and the wall before sixty people"),
     "search": ((), "the console's one search box over a year of calls"),
     "swarm": ((), "what 16,000 simulated connections cost"),
     "whole": ((), "what the whole house costs with 16,000 live terminals"),

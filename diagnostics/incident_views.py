@@ -4,7 +4,7 @@
 the database. An incident that a person declared counts every terminal of its scope as hit: nothing says otherwise.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Final
@@ -12,7 +12,19 @@ from typing import Final
 from psycopg.rows import class_row
 
 from diagnostics.incidents import RINGS_WITHIN, Incident, SilentVictim
+from diagnostics.troubles import Trouble
 from fleet.database import Connection
+
+
+@dataclass(frozen=True, slots=True)
+class Headline:
+    """What an incident is called by, without what is counted of it."""
+
+    id: int
+    state: str
+    title: str
+    trouble: Trouble | None
+    scope: Mapping[str, str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,6 +157,16 @@ def victims_of(conn: Connection, incident: Incident, *, limit: int | None = None
     ).fetchall()
     silent = [SilentVictim(*row[2:]) for row in rows if row[2] is not None]
     return Victims(shops=rows[0][0], rang=rows[0][1], silent=silent)
+
+
+def headlines_since(conn: Connection, *, since: datetime, limit: int) -> list[Headline]:
+    """The incidents that are open, or closed after that time, newest first."""
+    rows = conn.execute(
+        "SELECT id, state, title, trouble, scope FROM diagnostics.incident WHERE closed_at IS NULL OR closed_at >= %(since)s"
+        " ORDER BY id DESC LIMIT %(limit)s",
+        {"since": since, "limit": limit},
+    ).fetchall()
+    return [Headline(id_, state, title, Trouble(name) if name else None, scope) for id_, state, title, name, scope in rows]
 
 
 def hits_of(conn: Connection, terminals: Sequence[str]) -> set[tuple[int, str]]:

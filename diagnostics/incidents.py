@@ -224,6 +224,12 @@ def incident(conn: Connection, incident_id: int) -> Incident:
     return found
 
 
+def incidents_named(conn: Connection, ids: Sequence[int]) -> list[Incident]:
+    """These incidents, whatever their state, newest first."""
+    with conn.cursor(row_factory=kwargs_row(_made)) as cursor:
+        return cursor.execute(_INCIDENT + "WHERE i.id = ANY(%(ids)s) ORDER BY i.id DESC", {"ids": list(ids)}).fetchall()
+
+
 def open_incidents(conn: Connection) -> list[Incident]:
     """What is going on, newest first; acknowledged ones are still open to the shopkeeper."""
     with conn.cursor(row_factory=kwargs_row(_made)) as cursor:

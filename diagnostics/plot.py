@@ -24,6 +24,8 @@ _MARKS_SHOWN: Final = 24  # a series' points that get a mark and a tooltip
 _LINE: Final = 18
 _RIGHT, _BOTTOM, _BOTTOM_DAY = 14, 24, 40
 _ROW_THICK, _ROW_GAP = 16, 10
+# A chart of one or two groups is no wall of colour.
+_BAR_AT_MOST = 72.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,7 +146,8 @@ def bar_chart(
     group = (look.width - _RIGHT - frame.left) / len(labels)
     frame.mark([(frame.left + one.before * group, one.label) for one in marks if 0 <= one.before <= len(labels)])
     parts = [frame.grid()]
-    parts += [_bars(one, index, labels, frame, thick=group * 0.8 / len(bars)) for index, one in enumerate(bars)]
+    thick = min(group * 0.8 / len(bars), _BAR_AT_MOST)
+    parts += [_bars(one, (index, len(bars)), labels, frame, thick=thick) for index, one in enumerate(bars)]
     room = max(2, int((look.width - frame.left) / (max(map(len, labels)) * CHARACTER + 12)))
     for place in range(len(labels)):
         middle = frame.left + (place + 0.5) * group
@@ -321,8 +324,9 @@ def _line(series: Series, kind: int, across: Scale, frame: _Frame) -> str:
     return f'<path class="plot-path plot-s{kind}" d="{"".join(steps)}"/>{"".join(dots)}'
 
 
-def _bars(one: Bars, index: int, labels: Sequence[str], frame: _Frame, *, thick: float) -> str:
-    """The bars of one name, each in its group, with their figures where these have room."""
+def _bars(one: Bars, rank: tuple[int, int], labels: Sequence[str], frame: _Frame, *, thick: float) -> str:
+    """The bars of one name, each in the middle of its group beside the others', with their figures where these have room."""
+    index, names = rank
     group = (frame.look.width - _RIGHT - frame.left) / len(labels)
     parts = []
     widest = max((len(_told(value, frame.unit, frame.look)) for value in finite(one.values)), default=0)
@@ -330,7 +334,7 @@ def _bars(one: Bars, index: int, labels: Sequence[str], frame: _Frame, *, thick:
         if value is None or not finite([value]):
             continue
         told = _told(value, frame.unit, frame.look)
-        x, top = frame.left + (place + 0.1) * group + index * thick, frame.up(max(value, 0.0))
+        x, top = frame.left + (place + 0.5) * group + (index - names / 2) * thick, frame.up(max(value, 0.0))
         box = Box(x, top, thick * 0.94, abs(frame.up(value) - frame.up(0.0)))
         parts.append(block(box, index % KINDS, f"{label}, {one.name}: {told}" if one.name else f"{label}: {told}"))
         if thick > CHARACTER * widest:

@@ -71,6 +71,38 @@ def run_alone(
             stop.wait(pause_s(faults, jitter=random.random()))
 
 
+class Repeating:
+    """A thread of a program that takes a step now and every so often; of several programs one does it."""
+
+    def __init__(self, url: str, step: Callable[[Connection], None], *, every_s: float, program: str, lock: int) -> None:
+        """Prepare without connecting; `step` gets an autocommit connection and may be repeated after a fault."""
+        self._url = url
+        self._step = step
+        self._every_s = every_s
+        self._program = program
+        self._lock = lock
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._run, name=program, daemon=True)
+
+    def start(self) -> None:
+        """Begin in the background."""
+        self._thread.start()
+
+    def stop(self, *, timeout_s: float = 5.0) -> None:
+        """End after the step under way."""
+        self._stop.set()
+        if self._thread.is_alive():
+            self._thread.join(timeout_s)
+
+    def _run(self) -> None:
+        run_alone(self._url, self._work, program=self._program, lock=self._lock, stop=self._stop)
+
+    def _work(self, conn: Connection) -> None:
+        while not self._stop.is_set():
+            self._step(conn)
+            self._stop.wait(self._every_s)
+
+
 def pause_s(faults: int, *, jitter: float) -> float:
     """How long to wait after so many faults in a row: doubling, bounded, and spread by `jitter` in [0, 1)."""
     return float(min(LONGEST_PAUSE_S, FIRST_PAUSE_S * 2 ** min(faults - 1, 16)) * (0.5 + 0.5 * jitter))

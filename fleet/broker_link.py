@@ -20,10 +20,14 @@ _NO_MATCHING_SUBSCRIBERS: Final = 16
 
 @dataclass(frozen=True, slots=True)
 class Published:
-    """What became of a message: what went wrong, or nothing; and whether anybody listened on its topic."""
+    """What became of a message: what went wrong, or nothing; and whether anybody listened on its topic.
+
+    `refused`: the broker took it in hand and would not have it; the connection is as good as before.
+    """
 
     error: str = ""
     heard: bool = True
+    refused: bool = False
 
 
 class BrokerLink:
@@ -74,7 +78,7 @@ class BrokerLink:
         if acknowledged is None:
             return Published("the broker did not acknowledge")
         if acknowledged.is_failure:
-            return Published(f"the broker refuses: {acknowledged}")
+            return Published(f"the broker refuses: {acknowledged}", refused=True)
         return Published(heard=acknowledged.value != _NO_MATCHING_SUBSCRIBERS)
 
     def close(self) -> None:

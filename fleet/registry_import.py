@@ -81,7 +81,8 @@ def _copy_points(conn: Connection, rows: Sequence[PointOfSaleRow]) -> None:
     conn.execute("CREATE TEMP TABLE new_point (LIKE fleet.point_of_sale INCLUDING INDEXES) ON COMMIT DROP")
     conn.execute("CREATE TEMP TABLE new_phone (LIKE fleet.phone_number INCLUDING INDEXES) ON COMMIT DROP")
     with conn.cursor() as cursor:
-        with cursor.copy("COPY new_point FROM STDIN") as copy:
+        # What the database makes of a shop's name is a plain column here, and stays empty.
+        with cursor.copy(sql.SQL("COPY new_point ({}) FROM STDIN").format(_names(_POINT_STORED))) as copy:
             for row in rows:
                 copy.write_row(astuple(row)[:-1])
         with cursor.copy("COPY new_phone FROM STDIN") as copy:
@@ -95,8 +96,8 @@ def _copy_terminals(conn: Connection, rows: Sequence[TerminalRow]) -> None:
     conn.execute("DROP TABLE IF EXISTS pg_temp.new_terminal")
     conn.execute("CREATE TEMP TABLE new_terminal (LIKE fleet.terminal INCLUDING INDEXES) ON COMMIT DROP")
     conn.execute("ALTER TABLE new_terminal ALTER password_hash DROP NOT NULL")
-    columns = sql.SQL(", ").join(map(sql.Identifier, _TERMINAL_STORED))
-    with conn.cursor() as cursor, cursor.copy(sql.SQL("COPY new_terminal ({}) FROM STDIN").format(columns)) as copy:
+    copying = sql.SQL("COPY new_terminal ({}) FROM STDIN").format(_names(_TERMINAL_STORED))
+    with conn.cursor() as cursor, cursor.copy(copying) as copy:
         for row in rows:
             copy.write_row(astuple(row))
     conn.execute("ANALYZE new_terminal")
@@ -188,13 +189,17 @@ def _upsert(conn: Connection, table: str, new: str, key: str, columns: tuple[str
             "INSERT INTO fleet.{table} AS old ({columns}) SELECT {columns} FROM {new} ON CONFLICT ({key}) DO UPDATE"
             " SET ({columns}) = ({excluded}) WHERE ({before}) IS DISTINCT FROM ({excluded})"
         ).format(
-            columns=sql.SQL(", ").join(map(sql.Identifier, columns)),
+            columns=_names(columns),
             excluded=_list("excluded", columns),
             before=_list("old", columns),
             **names,
         )
     )
     return (int(counts[0]), int(counts[1])) if counts else (0, 0)
+
+
+def _names(columns: tuple[str, ...]) -> sql.Composed:
+    return sql.SQL(", ").join(map(sql.Identifier, columns))
 
 
 def _list(table: str, columns: tuple[str, ...]) -> sql.Composed:

@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import Literal
 
 from argon2 import PasswordHasher
-from argon2.exceptions import InvalidHashError, VerificationError
+from argon2.exceptions import InvalidHashError, VerifyMismatchError
 from psycopg.rows import class_row
 
 from fleet.database import Connection
@@ -177,7 +177,7 @@ def check_password(conn: Connection, *, login: str, password: str) -> Agent | No
     ).fetchone()
     try:
         _HASHER.verify(row[0] if row else _NOBODY, password)
-    except (VerificationError, InvalidHashError):
+    except (VerifyMismatchError, InvalidHashError):
         return None
     return Agent(*row[1:]) if row else None
 

@@ -10,7 +10,9 @@ from psycopg.rows import class_row
 from diagnostics.incidents import incident as find_incident
 from fleet.database import Connection
 from fleet.errors import VigieError
+from hotline import callbacks
 from hotline.callback_rules import Dropped
+from hotline.qualification import FIRST_VERSION
 
 MOST_CALLS: Final = 500
 # Who qualifies a call that its incident's end closes.
@@ -113,17 +115,21 @@ def undo(conn: Connection, *, attachment_id: int, author: str, now: datetime) ->
     if not undone:
         raise AttachmentError("attachment", f"no attachment {attachment_id} that stands")
     known = {"id": attachment_id, "now": now, "author": AUTHOR, "reason": Dropped.INCIDENT_OVER}
+    # The incident may be ending at this moment: what that does is seen once these are ours.
+    conn.execute("SELECT FROM hotline.call_incident WHERE attachment = %(id)s ORDER BY call FOR UPDATE", known)
     conn.execute(
         "DELETE FROM hotline.qualification q USING hotline.call_incident i"
-        " WHERE i.attachment = %(id)s AND i.qualified AND q.call = i.call AND q.author = %(author)s AND q.version = 1",
+        " WHERE i.attachment = %(id)s AND i.qualified AND q.call = i.call AND q.author = %(author)s AND q.at = i.closed_at",
         known,
     )
-    conn.execute(
+    reopened = conn.execute(
         "UPDATE hotline.callback k SET state = 'open', reason = '', done_at = NULL FROM hotline.call_incident i"
-        " WHERE i.attachment = %(id)s AND k.id = i.dropped AND k.state = 'dropped' AND k.reason = %(reason)s",
+        " WHERE i.attachment = %(id)s AND k.id = i.dropped AND k.state = 'dropped' AND k.reason = %(reason)s RETURNING k.id",
         known,
-    )
+    ).fetchall()
     conn.execute("UPDATE hotline.call_incident SET detached_at = %(now)s WHERE attachment = %(id)s AND detached_at IS NULL", known)
+    # The shop may have rung again, or been reached, while nobody was to call it.
+    callbacks.look_again(conn, ids=[row[0] for row in reopened], now=now)
     return attachment(conn, attachment_id)
 
 
@@ -137,8 +143,9 @@ def close_with_incidents(conn: Connection, *, now: datetime) -> int:
     for attachment_id, call, incident in ended:
         known = {"attachment": attachment_id, "call": call, "incident": incident, "now": now}
         qualified = conn.execute(
-            "INSERT INTO hotline.qualification (call, subject, typology, outcome, level, author, at)"
-            " SELECT %(call)s, 'technical', (SELECT t.id FROM diagnostics.typology_match m JOIN diagnostics.typology t"
+            "INSERT INTO hotline.qualification (call, version, subject, typology, outcome, level, author, at)"
+            f" SELECT %(call)s, {FIRST_VERSION}, 'technical',"
+            " (SELECT t.id FROM diagnostics.typology_match m JOIN diagnostics.typology t"
             "   ON t.id = m.typology_id AND t.state = 'known' WHERE m.kind = 'incident' AND m.ref = %(incident)s),"
             " 'escalated', 1, %(author)s, %(now)s ON CONFLICT (call) DO NOTHING",
             {**known, "author": AUTHOR},

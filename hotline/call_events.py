@@ -53,5 +53,6 @@ class CallEvent:
     agent: str = ""
     queue: str = ""
     cause: str = ""
-    # The source's id of this agent's part, where it has one: tells two rings at the same agent apart.
+    # The source's id of this agent's part, or of this wait, where it has one: tells two rings at the same agent, two waits in the
+    # same queue, apart.
     leg: str = ""

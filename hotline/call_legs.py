@@ -75,7 +75,7 @@ def heard(legs: Legs, event: CallEvent, *, who: Mapping[str, int], now: datetime
         case Happening.RANG:
             after = _rang(legs, event, who=who, now=now)
         case Happening.QUEUED:
-            after = _queue(legs, event.queue, now=now)
+            after = _queue(legs, event.queue, now=now, told_as=event.leg)
         case Happening.OFFERED:
             # Somebody has the caller from this very queue: it was offered before that, and we hear of it late.
             late = event.queue and any(leg.talks and leg.queue == event.queue for leg in legs)
@@ -87,7 +87,7 @@ def heard(legs: Legs, event: CallEvent, *, who: Mapping[str, int], now: datetime
         case Happening.RELEASED:
             after = _release(legs, event, who=who, now=now)
         case Happening.LEFT_QUEUE:
-            after = _leave(legs, event.queue, now=now)
+            after = _leave(legs, event.queue, now=now, told_as=event.leg)
         case _:
             after = legs
     return after
@@ -129,13 +129,26 @@ def _rang(legs: Legs, event: CallEvent, *, who: Mapping[str, int], now: datetime
     return _offer(legs, event, event.users[0], who=who, now=now, over=any(leg.talks for leg in legs))
 
 
-def _queue(legs: Legs, queue: str, *, now: datetime, released_at: datetime | None = None) -> Legs:
+def _queue(legs: Legs, queue: str, *, now: datetime, told_as: str = "", released_at: datetime | None = None) -> Legs:
     """The legs with a wait in this queue."""
     if not queue:
         return legs
-    new = CallLeg(LegKind.QUEUE, began_at=now, queue=queue, released_at=released_at)
-    at = next((i for i, leg in enumerate(legs) if leg.kind is LegKind.QUEUE and leg.queue == queue), None)
-    return _joined(legs, at, new)
+    new = CallLeg(LegKind.QUEUE, began_at=now, queue=queue, told_as=told_as, released_at=released_at)
+    return _joined(legs, _find_wait(legs, queue, told_as), new)
+
+
+def _find_wait(legs: Legs, queue: str, told_as: str) -> int | None:
+    """The wait with the source's id; else the last one in this queue.
+
+    A queue that the call comes to again is told from a repeated event by that id alone.
+    """
+    waits = [(i, leg) for i, leg in enumerate(legs) if leg.kind is LegKind.QUEUE and leg.queue == queue]
+    exact = [i for i, leg in waits if leg.told_as == told_as]
+    if told_as and not exact:
+        # Heard of before we knew what it is called, it waits still.
+        exact = [i for i, leg in waits if not leg.told_as and leg.ended_at is None]
+    found = exact if told_as else [i for i, _ in waits]
+    return found[-1] if found else None
 
 
 def _offer(legs: Legs, event: CallEvent, name: str, *, who: Mapping[str, int], now: datetime, over: bool) -> Legs:
@@ -175,9 +188,9 @@ def _release(legs: Legs, event: CallEvent, *, who: Mapping[str, int], now: datet
     return _joined(legs, at, replace(new, released_at=now))
 
 
-def _leave(legs: Legs, queue: str, *, now: datetime) -> Legs:
+def _leave(legs: Legs, queue: str, *, now: datetime, told_as: str) -> Legs:
     known = [leg.queue for leg in _queues(legs)]
-    return _queue(legs, queue or (known[-1] if known else ""), now=now, released_at=now)
+    return _queue(legs, queue or (known[-1] if known else ""), now=now, told_as=told_as, released_at=now)
 
 
 def _agent_leg(event: CallEvent, name: str, *, who: Mapping[str, int], now: datetime) -> CallLeg:
@@ -243,7 +256,7 @@ def _settle_queue(
 ) -> CallLeg:
     if leg.kind is not LegKind.QUEUE:
         return leg
-    took = _earlier(*(one.answered_at for one in answers if one.queue == leg.queue))
+    took = _earlier(*(one.answered_at for one in answers if _took_from(leg, one, queues)))
     if leg is queues[-1]:
         took = took or unnamed
     if took is not None:
@@ -256,6 +269,14 @@ def _settle_queue(
     elsewhere = bool(later) or any(_until(one, ended_at) for one in answers)
     over = Outcome.ABANDONED if ended_at is not None else None
     return _ended(leg, end, Outcome.OVERFLOWED if elsewhere else over)
+
+
+def _took_from(wait: CallLeg, answer: CallLeg, queues: Sequence[CallLeg]) -> bool:
+    """Whether an agent took the call from this wait; of several in one queue, from the last that had begun."""
+    begun = [one for one in queues if one.queue == answer.queue and answer.answered_at and one.began_at <= answer.answered_at]
+    # Where the order was lost, the answer may be told before the first wait.
+    first = next((one for one in queues if one.queue == answer.queue), None)
+    return wait is (begun[-1] if begun else first)
 
 
 def _settle_agent(leg: CallLeg, legs: Legs, answers: Sequence[CallLeg], *, ended_at: datetime | None) -> CallLeg:

@@ -8,16 +8,13 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Final
-from zoneinfo import ZoneInfo
 
 from hotline.call_events import Direction
 from hotline.call_state import State
+from hotline.opening import Opening
 
 # A shop that gave up is called back soon: long enough for it to ring again by itself, which most do within minutes.
 DUE_AFTER: Final = timedelta(minutes=30)
-# Nobody is called before the hotline opens.
-_ZONE: Final = ZoneInfo("Europe/Paris")
-_OPENS_AT_HOUR: Final = 7
 
 
 class Dropped(StrEnum):
@@ -35,8 +32,6 @@ class Step(StrEnum):
 
     NOTHING = "nothing"
     MAKE = "make"
-    # Kept as a row, so that each abandoned call has one, but nobody needs to call.
-    MAKE_DROPPED = "make_dropped"
     DROP_ANSWERED = "drop_answered"
 
 
@@ -50,11 +45,8 @@ class CallFacts:
     answered_at: datetime | None
 
 
-def step(call: CallFacts, *, has_one: bool, rang_since: bool) -> Step:
-    """Say what becomes of the callback of a call that came in.
-
-    `has_one`: it has made one before; `rang_since`: the shop rang again after it.
-    """
+def step(call: CallFacts, *, has_one: bool) -> Step:
+    """Say what becomes of the callback of a call that came in; `has_one`: it has made one before."""
     if call.direction == "out":
         return Step.NOTHING
     if call.answered_at is not None:
@@ -62,17 +54,15 @@ def step(call: CallFacts, *, has_one: bool, rang_since: bool) -> Step:
     # Who hides the number cannot be called.
     if has_one or call.state is not State.ENDED or not call.number:
         return Step.NOTHING
-    return Step.MAKE_DROPPED if rang_since else Step.MAKE
+    return Step.MAKE
 
 
-def due_at(ended_at: datetime) -> datetime:
-    """When a shop is called back that gave up at this moment.
+def due_at(ended_at: datetime, opening: Opening) -> datetime:
+    """When a shop is called back that gave up at this moment: soon, but not while the hotline is closed.
 
-    >>> from datetime import UTC
-    >>> due_at(datetime(2026, 11, 23, 23, 50, tzinfo=UTC)).isoformat()
-    '2026-11-24T07:00:00+01:00'
+    >>> from datetime import UTC, time
+    >>> due_at(datetime(2026, 11, 23, 21, 20, tzinfo=UTC), Opening(usual_end=time(22, 30))).isoformat()
+    '2026-11-24T06:00:00+00:00'
     """
-    due = (ended_at + DUE_AFTER).astimezone(_ZONE)
-    if due.hour < _OPENS_AT_HOUR:
-        return due.replace(hour=_OPENS_AT_HOUR, minute=0, second=0, microsecond=0)
-    return due
+    due = ended_at + DUE_AFTER
+    return due if opening.is_open(due) else opening.next_start(due)

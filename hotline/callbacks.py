@@ -1,8 +1,8 @@
 """Callbacks: made by calls that nobody answered and by promises, taken on and done by agents, dropped when the shop rings again."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, time, timedelta
 from typing import Any, Literal
 
 from psycopg.rows import class_row
@@ -11,6 +11,8 @@ from fleet.database import Connection
 from fleet.errors import VigieError
 from hotline.call_state import State
 from hotline.callback_rules import CallFacts, Dropped, Step, due_at, step
+from hotline.opening import USUAL_END, ZONE, Opening
+from hotline.race_days import opening
 
 CallbackState = Literal["open", "done", "dropped"]
 
@@ -46,9 +48,19 @@ _SAME_SHOP = (
     "(({0}.number = %(number)s AND %(number)s <> '') OR {0}.point_of_sale = %(shop)s)"
     " AND ({0}.point_of_sale = %(shop)s) IS NOT FALSE"
 )
+# Calls of the same shop after the one that made the callback k, in either direction.
+_LATER = """
+    SELECT o.rang_at, o.answered_by FROM hotline.call c
+    JOIN hotline.call o ON o.rang_at >= c.rang_at AND (o.rang_at, o.id) > (c.rang_at, c.id)
+    WHERE k.id = ANY(%(ids)s) AND k.state = 'open' AND k.made_by_abandon AND c.id = k.call
+    AND ((o.{number} = k.number AND k.number <> '') OR o.point_of_sale = k.point_of_sale)
+    AND (o.point_of_sale = k.point_of_sale) IS NOT FALSE
+"""
+_RANG_SINCE = _LATER.format(number="from_number") + " AND o.direction IS DISTINCT FROM 'out'"
+_REACHED_SINCE = _LATER.format(number="to_number") + " AND o.direction = 'out' AND o.answered_at IS NOT NULL"
 
 
-def after(conn: Connection, *, call: int, now: datetime) -> None:
+def after(conn: Connection, *, call: int, now: datetime, usual_end: time = USUAL_END) -> None:
     """Bring callbacks up to date after an event of a call; may be repeated.
 
     An abandoned call makes one; a shop that rings again needs none for its earlier calls; a shop that we reached has been called.
@@ -64,15 +76,34 @@ def after(conn: Connection, *, call: int, now: datetime) -> None:
     if not number and shop is None:
         return
     facts = CallFacts(direction, State(state), number, answered_at)
-    known = {"call": call, "number": number, "shop": shop, "rang_at": rang_at, "now": now}
-    # Two calls of one shop at the same moment see each other.
-    conn.execute("SELECT pg_advisory_xact_lock(hashtextextended('callback ' || %(key)s, 0))", {"key": number or shop})
+    known = {"call": call, "number": number, "shop": shop, "rang_at": rang_at, "now": now, "usual_end": usual_end}
+    # Two calls of one shop at the same moment see each other, by its code or by its number; all take these turns in one order.
+    for key in sorted({key for key in (number, shop) if key}):
+        conn.execute("SELECT pg_advisory_xact_lock(hashtextextended('callback ' || %(key)s, 0))", {"key": key})
     if direction == "out":
         if answered_at is not None:
             _reached(conn, known, agent=answered_by)
         return
     _drop_earlier(conn, known)
     _settle_own(conn, facts, known, ended_at=ended_at or now)
+
+
+def look_again(conn: Connection, *, ids: Sequence[int], now: datetime) -> None:
+    """Close those of these open callbacks that later calls have settled: the shop rang again, or we reached it.
+
+    What an agent promised stands.
+    """
+    known = {"ids": list(ids), "reason": Dropped.RANG_AGAIN, "now": now}
+    conn.execute(
+        f"UPDATE hotline.callback k SET state = 'dropped', reason = %(reason)s, done_at = %(now)s WHERE EXISTS ({_RANG_SINCE})",
+        known,
+    )
+    conn.execute(
+        "UPDATE hotline.callback k SET state = 'done', done_at = %(now)s, agent = coalesce(found.answered_by, k.agent) FROM ("
+        f" SELECT DISTINCT ON (k.id) k.id, o.answered_by FROM hotline.callback k CROSS JOIN LATERAL ({_REACHED_SINCE}) o"
+        " ORDER BY k.id, o.rang_at) found WHERE found.id = k.id",
+        known,
+    )
 
 
 def belongs_to(conn: Connection, *, call: int, code: str) -> None:
@@ -184,22 +215,16 @@ def _drop_earlier(conn: Connection, known: Mapping[str, Any]) -> None:
 def _settle_own(conn: Connection, facts: CallFacts, known: Mapping[str, Any], *, ended_at: datetime) -> None:
     """What this call itself has made, or makes now."""
     has_one = conn.execute("SELECT FROM hotline.callback WHERE call = %(call)s AND made_by_abandon", known).fetchone() is not None
-    given_up = facts.state is State.ENDED and facts.answered_at is None
-    match step(facts, has_one=has_one, rang_since=given_up and not has_one and _rang_since(conn, known)):
-        case Step.MAKE | Step.MAKE_DROPPED as decided:
-            dropped = decided is Step.MAKE_DROPPED
-            conn.execute(
-                "INSERT INTO hotline.callback"
-                " (call, made_by_abandon, point_of_sale, number, made_at, due_at, state, reason, done_at)"
-                " VALUES (%(call)s, true, %(shop)s, %(number)s, %(now)s, %(due)s, %(state)s, %(reason)s, %(done)s)",
-                {
-                    **known,
-                    "due": due_at(ended_at),
-                    "state": "dropped" if dropped else "open",
-                    "reason": Dropped.RANG_AGAIN if dropped else "",
-                    "done": known["now"] if dropped else None,
-                },
-            )
+    match step(facts, has_one=has_one):
+        case Step.MAKE:
+            row = conn.execute(
+                "INSERT INTO hotline.callback (call, made_by_abandon, point_of_sale, number, made_at, due_at, state)"
+                " VALUES (%(call)s, true, %(shop)s, %(number)s, %(now)s, %(due)s, 'open') RETURNING id",
+                {**known, "due": due_at(ended_at, _opening(conn, ended_at, known["usual_end"]))},
+            ).fetchone()
+            assert row is not None
+            # Its end may be told, or found out, long after.
+            look_again(conn, ids=[row[0]], now=known["now"])
         case Step.DROP_ANSWERED:
             conn.execute(
                 "UPDATE hotline.callback SET state = 'dropped', reason = %(reason)s, done_at = %(now)s"
@@ -208,14 +233,10 @@ def _settle_own(conn: Connection, facts: CallFacts, known: Mapping[str, Any], *,
             )
 
 
-def _rang_since(conn: Connection, known: Mapping[str, Any]) -> bool:
-    later = f"""
-        SELECT FROM (
-            SELECT c.id, c.rang_at, c.from_number AS number, c.point_of_sale FROM hotline.call c
-            WHERE c.rang_at >= %(rang_at)s AND c.direction IS DISTINCT FROM 'out'
-        ) o WHERE (o.rang_at, o.id) > (%(rang_at)s, %(call)s) AND {_SAME_SHOP.format("o")} LIMIT 1
-    """
-    return conn.execute(later, known).fetchone() is not None
+def _opening(conn: Connection, at: datetime, usual_end: time) -> Opening:
+    """When the hotline is open on that day and the next."""
+    today = at.astimezone(ZONE).date()
+    return opening(conn, first=today, last=today + timedelta(days=1), usual_end=usual_end)
 
 
 def _reached(conn: Connection, known: Mapping[str, Any], *, agent: int | None) -> None:

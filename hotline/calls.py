@@ -2,24 +2,27 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from datetime import datetime
+from datetime import datetime, time, timedelta
 
 from psycopg.rows import class_row
 
 from fleet import registry
 from fleet.database import Connection
 from fleet.errors import VigieError
-from hotline import callbacks, matching
+from hotline import callbacks, handovers, matching
 from hotline.accounts import Agent, agents
-from hotline.call_events import CallEvent
+from hotline.call_events import CallEvent, Happening
 from hotline.call_state import Call, Reason, State, Step, apply
 from hotline.notes import pass_on
+from hotline.opening import USUAL_END
 from hotline.phone_numbers import caller_of
-from hotline.stored_call import LONGEST_TALK, LONGEST_WAIT, StoredCall, is_live
+from hotline.stored_call import LONGEST_FINISH, LONGEST_TALK, LONGEST_WAIT, StoredCall, is_live
 from hotline.stored_legs import finish_wrap_up, save_legs, told_legs
 
 # The channel that tells web processes of a call's change; the payload is the call's id.
 CHANNEL = "vigie_call"
+# The event by which who passed a call on is released, where the telephone system tells of no releases.
+PASSED_ON = "passed on"
 
 
 class CallError(VigieError):
@@ -51,13 +54,13 @@ _UPSERT = """
 """
 
 
-def record_event(conn: Connection, *, event: CallEvent, now: datetime) -> Reason:
+def record_event(conn: Connection, *, event: CallEvent, now: datetime, usual_end: time = USUAL_END) -> Reason:
     """Store one event, of whatever source, and what it does to its call; says what became of it.
 
-    The screens are told when the caller commits.
+    `usual_end` is when the hotline closes on days that the race calendar does not name. The screens are told when the caller
+    commits.
     """
-    # Two events of one call at the same moment take their turns; other calls do not wait.
-    conn.execute("SELECT pg_advisory_xact_lock(hashtextextended(%(id)s, 0))", {"id": event.call_id})
+    take_turn(conn, call_id=event.call_id)
     event = replace(event, from_number=caller_of(event.from_number), to_number=caller_of(event.to_number))
     stored = _find(conn, "c.call_id = %(key)s", event.call_id)
     told = _told(conn, stored) if stored else None
@@ -72,8 +75,17 @@ def record_event(conn: Connection, *, event: CallEvent, now: datetime) -> Reason
         call = _save(conn, before=stored, step=step, staff=staff)
         assert step.call is not None
         save_legs(conn, call=call, before=told.legs if told else (), after=step.call.legs, staff=staff)
-        callbacks.after(conn, call=call, now=now)
+        callbacks.after(conn, call=call, now=now, usual_end=usual_end)
+        handovers.taken_by_telephone(conn, call=call)
+        for giver in handovers.still_holding(conn, call=call):
+            release = CallEvent(Happening.RELEASED, event.call_id, PASSED_ON, agent=giver)
+            record_event(conn, event=release, now=now, usual_end=usual_end)
     return step.reason
+
+
+def take_turn(conn: Connection, *, call_id: str) -> None:
+    """Have two events of one call at the same moment take their turns; other calls do not wait."""
+    conn.execute("SELECT pg_advisory_xact_lock(hashtextextended(%(id)s, 0))", {"id": call_id})
 
 
 def find_call(conn: Connection, *, call: int) -> StoredCall | None:
@@ -94,6 +106,18 @@ def live_calls(conn: Connection, *, now: datetime) -> list[StoredCall]:
         {"since": now - LONGEST_TALK - LONGEST_WAIT},
     )
     return [call for call in found if is_live(call, now=now)]
+
+
+def standing_calls(conn: Connection, *, now: datetime) -> list[StoredCall]:
+    """Calls that stand on somebody's screens: those whose agent has not finished the work after them, then the live ones."""
+    ended = _select(
+        conn,
+        "WHERE c.state = 'ended' AND c.ended_at > %(since)s AND c.id IN ("
+        " SELECT l.call FROM hotline.leg l WHERE l.agent IS NOT NULL AND l.answered_at IS NOT NULL AND l.wrapped_at IS NULL"
+        " AND l.ended_at > %(since)s) ORDER BY c.ended_at, c.id",
+        {"since": now - LONGEST_FINISH},
+    )
+    return [*ended, *live_calls(conn, now=now)]
 
 
 def list_calls(
@@ -150,6 +174,17 @@ def calls_of_incident(
     return (row[0] if row else 0), _select(conn, f"{condition} ORDER BY c.rang_at DESC, c.id DESC LIMIT %(limit)s", parameters)
 
 
+def calls_before(conn: Connection, *, call: StoredCall, within: timedelta) -> int:
+    """How many calls came in from the call's shop so shortly before it."""
+    row = conn.execute(
+        "SELECT count(*)::integer FROM hotline.call c JOIN hotline.call_point_of_sale p ON p.call = c.id"
+        " WHERE p.point_of_sale = %(shop)s AND coalesce(c.point_of_sale, %(shop)s) = %(shop)s"
+        " AND c.rang_at BETWEEN %(since)s AND %(until)s AND c.id <> %(call)s AND c.direction IS DISTINCT FROM 'out'",
+        {"shop": call.point_of_sale, "since": call.rang_at - within, "until": call.rang_at, "call": call.id},
+    ).fetchone()
+    return int(row[0]) if row else 0
+
+
 def count_calls(conn: Connection, *, since: datetime, until: datetime) -> int:
     """How many calls came in from a moment on, until before another."""
     row = conn.execute(
@@ -172,9 +207,7 @@ def choose_point_of_sale(conn: Connection, *, call: int, code: str) -> StoredCal
     conn.execute(
         "UPDATE hotline.call SET point_of_sale = %(code)s, version = version + 1 WHERE id = %(call)s", {"call": call, "code": code}
     )
-    conn.execute(
-        "DELETE FROM fleet.signal WHERE kind = 'call' AND ref = %(ref)s AND at = %(at)s", {"ref": str(call), "at": stored.rang_at}
-    )
+    _take_back_signal(conn, call=call, at=stored.rang_at)
     if stored.direction != "out":
         _signal(conn, call=call, code=code, at=stored.rang_at)
     pass_on(conn, call=call)
@@ -268,7 +301,11 @@ def _save(conn: Connection, *, before: StoredCall | None, step: Step, staff: Seq
     ).fetchone()
     assert row is not None
     number = told.to_number if told.direction == "out" else told.from_number
-    if number and (before is None or before.number != number) and not (before and before.candidates):
+    candidates = before.candidates if before else []
+    if before is not None and candidates and before.direction is None and told.direction == "out":
+        # It was taken for a call that comes in: what was found belongs to our own number.
+        candidates = _forget_shops(conn, before)
+    if number and (before is None or before.number != number) and not candidates:
         _match_shops(conn, call=row[0], told=told, number=number)
     _tell(conn, call=row[0])
     return int(row[0])
@@ -282,6 +319,16 @@ def _match_shops(conn: Connection, *, call: int, told: Call, number: str) -> Non
         conn.execute("UPDATE hotline.call SET point_of_sale = %(code)s WHERE id = %(call)s", {"call": call, "code": codes[0]})
         if told.direction != "out":
             _signal(conn, call=call, code=codes[0], at=told.rang_at)
+
+
+def _forget_shops(conn: Connection, call: StoredCall) -> list[str]:
+    """Forget the shops that a call's number brought; returns those that people said, which stay."""
+    wrong = [shop.code for shop in registry.find_points_of_sale(conn, phone=call.number)]
+    known = {"call": call.id, "wrong": wrong}
+    conn.execute("DELETE FROM hotline.call_point_of_sale WHERE call = %(call)s AND point_of_sale = ANY(%(wrong)s)", known)
+    conn.execute("UPDATE hotline.call SET point_of_sale = NULL WHERE id = %(call)s AND point_of_sale = ANY(%(wrong)s)", known)
+    _take_back_signal(conn, call=call.id, at=call.rang_at)
+    return [code for code in call.candidates if code not in wrong]
 
 
 def _add_candidates(conn: Connection, *, call: int, codes: Sequence[str]) -> None:
@@ -300,6 +347,10 @@ def _signal(conn: Connection, *, call: int, code: str, at: datetime) -> None:
         " SELECT %(at)s, unnest(%(terminals)s::text[]), 'call', %(ref)s ON CONFLICT DO NOTHING",
         {"at": at, "ref": str(call), "terminals": terminals},
     )
+
+
+def _take_back_signal(conn: Connection, *, call: int, at: datetime) -> None:
+    conn.execute("DELETE FROM fleet.signal WHERE kind = 'call' AND ref = %(ref)s AND at = %(at)s", {"ref": str(call), "at": at})
 
 
 def _tell(conn: Connection, *, call: int) -> None:

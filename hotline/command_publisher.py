@@ -1,7 +1,7 @@
 """Sends agents' orders to terminals: a thread of the web program with the console's own broker account.
 
 Publish, then mark: a crash in between sends an order again under its id, which the terminal carries out once. What could not
-be sent in its time stays unsent.
+be sent in its time stays unsent; so does what the broker refuses, which would hold up the orders behind it.
 """
 
 import logging
@@ -15,12 +15,12 @@ from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
 
 from fleet import contract
-from fleet.broker_link import BrokerLink
+from fleet.broker_link import BrokerLink, Published
 from fleet.clock import Clock
 from fleet.contract import Channel, topic
 from fleet.database import Connection, connect
 from fleet.errors import VigieError
-from hotline.commands import CHANNEL, Command, mark_sent, next_unsent
+from hotline.commands import CHANNEL, Command, give_up, mark_sent, next_unsent
 
 log = logging.getLogger(__name__)
 
@@ -81,13 +81,20 @@ class CommandPublisher:
             command = next_unsent(conn, now=self._clock())
             if command is None:
                 return False
-            heard = self._publish(command)
-            mark_sent(conn, command=command.id, heard=heard, now=self._clock())
-        log.info("order sent", extra={"action": "command", "terminal": command.terminal_id, "command": command.id})
+            told = self._publish(command)
+            if told.refused:
+                give_up(conn, command=command.id, now=self._clock())
+            else:
+                mark_sent(conn, command=command.id, heard=told.heard, now=self._clock())
+        known = {"action": "command", "terminal": command.terminal_id, "command": command.id}
+        if told.refused:
+            log.error("an order is given up: %s; may the console's account write there?", told.error, extra=known)
+        else:
+            log.info("order sent", extra=known)
         return True
 
-    def _publish(self, command: Command) -> bool:
-        """Hand an order to the broker; says whether anybody listened."""
+    def _publish(self, command: Command) -> Published:
+        """Hand an order to the broker."""
         if self._link is None:
             self._link = BrokerLink(self._mqtt_url, ca_file=self._ca_file, timeout_s=_ATTEMPT_S)
         if error := self._link.ready():
@@ -98,9 +105,9 @@ class CommandPublisher:
             msgspec.json.encode(contract.Command(command.id, command.name.value)),
             properties=_properties(command, expiry_s=max(1, math.floor(left_s))),
         )
-        if told.error:
+        if told.error and not told.refused:
             raise NotSentError(told.error)
-        return told.heard
+        return told
 
     def _drop_link(self) -> None:
         if self._link is not None:

@@ -20,7 +20,7 @@ FATES: Final[Mapping[Fate, str]] = {
     Fate.FAILED: _("the terminal could not"),
     Fate.UNHEARD: _("not received: the terminal is not connected"),
     Fate.UNANSWERED: _("no answer within a minute"),
-    Fate.UNSENT: _("not sent: the terminals' broker did not answer"),
+    Fate.UNSENT: _("not sent: the terminals' broker did not take it"),
 }
 
 # What terminals are known to answer; anything else is shown as it came.

@@ -38,7 +38,7 @@ class Fate(StrEnum):
     FAILED = "failed"  # the terminal says that it could not
     UNHEARD = "unheard"  # nobody listened: it is not connected
     UNANSWERED = "unanswered"
-    UNSENT = "unsent"  # the broker was away
+    UNSENT = "unsent"  # the broker was away, or would not have it
 
 
 ON_ITS_WAY: Final = frozenset({Fate.WAITING, Fate.SENT})
@@ -125,6 +125,11 @@ def mark_sent(conn: Connection, *, command: int, heard: bool, now: datetime) -> 
         "UPDATE hotline.command SET sent_at = %(now)s, heard = %(heard)s WHERE id = %(id)s",
         {"id": command, "heard": heard, "now": now},
     )
+
+
+def give_up(conn: Connection, *, command: int, now: datetime) -> None:
+    """Try an order no more: the broker would refuse it again, and it would hold up those of other terminals."""
+    conn.execute("UPDATE hotline.command SET expires_at = %(now)s WHERE id = %(id)s", {"id": command, "now": now})
 
 
 def _select(conn: Connection, rest: str, parameters: dict[str, object]) -> list[Command]:

@@ -1,23 +1,27 @@
 """The figures of a period, whole and by half-hour, day, floor, level or agent: read in one go, the same for pages and programs."""
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
 from datetime import date, datetime, time, timedelta
 from enum import StrEnum
-from typing import Final
+from typing import Any, Final, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
 
 from fleet.database import Connection
 from hotline.accounts import Agent, agents
-from hotline.attendance import attendance
+from hotline.closed_days import counted
+from hotline.counted_calls import FLOORS, Calls
 from hotline.floors import Floor
-from hotline.kpi import CallRow, Figures, Picked, Policy, figures_of, grouped, pick
-from hotline.kpi_rows import busy_spans, read_rows
-from hotline.occupancy import Occupied, Slot, occupancy, slot_of, together
+from hotline.kpi import Figures, Picked, Policy, figures_of, pick
+from hotline.kpi_rows import settle
+from hotline.occupancy import SLOT_S, Occupied, together
 from hotline.opening import ZONE, day_bounds
 from hotline.race_days import opening
-from hotline.roles import Role
+from hotline.roles import level_of
 
-# Rows are counted in memory, some nine hundred a day.
+# Calls are counted in memory, some nine hundred a day.
 LONGEST_PERIOD: Final = timedelta(days=92)
 
 
@@ -47,14 +51,6 @@ class Asked:
         """From when, and until just before when."""
         return day_bounds(self.first)[0], day_bounds(self.last)[1]
 
-    def takes(self, row: CallRow) -> bool:
-        """Whether a call of the period is among those asked for."""
-        return (
-            (self.floor is None or row.floor == self.floor)
-            and (self.level is None or row.level == self.level)
-            and (self.agent is None or row.agent == self.agent)
-        )
-
 
 @dataclass(frozen=True, slots=True)
 class House:
@@ -83,64 +79,107 @@ class Period:
 
     asked: Asked
     policy: Policy
-    rows: Sequence[CallRow]
-    slots: Mapping[Slot, Occupied]
+    rows: Calls
+    # Rows of `AGENT_SLOT`, of agents that are known.
+    slots: NDArray[np.void]
     staff: Mapping[int, Agent]
+
+    def narrowed(self, asked: Asked) -> "Period":
+        """What is asked for of the same days."""
+        if (asked.floor, asked.level, asked.agent) == (None, None, None):
+            return replace(self, asked=asked)
+        calls = np.ones(len(self.rows), dtype=bool)
+        if asked.floor is not None:
+            calls &= self.rows.column("floor") == FLOORS.index(asked.floor)
+        if asked.level is not None:
+            calls &= self.rows.column("level") == asked.level
+        if asked.agent is not None:
+            calls &= self.rows.column("agent") == asked.agent
+        agents = [agent.id for agent in self.staff.values() if _is_asked(agent, asked)]
+        slots = self.slots[np.isin(self.slots["agent"], agents)]
+        return replace(self, asked=asked, rows=self.rows.where(calls), slots=slots)
 
     def whole(self) -> Group:
         """All together."""
-        return Group("", figures_of(self.rows, self.policy), together(self.slots.values()))
+        return Group("", figures_of(self.rows, self.policy), together(self.slots))
 
     def groups(self, by: Grouping) -> list[Group]:
         """Told apart, in order of their keys."""
-        occupied: dict[str, list[Occupied]] = {}
-        for slot, one in self.slots.items():
-            occupied.setdefault(_slot_key(slot, self.staff[slot.agent], by), []).append(one)
-        calls = grouped(self.rows, lambda row: key_of(row, by))
+        calls, slots = _apart(self._keys(by)), _apart(self._slot_keys(by))
+        nothing = np.zeros(0, dtype=np.int64)
         return [
-            Group(key, figures_of(calls.get(key, []), self.policy), together(occupied.get(key, [])))
-            for key in sorted(calls.keys() | occupied.keys(), key=_in_order)
+            Group(
+                key,
+                figures_of(Calls(self.rows.table[calls.get(key, nothing)]), self.policy),
+                together(self.slots[slots.get(key, nothing)]),
+            )
+            for key in sorted(calls.keys() | slots.keys(), key=_in_order)
         ]
 
-    def calls(self, what: Picked, *, key: str = "") -> list[CallRow]:
+    def calls(self, what: Picked, *, key: str = "") -> Calls:
         """The calls that a figure counted, newest first; of one group of those asked for where `key` names it."""
-        rows = [row for row in self.rows if not key or key_of(row, self.asked.by) == key]
+        rows = self.rows
+        if key:
+            rows = Calls(rows.table[_apart(self._keys(self.asked.by)).get(key, np.zeros(0, dtype=np.int64))])
         return pick(rows, what, self.policy)[::-1]
+
+    def _keys(self, by: Grouping) -> "_Keys":
+        """The group each call belongs to; none where its key is empty."""
+        column = self.rows.column
+        match by:
+            case Grouping.HALF_HOUR | Grouping.DAY:
+                return _Keys(column("rang_us") // (SLOT_S * 1_000_000), lambda slot: _of_slot(slot, by))
+            case Grouping.FLOOR:
+                return _Keys(column("floor"), lambda floor: FLOORS[floor])
+            case Grouping.LEVEL:
+                return _Keys(column("level"), str)
+            case Grouping.AGENT:
+                return _Keys(column("agent"), lambda agent: str(agent or ""))
+
+    def _slot_keys(self, by: Grouping) -> "_Keys":
+        """The group each agent's half-hour belongs to."""
+        match by:
+            case Grouping.HALF_HOUR | Grouping.DAY:
+                return _Keys(self.slots["slot"], lambda slot: _of_slot(slot, by))
+            case Grouping.FLOOR:
+                return _Keys(self.slots["agent"], lambda agent: self.staff[agent].floor)
+            case Grouping.LEVEL:
+                return _Keys(self.slots["agent"], lambda agent: str(level_of(self.staff[agent].role)))
+            case Grouping.AGENT:
+                return _Keys(self.slots["agent"], str)
+
+
+class _Keys(NamedTuple):
+    """A number of each row, and which group such a number belongs to."""
+
+    numbers: NDArray[Any]
+    key: Callable[[int], str]
 
 
 def read_period(conn: Connection, *, asked: Asked, house: House, now: datetime) -> Period:
     """Read what happened; counting is the period's own business."""
-    since, until = asked.period
     hours = opening(conn, first=asked.first, last=asked.last, usual_end=house.usual_end)
-    found = read_rows(conn, since=since, until=until, opening=hours, wrap_up=house.wrap_up, now=now)
     staff = {agent.id: agent for agent in agents(conn)}
-    busy, there = (
-        busy_spans(conn, since=since, until=until, wrap_up=house.wrap_up, now=now),
-        attendance(conn, since=since, until=until),
-    )
-    slots = occupancy(busy, there, since=since, until=min(until, now))
-    taken = {slot: one for slot, one in slots.items() if slot.agent in staff and _is_asked(staff[slot.agent], asked)}
-    return Period(asked, house.policy, [row for row in found if asked.takes(row)], taken, staff)
+    found = counted(conn, first=asked.first, last=asked.last, wrap_up=house.wrap_up, now=now)
+    calls = settle(found.calls, opening=hours, staff=staff, now=now)
+    known = found.slots[np.isin(found.slots["agent"], list(staff))]
+    return Period(asked, house.policy, calls, known, staff).narrowed(asked)
 
 
-def key_of(row: CallRow, by: Grouping) -> str:
-    """The group a call belongs to; empty where it belongs to none."""
-    match by:
-        case Grouping.HALF_HOUR:
-            return f"{slot_of(row.rang_at).astimezone(ZONE):%H:%M}"
-        case Grouping.DAY:
-            return row.rang_at.astimezone(ZONE).date().isoformat()
-        case Grouping.FLOOR:
-            return row.floor
-        case Grouping.LEVEL:
-            return str(row.level)
-        case Grouping.AGENT:
-            return str(row.agent or "")
+def _apart(keys: _Keys) -> dict[str, NDArray[np.int64]]:
+    """The places of the rows of each group, in order."""
+    numbers, of_row = np.unique(keys.numbers, return_inverse=True)
+    names = [keys.key(int(number)) for number in numbers]
+    groups = {name: order for order, name in enumerate(dict.fromkeys(names))}
+    group_of_row = np.array([groups[name] for name in names], dtype=np.int64)[of_row]
+    order = np.argsort(group_of_row, kind="stable")
+    cuts = np.searchsorted(group_of_row[order], np.arange(1, len(groups)))
+    return {name: places for name, places in zip(groups, np.split(order, cuts), strict=False) if name}
 
 
-def level_of(agent: Agent) -> int:
-    """The level an agent works at."""
-    return 2 if agent.role is Role.LEVEL2 else 1
+def _of_slot(slot: int, by: Grouping) -> str:
+    local = datetime.fromtimestamp(slot * SLOT_S, ZONE)
+    return f"{local:%H:%M}" if by is Grouping.HALF_HOUR else local.date().isoformat()
 
 
 def _in_order(key: str) -> tuple[int, str]:
@@ -151,21 +190,6 @@ def _in_order(key: str) -> tuple[int, str]:
 def _is_asked(agent: Agent, asked: Asked) -> bool:
     return (
         (asked.floor is None or agent.floor == asked.floor)
-        and (asked.level is None or level_of(agent) == asked.level)
+        and (asked.level is None or level_of(agent.role) == asked.level)
         and (asked.agent is None or agent.id == asked.agent)
     )
-
-
-def _slot_key(slot: Slot, agent: Agent, by: Grouping) -> str:
-    local = slot.start.astimezone(ZONE)
-    match by:
-        case Grouping.HALF_HOUR:
-            return f"{local:%H:%M}"
-        case Grouping.DAY:
-            return local.date().isoformat()
-        case Grouping.FLOOR:
-            return agent.floor
-        case Grouping.LEVEL:
-            return str(level_of(agent))
-        case Grouping.AGENT:
-            return str(agent.id)

@@ -5,7 +5,6 @@ from datetime import date
 from typing import Any, Final
 
 from babel.dates import format_date
-from babel.numbers import format_decimal
 
 from hotline.figures import Grouping
 from hotline.floors import Floor
@@ -39,7 +38,7 @@ PICKED: Final[Mapping[Picked, str]] = {
     Picked.SHORT: _("Hung up at once"),
     Picked.OUTSIDE: _("Outside opening hours"),
     Picked.BY_HAND: _("Entered by hand"),
-    Picked.WAITING: _("Without an end so far"),
+    Picked.WAITING: _("Still waiting"),
 }
 
 OUTCOMES: Final[Mapping[Outcome, str]] = {
@@ -133,4 +132,5 @@ def filters(language: str) -> Mapping[str, Callable[..., Any]]:
 
 def _hundredfold(share: float, language: str) -> str:
     """Always with one decimal, so that columns line up."""
-    return format_decimal(share * 100, format="0.0", locale=language)
+    text = f"{share * 100:.1f}"
+    return text if language == "en" else text.replace(".", ",")

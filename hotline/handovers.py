@@ -11,11 +11,10 @@ from fleet.database import Connection
 from fleet.errors import VigieError
 from hotline import work_notices
 from hotline.call_state import State
-from hotline.calls import find_call
-from hotline.roles import RIGHTS, Right
+from hotline.occupancy import union
+from hotline.roles import RIGHTS, Right, Role
 from hotline.stored_call import StoredCall
 from hotline.stored_legs import legs_of
-from hotline.waited import waited
 
 LONGEST_REASON: Final = 300
 # A caller who hung up while waiting is shown this long, so that somebody calls back.
@@ -63,10 +62,10 @@ def hand_over(conn: Connection, *, call: int, reason: str, author: str, agent: i
     reason = " ".join(reason.split())
     if len(reason) > LONGEST_REASON:
         raise HandoverError("reason", f"has at most {LONGEST_REASON} characters")
-    found = find_call(conn, call=call)
-    if found is None:
+    row = conn.execute("SELECT state FROM hotline.call WHERE id = %(call)s", {"call": call}).fetchone()
+    if row is None:
         raise HandoverError("call", f"no call {call}")
-    if found.state is State.ENDED:
+    if row[0] == State.ENDED:
         raise HandoverError("state", "is over: qualify it as escalated instead")
     try:
         with conn.transaction():
@@ -85,6 +84,40 @@ def hand_over(conn: Connection, *, call: int, reason: str, author: str, agent: i
 def take_over(conn: Connection, *, handover: int, agent: int, now: datetime) -> Handover:
     """Take a caller who was passed on; `HandoverError` where another was quicker or nobody waits any more."""
     return _settle(conn, handover, "taken", taken_by=agent, now=now)
+
+
+def taken_by_telephone(conn: Connection, *, call: int) -> None:
+    """Settle a call's hand-over once another agent of level 2 has the caller on the line; may be repeated.
+
+    Who asked level 2 by telephone before passing the caller on finds them on the line already.
+    """
+    settled = conn.execute(
+        "UPDATE hotline.handover h SET state = 'taken', taken_by = l.agent, settled_at = greatest(l.answered_at, h.at)"
+        " FROM hotline.leg l WHERE h.call = %(call)s AND h.state = 'waiting' AND l.id = ("
+        "   SELECT f.id FROM hotline.leg f JOIN hotline.agent b ON b.id = f.agent"
+        "   WHERE f.call = h.call AND f.agent IS DISTINCT FROM h.agent AND (f.level = 2 OR b.role = %(level2)s)"
+        "   AND f.answered_at IS NOT NULL AND (f.ended_at IS NULL OR f.ended_at > h.at) ORDER BY f.answered_at, f.id LIMIT 1)"
+        " RETURNING h.agent",
+        {"call": call, "level2": Role.LEVEL2},
+    ).fetchone()
+    if settled:
+        _tell(conn, passed_by=settled[0])
+
+
+def still_holding(conn: Connection, *, call: int) -> list[str]:
+    """Who passed the call on and counts as speaking still although level 2 has the caller, by their names at the source.
+
+    Of calls from a source that tells of no single phones: it tells no release either, so the caller's being taken is one.
+    """
+    rows = conn.execute(
+        "SELECT DISTINCT gave.agent_as FROM hotline.call c JOIN hotline.handover h ON h.call = c.id AND h.state = 'taken'"
+        " JOIN hotline.leg gave ON gave.call = c.id AND gave.agent = h.agent"
+        " JOIN hotline.leg has ON has.call = c.id AND has.agent = h.taken_by AND has.agent <> h.agent"
+        " WHERE c.id = %(call)s AND NOT c.offers AND gave.agent_as <> ''"
+        " AND gave.answered_at IS NOT NULL AND gave.ended_at IS NULL AND has.answered_at IS NOT NULL AND has.ended_at IS NULL",
+        {"call": call},
+    )
+    return [name for (name,) in rows]
 
 
 def withdraw(conn: Connection, *, handover: int, now: datetime) -> Handover:
@@ -109,24 +142,26 @@ def waited_in_all(conn: Connection, call: StoredCall, *, now: datetime) -> timed
     spans += [(leg.began_at, leg.answered_at or leg.ended_at or over) for leg in legs_of(conn, call=call.id) if leg.kind == "queue"]
     # Who goes on talking to level 1 after all has waited for nobody.
     spans += [(one.at, min(one.settled_at or over, over)) for one in handovers_of(conn, call=call.id) if one.state != "withdrawn"]
-    return waited(spans)
+    # Who waits in a queue while being passed on waits once.
+    return sum((ended - begun for begun, ended in union(spans)), timedelta())
 
 
 def _settle(conn: Connection, handover: int, state: str, *, taken_by: int | None, now: datetime) -> Handover:
     changed = conn.execute(
         "UPDATE hotline.handover SET state = %(state)s, taken_by = %(by)s, settled_at = %(now)s"
-        " WHERE id = %(id)s AND state = 'waiting'",
+        " WHERE id = %(id)s AND state = 'waiting' RETURNING agent",
         {"id": handover, "state": state, "by": taken_by, "now": now},
-    ).rowcount
-    if not changed:
+    ).fetchone()
+    if changed is None:
         raise HandoverError("handover", f"nobody waits by handover {handover}")
-    _tell(conn)
+    _tell(conn, passed_by=changed[0])
     return _one(conn, handover)
 
 
-def _tell(conn: Connection) -> None:
-    """Whoever may take a caller over looks again who waits."""
-    work_notices.tell(conn, {"kind": "handovers"}, roles=RIGHTS[Right.TAKE_OVER])
+def _tell(conn: Connection, *, passed_by: int | None = None) -> None:
+    """Whoever may take a caller over looks again who waits, and who passed one on, what became of it."""
+    agents = () if passed_by is None else (passed_by,)
+    work_notices.tell(conn, {"kind": "handovers"}, agents=agents, roles=RIGHTS[Right.TAKE_OVER])
 
 
 def _one(conn: Connection, handover: int) -> Handover:

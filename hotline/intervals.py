@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
 
+import numpy as np
+from numpy.typing import NDArray
 from scipy.special import stdtrit
 
 # Two-sided 95 %.
@@ -65,14 +67,16 @@ class Mean:
     interval: tuple[float, float] | None
 
 
-def mean_of(values: Sequence[float]) -> Mean:
+def mean_of(values: Sequence[float] | NDArray[np.float64]) -> Mean:
     """The mean with Student's 95 % interval; durations are skewed, so of few calls it is a rough one."""
-    n = len(values)
+    numbers = np.asarray(values, dtype=np.float64)
+    n = len(numbers)
     if not n:
         return Mean(0, None, None)
-    value = math.fsum(values) / n
+    value = math.fsum(numbers.tolist()) / n
     if n < 2:
         return Mean(n, value, None)
-    spread = math.sqrt(math.fsum((one - value) ** 2 for one in values) / (n - 1))
+    deviations = numbers - value
+    spread = math.sqrt(math.fsum((deviations * deviations).tolist()) / (n - 1))
     half = float(stdtrit(n - 1, _UPPER_TAIL)) * spread / math.sqrt(n)
     return Mean(n, value, (max(0.0, value - half), value + half))

@@ -4,12 +4,15 @@ Every call has exactly one outcome, every figure is counted from outcomes, and t
 the same rule that counted it: what a supervisor opens is what was counted. An overflowed call is one row, by its final outcome.
 """
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from datetime import datetime
 from enum import StrEnum
 from typing import Final, NamedTuple
 
+import numpy as np
+from numpy.typing import NDArray
+
+from hotline.counted_calls import CallRow, Calls
 from hotline.intervals import Mean, Share, mean_of
 
 
@@ -63,45 +66,31 @@ TARGETS: Final = Targets()
 AGAINST_TARGET: Final = Reading.ABANDONS_AGAINST
 
 
-@dataclass(frozen=True, slots=True)
-class CallRow:
-    """One call that came in, as the figures see it; `floor`, `level` and `agent` are where it came out in the end."""
-
-    call: int
-    rang_at: datetime
-    in_hours: bool
-    by_hand: bool
-    answered: bool
-    # It has ended; a call that neither is answered nor has ended still waits.
-    over: bool
-    # From the first ring, by our own clock, until somebody answered or the caller gave up.
-    wait_s: float
-    # Speech, hold and wrap-up of everybody who had it; None while it goes on.
-    handled_s: float | None
-    floor: str
-    level: int
-    agent: int | None
-    overflowed: bool
-    # None: nobody has qualified it.
-    solved: bool | None
-    # The shop was answered in the seven days before.
-    repeat: bool
+_OUTCOMES: Final = tuple(Outcome)
 
 
-def outcome_of(row: CallRow, policy: Policy) -> Outcome:
-    """Say how a call came out."""
-    if row.by_hand:
-        return Outcome.BY_HAND
-    if not row.in_hours:
-        return Outcome.OUTSIDE
-    in_time = row.wait_s <= policy.within_s
-    if row.answered:
-        return Outcome.IN_TIME if in_time else Outcome.LATE
-    if not row.over:
-        return Outcome.WAITING
-    if row.wait_s < policy.short_abandon_s:
-        return Outcome.SHORT
-    return Outcome.GAVE_UP_IN_TIME if in_time else Outcome.GAVE_UP_LATE
+def outcomes_of(calls: Calls, policy: Policy) -> NDArray[np.int64]:
+    """Say how each call came out: its place in `Outcome`."""
+    column = calls.column
+    wait_s, answered = column("wait_s"), column("answered")
+    in_time = wait_s <= policy.within_s
+    # The first that is so of a call says how it came out.
+    rule: tuple[tuple[NDArray[np.bool_], Outcome], ...] = (
+        (column("by_hand"), Outcome.BY_HAND),
+        (~column("in_hours"), Outcome.OUTSIDE),
+        (answered & in_time, Outcome.IN_TIME),
+        (answered, Outcome.LATE),
+        (~column("over"), Outcome.WAITING),
+        (wait_s < policy.short_abandon_s, Outcome.SHORT),
+        (in_time, Outcome.GAVE_UP_IN_TIME),
+    )
+    said = [_OUTCOMES.index(outcome) for _, outcome in rule]
+    return np.select([so for so, _ in rule], said, _OUTCOMES.index(Outcome.GAVE_UP_LATE))
+
+
+def told(calls: Calls, policy: Policy) -> Iterator[tuple[CallRow, Outcome]]:
+    """Each call with how it came out."""
+    return ((row, _OUTCOMES[outcome]) for row, outcome in zip(calls, outcomes_of(calls, policy), strict=True))
 
 
 ANSWERED: Final = frozenset({Outcome.IN_TIME, Outcome.LATE})
@@ -136,10 +125,11 @@ class _Rule(NamedTuple):
     """Which outcomes belong to a set of calls, and what must be so of the call besides."""
 
     outcomes: frozenset[Outcome]
-    also: Callable[[CallRow], bool] | None = None
+    also: Callable[[Calls], NDArray[np.bool_]] | None = None
 
-    def __call__(self, row: CallRow, outcome: Outcome) -> bool:
-        return outcome in self.outcomes and (self.also is None or self.also(row))
+    def __call__(self, calls: Calls, outcomes: NDArray[np.int64]) -> NDArray[np.bool_]:
+        mask = _among(self.outcomes, outcomes)
+        return mask if self.also is None else mask & self.also(calls)
 
 
 _RULES: Final[Mapping[Picked, _Rule]] = {
@@ -150,13 +140,13 @@ _RULES: Final[Mapping[Picked, _Rule]] = {
     Picked.ABANDONED: _Rule(ABANDONED),
     Picked.GAVE_UP_IN_TIME: _Rule(frozenset({Outcome.GAVE_UP_IN_TIME})),
     Picked.GAVE_UP_LATE: _Rule(frozenset({Outcome.GAVE_UP_LATE})),
-    Picked.OVERFLOWED: _Rule(OFFERED, lambda row: row.overflowed),
-    Picked.HANDLED: _Rule(ANSWERED, lambda row: row.handled_s is not None),
-    Picked.QUALIFIED: _Rule(ANSWERED, lambda row: row.solved is not None),
-    Picked.SOLVED: _Rule(ANSWERED, lambda row: row.solved is True),
-    Picked.NOT_SOLVED: _Rule(ANSWERED, lambda row: row.solved is False),
-    Picked.NOT_QUALIFIED: _Rule(ANSWERED, lambda row: row.over and row.solved is None),
-    Picked.REPEAT: _Rule(ANSWERED, lambda row: row.repeat),
+    Picked.OVERFLOWED: _Rule(OFFERED, lambda calls: calls.column("overflowed")),
+    Picked.HANDLED: _Rule(ANSWERED, lambda calls: ~np.isnan(calls.column("handled_s"))),
+    Picked.QUALIFIED: _Rule(ANSWERED, lambda calls: calls.column("solved") >= 0),
+    Picked.SOLVED: _Rule(ANSWERED, lambda calls: calls.column("solved") == 1),
+    Picked.NOT_SOLVED: _Rule(ANSWERED, lambda calls: calls.column("solved") == 0),
+    Picked.NOT_QUALIFIED: _Rule(ANSWERED, lambda calls: calls.column("over") & (calls.column("solved") < 0)),
+    Picked.REPEAT: _Rule(ANSWERED, lambda calls: calls.column("repeat")),
     Picked.SHORT: _Rule(frozenset({Outcome.SHORT})),
     Picked.OUTSIDE: _Rule(frozenset({Outcome.OUTSIDE})),
     Picked.BY_HAND: _Rule(frozenset({Outcome.BY_HAND})),
@@ -164,10 +154,9 @@ _RULES: Final[Mapping[Picked, _Rule]] = {
 }
 
 
-def pick(rows: Iterable[CallRow], what: Picked, policy: Policy) -> list[CallRow]:
+def pick(calls: Calls, what: Picked, policy: Policy) -> Calls:
     """The calls that a figure counted, in the order given."""
-    rule = _RULES[what]
-    return [row for row in rows if rule(row, outcome_of(row, policy))]
+    return calls.where(_RULES[what](calls, outcomes_of(calls, policy)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -223,28 +212,21 @@ class Figures:
         return {reading: self.service_level(reading) for reading in Reading}
 
 
-def figures_of(rows: Sequence[CallRow], policy: Policy) -> Figures:
+def figures_of(calls: Calls, policy: Policy) -> Figures:
     """Count."""
-    by_outcome: dict[Outcome, list[CallRow]] = {outcome: [] for outcome in Outcome}
-    for row in rows:
-        by_outcome[outcome_of(row, policy)].append(row)
-    counts = {
-        what: sum(len(by_outcome[outcome]) if also is None else sum(map(also, by_outcome[outcome])) for outcome in outcomes)
-        for what, (outcomes, also) in _RULES.items()
-    }
-    answered = [row for outcome in ANSWERED for row in by_outcome[outcome]]
+    outcomes = outcomes_of(calls, policy)
+    answered = _among(ANSWERED, outcomes)
+    handled_s = calls.column("handled_s")[answered]
+    waits_s = calls.column("wait_s")[_among(OFFERED, outcomes)]
     return Figures(
-        counts=counts,
-        speed_of_answer=mean_of([row.wait_s for row in answered]),
-        handling=mean_of([row.handled_s for row in answered if row.handled_s is not None]),
-        longest_wait_s=max((row.wait_s for outcome in OFFERED for row in by_outcome[outcome]), default=None),
+        counts={what: int(np.count_nonzero(rule(calls, outcomes))) for what, rule in _RULES.items()},
+        speed_of_answer=mean_of(calls.column("wait_s")[answered]),
+        handling=mean_of(handled_s[~np.isnan(handled_s)]),
+        longest_wait_s=float(waits_s.max()) if len(waits_s) else None,
     )
 
 
-def grouped(rows: Iterable[CallRow], key: Callable[[CallRow], str]) -> dict[str, list[CallRow]]:
-    """The calls by what the key says of each, keys in order; an empty key leaves a call out."""
-    groups: dict[str, list[CallRow]] = {}
-    for row in rows:
-        if name := key(row):
-            groups.setdefault(name, []).append(row)
-    return dict(sorted(groups.items()))
+def _among(some: frozenset[Outcome], outcomes: NDArray[np.int64]) -> NDArray[np.bool_]:
+    """Which calls came out in one of these ways."""
+    belongs = np.array([outcome in some for outcome in Outcome])
+    return belongs[outcomes]

@@ -11,13 +11,14 @@ from functools import lru_cache
 from typing import Final
 
 from diagnostics import wording
-from diagnostics.incidents import Incident, IncidentError, incident, list_incidents
+from diagnostics.incident_views import headlines_since
+from diagnostics.incidents import Incident, IncidentError, incident, incidents_named
 from diagnostics.troubles import Trouble
 from diagnostics.wording import scope_in_words
 from fleet import registry
 from fleet.database import Connection
 from fleet.registry import PointOfSale, Terminal, folded
-from hotline.calls import find_call
+from hotline.calls import calls_by_id
 from hotline.knowledge import articles
 from hotline.knowledge.articles import Article
 from hotline.masking import Viewer, searched_for, sees_numbers
@@ -99,7 +100,7 @@ def _calls(conn: Connection, text: str, *, number: str, noted: str) -> list[Stor
     rows = conn.execute(
         f"{words} SELECT id FROM ({newest}) AS found (id) ORDER BY id DESC LIMIT %(limit)s", parameters, prepare=False
     ).fetchall()
-    return [call for call in (find_call(conn, call=row[0]) for row in rows) if call is not None]
+    return calls_by_id(conn, [row[0] for row in rows])
 
 
 def _by_number(number: str) -> list[tuple[str, str]]:
@@ -127,9 +128,11 @@ def _incidents(conn: Connection, text: str, *, now: datetime) -> list[Incident]:
     words = words_of(text)
     if not words:
         return []
-    recent = list_incidents(conn, since=now - INCIDENTS_SINCE, limit=_INCIDENTS_READ)
+    recent = headlines_since(conn, since=now - INCIDENTS_SINCE, limit=_INCIDENTS_READ)
     said = [one for one in recent if says_all(words, _told(one.title, one.trouble, tuple(one.scope.items())))]
-    return sorted(said, key=lambda one: (one.state == "closed", -one.id))[:INCIDENTS]
+    shown = [one.id for one in sorted(said, key=lambda one: (one.state == "closed", -one.id))[:INCIDENTS]]
+    # What is counted of an incident is counted for those that are shown.
+    return sorted(incidents_named(conn, shown), key=lambda one: shown.index(one.id))
 
 
 @lru_cache(maxsize=4096)

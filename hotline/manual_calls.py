@@ -1,6 +1,7 @@
 """Calls entered by hand while telephony is down, and the times when it was: what no event tells, people do."""
 
 import uuid
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
@@ -53,6 +54,8 @@ def enter_call(
 ) -> int:
     """Enter a call that an agent took without telephony, and return its id; `caller` is a shop's code or a number.
 
+    The same call sent again, as by a second click, is entered once.
+
     Raises:
         ManualError: no such shop or number, or times that cannot be.
     """
@@ -60,27 +63,34 @@ def enter_call(
         raise ManualError("rang_at", f"must lie within the last {OLDEST.days} days")
     if not timedelta(0) <= talked <= LONGEST:
         raise ManualError("minutes", f"at most {LONGEST}")
+    if rang_at + talked > now + _SLACK:
+        raise ManualError("minutes", "ends later than now")
     number = read_number(caller)
     shop = registry.point_of_sale(conn, caller.strip().upper())
     if number is None and shop is None:
         raise ManualError("caller", "neither a shop's code nor a telephone number")
-    codes = [shop.code] if shop else [one.code for one in registry.find_points_of_sale(conn, phone=number or "")]
+    known = {
+        "id": f"manual {uuid.uuid4()}",
+        "number": "" if shop else number,
+        "shop": shop.code if shop else None,
+        "rang_at": rang_at,
+        "ended_at": rang_at + talked,
+        "name": agent_name,
+        "agent": agent,
+    }
+    entered = _entered(conn, known)
+    if entered is not None:
+        return entered
     row = conn.execute(
         "INSERT INTO hotline.call"
         " (call_id, direction, state, from_number, rang_at, answered_at, ended_at, answered_as, answered_by, manual)"
         " VALUES (%(id)s, 'in', 'ended', %(number)s, %(rang_at)s, %(rang_at)s, %(ended_at)s, %(name)s, %(agent)s, true)"
         " RETURNING id",
-        {
-            "id": f"manual {uuid.uuid4()}",
-            "number": "" if shop else number,
-            "rang_at": rang_at,
-            "ended_at": rang_at + talked,
-            "name": agent_name,
-            "agent": agent,
-        },
+        known,
     ).fetchone()
     assert row is not None
     call = int(row[0])
+    codes = [shop.code] if shop else [one.code for one in registry.find_points_of_sale(conn, phone=number or "")]
     # Of several shops that share the number, whoever reads the call picks one.
     conn.execute(
         "INSERT INTO hotline.call_point_of_sale (call, point_of_sale) SELECT %(call)s, unnest(%(codes)s::text[])",
@@ -90,6 +100,17 @@ def enter_call(
         choose_point_of_sale(conn, call=call, code=codes[0])
     callbacks.after(conn, call=call, now=now)
     return call
+
+
+def _entered(conn: Connection, known: Mapping[str, object]) -> int | None:
+    """The call that this agent has entered already, of the same caller at the same moment."""
+    conn.execute("SELECT pg_advisory_xact_lock(hashtextextended('manual ' || %(agent)s::text, 0))", known)
+    row = conn.execute(
+        "SELECT c.id FROM hotline.call c WHERE c.manual AND c.answered_by = %(agent)s AND c.rang_at = %(rang_at)s"
+        " AND c.from_number = %(number)s AND (%(shop)s::text IS NULL OR c.point_of_sale = %(shop)s)",
+        known,
+    ).fetchone()
+    return int(row[0]) if row else None
 
 
 def begin_gap(conn: Connection, *, author: str, now: datetime) -> Gap:

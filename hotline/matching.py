@@ -2,13 +2,13 @@
 
 import unicodedata
 from collections.abc import Iterable, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from functools import lru_cache
 
 from hotline.accounts import Agent
 from hotline.call_state import State
 from hotline.roles import ANSWERING
-from hotline.stored_call import StoredCall, is_live
+from hotline.stored_call import StoredCall, finishing_left, is_live
 
 
 def agents_meant(names: Iterable[str], agents: Sequence[Agent]) -> list[int]:
@@ -41,6 +41,13 @@ def sees(call: StoredCall, agent: Agent, *, now: datetime) -> bool:
     if call.called:
         return agent.id in call.called
     return call.direction != "out" and agent.role in ANSWERING
+
+
+def comes_to(call: StoredCall, agent: Agent, *, now: datetime) -> bool:
+    """Whether the call comes to a screen of this agent that does not show it yet: an ended one only to who is to finish it."""
+    if call.state is State.ENDED:
+        return agent.id in call.handling and finishing_left(call, now=now) > timedelta(0)
+    return sees(call, agent, now=now)
 
 
 def _forms(name: str) -> list[str]:

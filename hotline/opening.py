@@ -11,6 +11,8 @@ from fleet.departments import MAINLAND_TIMEZONE
 # The hotline is in Paris, wherever the shop is.
 ZONE: Final = ZoneInfo(MAINLAND_TIMEZONE)
 OPENS: Final = time(7)
+# When it closes on a day that the race calendar does not name, where nothing else is set.
+USUAL_END: Final = time(22, 30)
 _DAY: Final = timedelta(days=1)
 
 
@@ -32,6 +34,12 @@ class Opening:
         """Whether the hotline is open at this moment; its end no longer is."""
         day = at.astimezone(ZONE).date()
         return any(start <= at < end for start, end in map(self.hours_of, (day, day - _DAY)))
+
+    def next_start(self, at: datetime) -> datetime:
+        """The first opening after this moment."""
+        day = at.astimezone(ZONE).date()
+        today, _ = self.hours_of(day)
+        return today if today > at else self.hours_of(day + _DAY)[0]
 
 
 def end_of(day: date, clock: time) -> datetime:

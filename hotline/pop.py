@@ -3,7 +3,7 @@
 Reads through the other packages' own functions and arranges; how it looks is the templates' business.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Final
@@ -23,7 +23,7 @@ from fleet.feed import latest_samples
 from fleet.registry import PointOfSale, Terminal
 from fleet.scope import in_scope
 from hotline.callbacks import Callback, open_callbacks
-from hotline.calls import list_calls
+from hotline.calls import calls_before, list_calls
 from hotline.notes import texts_of
 from hotline.qualification import Qualification, qualifications_of
 from hotline.readings import Reading, readings
@@ -107,18 +107,20 @@ class CallView:
     earlier: int
 
 
-def view_call(conn: Connection, *, call: StoredCall, now: datetime) -> CallView:
+# How the last day of terminals is read: `hotline.terminal_day.read_days`, or what remembers.
+ReadDays = Callable[..., Mapping[str, TerminalDay]]
+
+
+def view_call(conn: Connection, *, call: StoredCall, now: datetime, days: ReadDays = read_days) -> CallView:
     """Read all that one call shows."""
     if call.point_of_sale is None:
-        found = [registry.point_of_sale(conn, code) for code in call.candidates]
-        return CallView(call, None, sorted(filter(None, found), key=lambda shop: shop.name), 0)
-    shop = view_shop(conn, code=call.point_of_sale, now=now)
-    lately = list_calls(conn, point_of_sale=call.point_of_sale, since=call.rang_at - REPEAT_WITHIN)
-    earlier = [other for other in lately if other.id != call.id and other.direction != "out" and other.rang_at <= call.rang_at]
-    return CallView(call, shop, [], len(earlier))
+        found = registry.points_of_sale(conn, call.candidates) if call.candidates else []
+        return CallView(call, None, sorted(found, key=lambda shop: shop.name), 0)
+    shop = view_shop(conn, code=call.point_of_sale, now=now, days=days)
+    return CallView(call, shop, [], calls_before(conn, call=call, within=REPEAT_WITHIN))
 
 
-def view_shop(conn: Connection, *, code: str, now: datetime) -> ShopView | None:
+def view_shop(conn: Connection, *, code: str, now: datetime, days: ReadDays = read_days) -> ShopView | None:
     """Read all that a shop shows, None where there is no such shop."""
     shop = registry.point_of_sale(conn, code)
     if shop is None:
@@ -133,7 +135,7 @@ def view_shop(conn: Connection, *, code: str, now: datetime) -> ShopView | None:
         shop=shop,
         is_open=hours.is_open(now, ZoneInfo(shop.timezone)),
         terminals=views,
-        days=days_of(conn, views, now=now),
+        days=days(conn, blamed={view.terminal.id: blamed_figures(view.health.reasons) for view in views}, now=now),
         incidents=_incidents_of(conn, views, answers),
         answers=[answer for answer in answers if answer.incident_id is None],
         maintenance=[one for one in current_maintenance(conn, now=now) if in_scope(one.scope, terminals)],
@@ -160,11 +162,6 @@ def _incidents_of(conn: Connection, views: Sequence[TerminalView], answers: Sequ
         others = [one for one in terminals if one not in hit]
         found.append(ShopIncident(incident, hit, others, by_incident.get(incident.id)))
     return sorted(found, key=lambda one: (not one.hit, -one.incident.opened_at.timestamp()))
-
-
-def days_of(conn: Connection, views: Sequence[TerminalView], *, now: datetime) -> dict[str, TerminalDay]:
-    """The last day of each of these terminals; what their reasons are about is plotted first."""
-    return read_days(conn, blamed={view.terminal.id: blamed_figures(view.health.reasons) for view in views}, now=now)
 
 
 def view_terminals(conn: Connection, *, terminals: Sequence[Terminal], now: datetime) -> list[TerminalView]:

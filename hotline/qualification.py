@@ -12,11 +12,15 @@ from fleet.database import Connection
 from fleet.errors import VigieError
 from hotline import callbacks, editing
 from hotline.calls import end_wrap_up
-from hotline.roles import Role
 
 # A promise without a time is for an hour from now; none is for the past or for next season.
 PROMISED_AFTER: Final = timedelta(hours=1)
 LATEST_PROMISE: Final = timedelta(days=30)
+# The version of a call's first qualification, in SQL: one more than there were that went with an undone attachment, so that
+# no version is ever given twice and who saw one of those cannot overwrite what was said since.
+FIRST_VERSION: Final = (
+    "1 + (SELECT count(*) FROM hotline.call_incident n WHERE n.call = %(call)s AND n.qualified AND n.detached_at IS NOT NULL)"
+)
 
 
 class Subject(StrEnum):
@@ -82,11 +86,6 @@ class Given:
     callback_at: datetime | None = None
 
 
-def level_of(role: Role) -> int:
-    """The level a person works at; who only helps out counts as the first."""
-    return 2 if role is Role.LEVEL2 else 1
-
-
 def promised_for(given: Given, *, stands: datetime | None, now: datetime) -> datetime | None:
     """When the shop is to be called back, None where nothing is promised; `stands` is what was promised before.
 
@@ -129,8 +128,8 @@ def qualify(
     if given.typology is not None and conn.execute(in_use, known).fetchone() is None:
         raise QualificationError("typology", f"no typology {given.typology} in use")
     conn.execute(
-        "INSERT INTO hotline.qualification AS q (call, subject, typology, outcome, level, author, agent, at)"
-        " VALUES (%(call)s, %(subject)s, %(typology)s, %(outcome)s, %(level)s, %(author)s, %(agent)s, %(now)s)"
+        "INSERT INTO hotline.qualification AS q (call, version, subject, typology, outcome, level, author, agent, at)"
+        f" VALUES (%(call)s, {FIRST_VERSION}, %(subject)s, %(typology)s, %(outcome)s, %(level)s, %(author)s, %(agent)s, %(now)s)"
         " ON CONFLICT (call) DO UPDATE SET version = q.version + 1, subject = excluded.subject, typology = excluded.typology,"
         " outcome = excluded.outcome, level = excluded.level, author = excluded.author, agent = excluded.agent, at = excluded.at",
         {

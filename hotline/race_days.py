@@ -1,6 +1,6 @@
 """The race calendar as it is kept: when the last race of a day is run, and with it when the hotline closes."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, time, timedelta
 
@@ -8,11 +8,19 @@ from psycopg.rows import class_row
 
 from fleet.database import Connection
 from fleet.errors import VigieError
-from hotline.opening import OPENS, Opening, end_of
+from hotline.opening import OPENS, ZONE, Opening, end_of
 
 
 class RaceDayError(VigieError):
     """A day's end that cannot be: the text says why."""
+
+
+class RaceDaysChangedError(VigieError):
+    """Somebody else changed these days since they were looked at."""
+
+    def __init__(self, days: Sequence[date]) -> None:
+        super().__init__(f"changed meanwhile: {', '.join(map(str, days))}")
+        self.days = days
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,6 +31,11 @@ class RaceDay:
     ends_at: datetime
     changed_by: str
     changed_at: datetime
+
+    @property
+    def clock(self) -> time:
+        """What the clocks in Paris show at the end."""
+        return self.ends_at.astimezone(ZONE).time()
 
 
 def race_days(conn: Connection, *, first: date, last: date) -> dict[date, RaceDay]:
@@ -36,13 +49,31 @@ def race_days(conn: Connection, *, first: date, last: date) -> dict[date, RaceDa
     return {one.day: one for one in found}
 
 
-def set_race_days(conn: Connection, *, ends: Mapping[date, time | None], by: str, now: datetime) -> None:
+def set_race_days(
+    conn: Connection,
+    *,
+    ends: Mapping[date, time | None],
+    by: str,
+    now: datetime,
+    seen: Mapping[date, time | None] | None = None,
+) -> None:
     """Say when each day's races end (before the opening: the next morning); None leaves a day to the usual time.
 
-    Who said a day's end stays who said it first, as long as it is the same.
+    Who said a day's end stays who said it first, as long as it is the same. `seen`: what stood there for whoever says so.
+
+    Raises:
+        RaceDayError: an end that cannot be.
+        RaceDaysChangedError: of a day something else stands there than was seen; nothing is changed.
     """
     if any(clock == OPENS for clock in ends.values()):
         raise RaceDayError("the races cannot end when the hotline opens")
+    if seen is not None and ends:
+        # A day that nobody named yet has no row to lock.
+        conn.execute("LOCK TABLE hotline.race_day IN SHARE ROW EXCLUSIVE MODE")
+        known = race_days(conn, first=min(ends), last=max(ends))
+        stands = {day: known[day].clock if day in known else None for day in ends}
+        if changed := sorted(day for day, clock in stands.items() if clock not in (seen[day], ends[day])):
+            raise RaceDaysChangedError(changed)
     with conn.cursor() as cursor:
         cursor.executemany(
             "DELETE FROM hotline.race_day WHERE day = %(day)s", [{"day": day} for day, clock in ends.items() if clock is None]

@@ -1,14 +1,13 @@
-"""Forgets what is older than the settings say: shopkeepers' numbers, what was written of their calls, and the audit.
+"""Forgets what is older than the settings say: shopkeepers' numbers, what was written of their calls, who was there, the audit.
 
 The calls themselves stay, for the figures: when one rang, how long it waited, which shop it was, how it ended.
 """
 
 import logging
-import threading
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from fleet.alone import run_alone
+from fleet.alone import Repeating
 from fleet.clock import Clock
 from fleet.database import Connection
 from hotline.masking import FORGOTTEN, NUMBER_IN_TEXT
@@ -21,36 +20,72 @@ log = logging.getLogger(__name__)
 LOCK = 0x7661_6769_0071
 FORGET_EVERY_S = 6 * 3600.0
 
+# A text without the telephone numbers in it.
+_CLEARED = "regexp_replace({0}, %(number)s, %(forgotten)s, 'g')"
+# Texts that agents wrote, with when: numbers in them go earlier than they do.
+_WRITTEN = (
+    ("hotline.call_note", "text", "at"),
+    ("hotline.handover", "reason", "at"),
+    ("diagnostics.incident_event", "detail", "at"),
+)
+
 
 @dataclass(frozen=True, slots=True)
 class Forgotten:
-    """How many numbers, numbers in texts, notes and rows of the audit are gone."""
+    """How many numbers, numbers in texts, notes, rows of who was there, and rows of the audit are gone."""
 
     numbers: int
     texts: int
     notes: int
+    attendance: int
     audit: int
 
 
 def forget(conn: Connection, *, settings: RetentionOfCalls, now: datetime) -> Forgotten:
-    """Forget what is past its time, once the caller commits; doing so again forgets nothing more."""
+    """Forget what is past its time; doing so again forgets nothing more.
+
+    Each kind goes in a transaction of its own, or of the caller's: that one cannot go keeps none of the others back.
+    """
     numbers_before = now - timedelta(days=settings.keep_numbers_days)
-    notes_before = now - timedelta(days=settings.keep_notes_days)
-    conn.execute("DELETE FROM hotline.sign_in_failure WHERE at < %(before)s", {"before": now - GUESS_WINDOW})
-    conn.execute("DELETE FROM hotline.session WHERE expires_at < %(now)s", {"now": now})
-    notes = _forget_notes(conn, before=notes_before)
-    return Forgotten(
-        numbers=_forget_numbers(conn, before=numbers_before),
-        texts=_forget_numbers_in_notes(conn, before=numbers_before),
-        notes=notes,
-        audit=conn.execute(
-            "DELETE FROM hotline.audit WHERE at < %(before)s", {"before": now - timedelta(days=settings.keep_audit_days)}
-        ).rowcount,
-    )
+    with conn.transaction():
+        conn.execute("DELETE FROM hotline.sign_in_failure WHERE at < %(before)s", {"before": now - GUESS_WINDOW})
+        conn.execute("DELETE FROM hotline.session WHERE expires_at < %(now)s", {"now": now})
+    with conn.transaction():
+        notes = _forget_notes(conn, before=now - timedelta(days=settings.keep_notes_days))
+    with conn.transaction():
+        numbers = _forget_numbers(conn, before=numbers_before)
+    with conn.transaction():
+        texts = _forget_numbers_in_texts(conn, before=numbers_before)
+    with conn.transaction():
+        attendance = conn.execute(
+            "DELETE FROM hotline.attendance WHERE seen_at < %(before)s",
+            {"before": now - timedelta(days=settings.keep_attendance_days)},
+        ).rowcount
+    with conn.transaction():
+        audit = _forget_audit(conn, before=now - timedelta(days=settings.keep_audit_days))
+    return Forgotten(numbers=numbers, texts=texts, notes=notes, attendance=attendance, audit=audit)
+
+
+def retention(url: str, *, clock: Clock, settings: RetentionOfCalls) -> Repeating:
+    """The thread of `vigie web` that forgets, at its start and every few hours; of several programs one does it."""
+
+    def step(conn: Connection) -> None:
+        gone = forget(conn, settings=settings, now=clock())
+        log.info(
+            "forgotten: %s numbers, numbers in %s texts, %s notes, %s rows of who was there, %s rows of the audit",
+            gone.numbers,
+            gone.texts,
+            gone.notes,
+            gone.attendance,
+            gone.audit,
+            extra={"action": "forget"},
+        )
+
+    return Repeating(url, step, every_s=FORGET_EVERY_S, program="retention of calls", lock=LOCK)
 
 
 def _forget_numbers(conn: Connection, *, before: datetime) -> int:
-    """The shop's side of old calls, and the numbers of old callbacks that are no longer to be made."""
+    """The shop's side of old calls, and the numbers of old callbacks that are no longer to be made, or long overdue."""
     parameters = {"before": before, "forgotten": FORGOTTEN}
     calls = conn.execute(
         "UPDATE hotline.call SET"
@@ -62,7 +97,7 @@ def _forget_numbers(conn: Connection, *, before: datetime) -> int:
     ).rowcount
     callbacks = conn.execute(
         "UPDATE hotline.callback SET number = %(forgotten)s"
-        " WHERE made_at < %(before)s AND state <> 'open' AND number NOT IN ('', %(forgotten)s)",
+        " WHERE made_at < %(before)s AND (state <> 'open' OR due_at < %(before)s) AND number NOT IN ('', %(forgotten)s)",
         parameters,
     ).rowcount
     return calls + callbacks
@@ -75,56 +110,33 @@ def _forget_notes(conn: Connection, *, before: datetime) -> int:
     return conn.execute("DELETE FROM hotline.call_note WHERE at < %(before)s", {"before": before}).rowcount
 
 
-def _forget_numbers_in_notes(conn: Connection, *, before: datetime) -> int:
-    """Numbers that agents wrote into texts, which stay longer than numbers do; the terminals' signals never carried them."""
+def _forget_numbers_in_texts(conn: Connection, *, before: datetime) -> int:
+    """Numbers in what stays longer than they do: in texts, and where a telephone outside stands for an agent.
+
+    The terminals' signals never carried them.
+    """
     parameters = {"before": before, "number": NUMBER_IN_TEXT, "forgotten": FORGOTTEN}
-    notes = conn.execute(
-        "UPDATE hotline.call_note SET text = regexp_replace(text, %(number)s, %(forgotten)s, 'g')"
-        " WHERE at < %(before)s AND text ~ %(number)s",
+    changed = 0
+    for table, column, at in _WRITTEN:
+        changed += conn.execute(
+            f"UPDATE {table} SET {column} = {_CLEARED.format(column)} WHERE {at} < %(before)s AND {column} ~ %(number)s", parameters
+        ).rowcount
+    changed += conn.execute(
+        f"UPDATE hotline.call SET answered_as = {_CLEARED.format('answered_as')},"
+        f" users = ARRAY(SELECT {_CLEARED.format('u')} FROM unnest(users) WITH ORDINALITY named (u, place) ORDER BY place)"
+        " WHERE rang_at < %(before)s"
+        " AND (answered_as ~ %(number)s OR EXISTS (SELECT FROM unnest(users) named (u) WHERE u ~ %(number)s))",
         parameters,
     ).rowcount
-    handovers = conn.execute(
-        "UPDATE hotline.handover SET reason = regexp_replace(reason, %(number)s, %(forgotten)s, 'g')"
-        " WHERE at < %(before)s AND reason ~ %(number)s",
+    changed += conn.execute(
+        f"UPDATE hotline.leg SET agent_as = {_CLEARED.format('agent_as')} WHERE began_at < %(before)s AND agent_as ~ %(number)s",
         parameters,
     ).rowcount
-    return notes + handovers
+    return changed
 
 
-class Retention:
-    """The thread of `vigie web` that forgets, at its start and every few hours; of several programs one does it."""
-
-    def __init__(self, url: str, *, clock: Clock, settings: RetentionOfCalls) -> None:
-        """Prepare without connecting."""
-        self._url = url
-        self._clock = clock
-        self._settings = settings
-        self._stop = threading.Event()
-        self._thread = threading.Thread(target=self._run, name="retention", daemon=True)
-
-    def start(self) -> None:
-        """Begin in the background."""
-        self._thread.start()
-
-    def stop(self, *, timeout_s: float = 5.0) -> None:
-        """End after the step under way."""
-        self._stop.set()
-        if self._thread.is_alive():
-            self._thread.join(timeout_s)
-
-    def _run(self) -> None:
-        run_alone(self._url, self._work, program="retention of calls", lock=LOCK, stop=self._stop)
-
-    def _work(self, conn: Connection) -> None:
-        while not self._stop.is_set():
-            with conn.transaction():
-                gone = forget(conn, settings=self._settings, now=self._clock())
-            log.info(
-                "forgotten: %s numbers, numbers in %s texts, %s notes, %s rows of the audit",
-                gone.numbers,
-                gone.texts,
-                gone.notes,
-                gone.audit,
-                extra={"action": "forget"},
-            )
-            self._stop.wait(FORGET_EVERY_S)
+def _forget_audit(conn: Connection, *, before: datetime) -> int:
+    """Old rows of the audit; the database refuses younger ones by its own clock, which ours may be ahead of."""
+    return conn.execute(
+        "DELETE FROM hotline.audit WHERE at < least(%(before)s, now() - interval '180 days')", {"before": before}
+    ).rowcount

@@ -25,6 +25,7 @@ class Right(StrEnum):
     """What a route may ask for."""
 
     READ = "read"
+    BROWSE = "browse"
     HANDLE_CALLS = "handle_calls"
     DECLARE_INCIDENTS = "declare_incidents"
     EDIT_TYPOLOGIES = "edit_typologies"
@@ -40,10 +41,13 @@ class Right(StrEnum):
     READ_AUDIT = "read_audit"
     MANAGE_AGENTS = "manage_agents"
     TAKE_OVER = "take_over"
+    SAY_TELEPHONY = "say_telephony"
 
 
 RIGHTS: Mapping[Right, frozenset[Role]] = {
     Right.READ: frozenset(Role),
+    # Lists that lead through everything there is, page by page.
+    Right.BROWSE: frozenset(Role),
     Right.HANDLE_CALLS: frozenset({Role.LEVEL1, Role.LEVEL2, Role.SUPERVISOR, Role.ADMINISTRATOR}),
     Right.DECLARE_INCIDENTS: frozenset({Role.VEILLE, Role.DSI, Role.ADMINISTRATOR}),
     Right.EDIT_TYPOLOGIES: frozenset({Role.VEILLE, Role.ADMINISTRATOR}),
@@ -65,6 +69,8 @@ RIGHTS: Mapping[Right, frozenset[Role]] = {
     Right.MANAGE_AGENTS: frozenset({Role.ADMINISTRATOR}),
     # Callers whom level 1 passes on.
     Right.TAKE_OVER: frozenset({Role.LEVEL2, Role.SUPERVISOR, Role.ADMINISTRATOR}),
+    # Whether our telephone system works is ours to say: it warns everybody and marks the figures.
+    Right.SAY_TELEPHONY: frozenset({Role.LEVEL1, Role.LEVEL2, Role.SUPERVISOR, Role.ADMINISTRATOR}),
 }
 
 # A right that is not named here is not the overflow floor's, whatever the role.
@@ -77,3 +83,8 @@ ANSWERING = frozenset({Role.LEVEL1, Role.LEVEL2})
 def may(role: Role, right: Right, floor: Floor = Floor.OWN) -> bool:
     """Whether the role has the right, on this floor."""
     return role in RIGHTS[right] and (floor == Floor.OWN or right in OVERFLOW_RIGHTS)
+
+
+def level_of(role: Role) -> int:
+    """The level a person works at; who only helps out counts as the first."""
+    return 2 if role is Role.LEVEL2 else 1

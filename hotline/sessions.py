@@ -43,14 +43,14 @@ class Session:
         return may(self.agent.role, right, self.floor)
 
 
-def sign_in(
-    conn: Connection, *, login: str, password: str, address: str, lifetime: timedelta, now: datetime
-) -> tuple[str, Agent] | Refusal:
-    """Open a session and return its token (shown to the browser once) and whose it is, or say why not.
+def guess(conn: Connection, *, login: str, password: str, address: str, now: datetime) -> Agent | Refusal:
+    """Whose password this is, or why that is not said; wrong ones are counted, wherever they are typed.
 
     A refused guess is not verified at all, so that guessing costs us nothing.
     """
     login = login.strip().lower()[:200]
+    # Guesses at one login take their turns, else many at once would not be counted against each other.
+    conn.execute("SELECT pg_advisory_xact_lock(hashtextextended('guess ' || %(login)s, 0))", {"login": login})
     if _too_many_guesses(conn, login=login, address=address, now=now):
         return Refusal.TOO_MANY
     agent = check_password(conn, login=login, password=password)
@@ -62,6 +62,19 @@ def sign_in(
         )
         return Refusal.WRONG
     conn.execute("DELETE FROM hotline.sign_in_failure WHERE login = %(login)s", {"login": login})
+    return agent
+
+
+def sign_in(
+    conn: Connection, *, login: str, password: str, address: str, lifetime: timedelta, longest: timedelta, now: datetime
+) -> tuple[str, Agent] | Refusal:
+    """Open a session and return its token (shown to the browser once) and whose it is, or say why not.
+
+    It ends after `lifetime` without use, and after `longest` in any case.
+    """
+    agent = guess(conn, login=login, password=password, address=address, now=now)
+    if isinstance(agent, Refusal):
+        return agent
     conn.execute("DELETE FROM hotline.session WHERE expires_at < %(now)s", {"now": now})
     token = secrets.token_urlsafe(32)
     conn.execute(
@@ -72,7 +85,7 @@ def sign_in(
             "agent": agent.id,
             "csrf": secrets.token_urlsafe(24),
             "now": now,
-            "end": now + lifetime,
+            "end": now + min(lifetime, longest),
         },
     )
     return token, agent
@@ -90,8 +103,9 @@ def find_session(
     row = conn.execute(
         f"SELECT s.csrf, s.token_digest, s.expires_at, s.created_at, {', '.join('a.' + c for c in AGENT_COLUMNS.split(', '))}"
         " FROM hotline.session s JOIN hotline.agent a ON a.id = s.agent_id"
-        " WHERE s.token_digest = %(digest)s AND s.expires_at > %(now)s AND a.active",
-        {"digest": digest(token), "now": now},
+        # A session of a time when it could be longer ends with the setting of today.
+        " WHERE s.token_digest = %(digest)s AND s.expires_at > %(now)s AND s.created_at > %(oldest)s AND a.active",
+        {"digest": digest(token), "now": now, "oldest": now - longest},
     ).fetchone()
     if row is None:
         return None
@@ -115,13 +129,13 @@ def sign_out_everywhere(conn: Connection, *, agent_id: int) -> int:
     return conn.execute("DELETE FROM hotline.session WHERE agent_id = %(agent)s", {"agent": agent_id}).rowcount
 
 
-def sessions_of(conn: Connection, *, agent_id: int, now: datetime) -> list[datetime]:
-    """When each of an agent's open sessions began, newest first."""
-    found = conn.execute(
-        "SELECT created_at FROM hotline.session WHERE agent_id = %(agent)s AND expires_at > %(now)s ORDER BY created_at DESC",
-        {"agent": agent_id, "now": now},
+def sessions_beside(conn: Connection, session: Session, *, now: datetime) -> list[tuple[datetime, bool]]:
+    """When each open session of the same agent began, newest first, and whether it is this one."""
+    return conn.execute(
+        "SELECT created_at, token_digest = %(digest)s FROM hotline.session"
+        " WHERE agent_id = %(agent)s AND expires_at > %(now)s ORDER BY created_at DESC",
+        {"agent": session.agent.id, "digest": session.token_digest, "now": now},
     ).fetchall()
-    return [row[0] for row in found]
 
 
 def known_login(conn: Connection, *, login: str) -> str | None:
@@ -130,12 +144,12 @@ def known_login(conn: Connection, *, login: str) -> str | None:
     return row[0] if row else None
 
 
-def still_signed_in(conn: Connection, *, token_digest: bytes, now: datetime) -> bool:
+def still_signed_in(conn: Connection, *, token_digest: bytes, longest: timedelta, now: datetime) -> bool:
     """Whether a session still stands, without counting as use."""
     row = conn.execute(
         "SELECT 1 FROM hotline.session s JOIN hotline.agent a ON a.id = s.agent_id"
-        " WHERE s.token_digest = %(digest)s AND s.expires_at > %(now)s AND a.active",
-        {"digest": token_digest, "now": now},
+        " WHERE s.token_digest = %(digest)s AND s.expires_at > %(now)s AND s.created_at > %(oldest)s AND a.active",
+        {"digest": token_digest, "now": now, "oldest": now - longest},
     ).fetchone()
     return row is not None
 

@@ -7,19 +7,14 @@ from pydantic import AfterValidator, Field, SecretStr, field_validator, model_va
 
 from firmware_rollout.settings import DeviceApiSettings
 from fleet.settings import ClockSettings, DatabaseSettings, VigieSettings, optional_mqtt_url
-from hotline.opening import OPENS
+from hotline.opening import OPENS, USUAL_END
 
 
-class FiguresSettings(VigieSettings):
-    """By which rules the hotline's figures are counted."""
+class OpeningSettings(VigieSettings):
+    """When the hotline is open, as far as the race calendar does not tell."""
 
-    answer_within_s: float = Field(60.0, gt=0, description="Seconds within which a call should be answered.")
-    short_abandon_s: float = Field(
-        5.0, ge=0, description="Calls given up earlier than this many seconds are not counted; 0: all are."
-    )
-    wrap_up_s: float = Field(60.0, ge=0, description="Longest work after a call, in seconds; qualifying the call ends it.")
     usual_end: time = Field(
-        time(22, 30),
+        USUAL_END,
         description="When the hotline closes on days that the race calendar does not name; before 07:00: the next morning.",
     )
 
@@ -31,12 +26,23 @@ class FiguresSettings(VigieSettings):
         return value
 
 
+class FiguresSettings(OpeningSettings):
+    """By which rules the hotline's figures are counted."""
+
+    answer_within_s: float = Field(60.0, gt=0, description="Seconds within which a call should be answered.")
+    short_abandon_s: float = Field(
+        5.0, ge=0, description="Calls given up earlier than this many seconds are not counted; 0: all are."
+    )
+    wrap_up_s: float = Field(60.0, ge=0, description="Longest work after a call, in seconds; qualifying the call ends it.")
+
+
 class RetentionOfCalls(VigieSettings):
     """How long what a call says of people is kept."""
 
     # Calls again within 7 days are counted by shop and by number.
     keep_numbers_days: int = Field(90, ge=8, description="Days shopkeepers' numbers are kept with their calls and callbacks.")
     keep_notes_days: int = Field(400, ge=8, description="Days what agents wrote of calls is kept.")
+    keep_attendance_days: int = Field(400, ge=8, description="Days it is kept when each agent's console was open.")
     # The database refuses to delete younger rows.
     keep_audit_days: int = Field(400, ge=181, description="Days the audit of who saw and changed what is kept.")
 

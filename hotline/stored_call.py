@@ -6,11 +6,13 @@ from datetime import datetime, timedelta
 from hotline.call_events import Direction
 from hotline.call_state import State
 
-# A hangup can get lost: after this long, a call is taken for ended on the screens (the call itself is left as it was told).
+# A hangup can get lost: after this long, a call is taken for ended on the screens; `hotline.lost_hangups` ends it.
 LONGEST_RING = timedelta(minutes=15)
 # A source that tells of each phone tells of the end as well, and its callers may wait long on a bad day.
 LONGEST_WAIT = timedelta(hours=2)
 LONGEST_TALK = timedelta(hours=4)
+# So long an ended call comes back to the pages that its agent opens, until the work after it is finished.
+LONGEST_FINISH = timedelta(minutes=15)
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,8 +54,22 @@ class StoredCall:
         return self.to_number if self.direction == "out" else self.from_number
 
 
+def believed_until(call: StoredCall) -> datetime:
+    """Until when the call can be believed to ring or be spoken, though nothing more is heard of it; its end, if that is known."""
+    if call.ended_at is not None:
+        return call.ended_at
+    if call.state is State.RINGING:
+        return call.rang_at + (LONGEST_WAIT if call.offers else LONGEST_RING)
+    return (call.answered_at or call.rang_at) + LONGEST_TALK
+
+
 def is_live(call: StoredCall, *, now: datetime) -> bool:
     """Whether the call still rings or is spoken, as far as can be believed."""
-    if call.state is State.RINGING:
-        return now - call.rang_at < (LONGEST_WAIT if call.offers else LONGEST_RING)
-    return call.state is State.ANSWERED and now - (call.answered_at or call.rang_at) < LONGEST_TALK
+    return call.state is not State.ENDED and now < believed_until(call)
+
+
+def finishing_left(call: StoredCall, *, now: datetime) -> timedelta:
+    """How long the agents of an ended call are still waited for to finish the work after it; nothing where there is none."""
+    if call.ended_at is None or not call.handling:
+        return timedelta(0)
+    return max(call.ended_at + LONGEST_FINISH - now, timedelta(0))

@@ -11,7 +11,7 @@ from hotline.accounts import Agent
 from hotline.call_legs import CallLeg, LegKind, Legs, Outcome
 from hotline.floors import Floor
 from hotline.queues import Queue, queues
-from hotline.roles import Role
+from hotline.roles import level_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,8 +140,7 @@ def stands_for(leg: CallLeg, *, queues: Mapping[str, Queue], agents: Mapping[int
     agent = agents.get(leg.agent) if leg.agent is not None else None
     if agent is None:
         return queue.level, queue.floor
-    own_level = 2 if agent.role is Role.LEVEL2 else 1
-    return (queue.level if leg.queue else own_level), agent.floor
+    return (queue.level if leg.queue else level_of(agent.role)), agent.floor
 
 
 def finish_wrap_up(conn: Connection, *, call: int, agent: int, now: datetime) -> bool:

@@ -15,6 +15,10 @@ DAY: Final = timedelta(hours=24)
 STEP: Final = timedelta(minutes=15)
 # The picture moves on in strides, as the roll-up does: between two of them it is the same, and need not be drawn again.
 STRIDE: Final = timedelta(minutes=5)
+# Within it a day that was read serves again: the roll-up follows the samples by longer than that.
+RECENT: Final = timedelta(seconds=30)
+# Days of 96 steps, some 50 kB each.
+_REMEMBERED: Final = 500
 _EPOCH: Final = datetime(2000, 1, 1, tzinfo=UTC)
 # Plotted for every terminal, after the figures that its reasons are about.
 USUAL: Final = ("tickets", "tx_ms", "rtt_ms")
@@ -68,3 +72,25 @@ def read_days(conn: Connection, *, blamed: Mapping[str, frozenset[str]], now: da
         )
         for terminal in terminals
     }
+
+
+class RecentDays:
+    """Reads as `read_days` does, but not what it has just read: a call is shown anew at each of its events."""
+
+    def __init__(self) -> None:
+        self._read: dict[str, tuple[datetime, TerminalDay]] = {}
+
+    def __call__(self, conn: Connection, *, blamed: Mapping[str, frozenset[str]], now: datetime) -> dict[str, TerminalDay]:
+        """The last day of each terminal of `blamed`, as it was up to half a minute ago."""
+        known = {terminal: self._read[terminal] for terminal in blamed if terminal in self._read}
+        found = {
+            terminal: day
+            for terminal, (at, day) in known.items()
+            if timedelta(0) <= now - at < RECENT and now <= day.end and day.blamed == blamed[terminal]
+        }
+        new = read_days(conn, blamed={terminal: names for terminal, names in blamed.items() if terminal not in found}, now=now)
+        if len(self._read) + len(new) > _REMEMBERED:
+            # Threads share it: emptying is one step.
+            self._read = {}
+        self._read.update({terminal: (now, day) for terminal, day in new.items()})
+        return found | new

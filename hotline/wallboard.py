@@ -4,20 +4,15 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Final
 
 from fleet.database import Connection
 from hotline.accounts import agents
 from hotline.attendance import present_now
+from hotline.calls import live_calls
 from hotline.figures import House
 from hotline.floors import Floor
-from hotline.kpi_rows import Doing, on_calls, read_rows
-from hotline.opening import ZONE
-from hotline.race_days import opening
+from hotline.kpi_rows import Doing, on_calls
 from hotline.roles import ANSWERING
-from hotline.stored_call import LONGEST_RING, LONGEST_TALK
-
-_LONGEST_RING_S: Final = LONGEST_RING.total_seconds()
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,14 +31,9 @@ class FloorNow:
 
 
 def floors_now(conn: Connection, *, house: House, now: datetime) -> list[FloorNow]:
-    """Each floor as it is; a call whose end got lost is no longer believed."""
-    today = now.astimezone(ZONE).date()
-    hours = opening(conn, first=today, last=today, usual_end=house.usual_end)
-    live = [
-        row
-        for row in read_rows(conn, since=now - LONGEST_TALK, until=now, opening=hours, wrap_up=house.wrap_up, now=now)
-        if not row.over
-    ]
+    """Each floor as it is; a call whose end got lost is believed as long as on the agents' screens."""
+    live = [call for call in live_calls(conn, now=now) if call.direction != "out"]
+    where = _floors(conn, [call.id for call in live])
     busy, there = on_calls(conn, wrap_up=house.wrap_up, now=now), present_now(conn, now=now)
     staff = [
         agent for agent in agents(conn, active_only=True) if agent.id in busy or (agent.id in there and agent.role in ANSWERING)
@@ -51,9 +41,31 @@ def floors_now(conn: Connection, *, house: House, now: datetime) -> list[FloorNo
     return [
         FloorNow(
             floor=floor,
-            waits_s=[row.wait_s for row in live if row.floor == floor and not row.answered and row.wait_s < _LONGEST_RING_S],
-            spoken=sum(row.floor == floor and row.answered for row in live),
+            waits_s=[
+                max(0.0, (now - call.rang_at).total_seconds())
+                for call in live
+                if where[call.id] == floor and call.answered_at is None
+            ],
+            spoken=sum(where[call.id] == floor and call.answered_at is not None for call in live),
             doing=Counter(busy.get(agent.id, Doing.FREE) for agent in staff if agent.floor == floor),
         )
         for floor in Floor
     ]
+
+
+def _floors(conn: Connection, calls: Sequence[int]) -> dict[int, str]:
+    """Where calls are: with the last who speaks to the caller, else where it waits last."""
+    return dict(
+        conn.execute(
+            """
+            SELECT c.id, coalesce(l.floor, g.floor, 'own') FROM hotline.call c
+            LEFT JOIN LATERAL (
+                SELECT floor FROM hotline.leg WHERE call = c.id
+                ORDER BY kind = 'agent' AND answered_at IS NOT NULL DESC, number DESC LIMIT 1
+            ) l ON true
+            LEFT JOIN hotline.agent g ON g.id = c.answered_by
+            WHERE c.id = ANY(%(calls)s)
+            """,
+            {"calls": list(calls)},
+        ).fetchall()
+    )

@@ -36,6 +36,7 @@ _REFUSALS: Final[Mapping[str, str]] = {
     "callback_at": _("The time to call back must lie within the next 30 days."),
     "caller": _("Give a shop's code, or the caller's number."),
     "rang_at": _("The time must lie within the last 7 days."),
+    "minutes": _("The call lasted four hours at most, and is over."),
     "typology": _("This typology is not in use any more: choose another."),
 }
 

@@ -20,10 +20,12 @@ from fleet.errors import VigieError
 from simulators import truth
 from simulators.callers import plan_calls
 from simulators.conduct import Conductor, make_devices
+from simulators.crew import OWN, crew
+from simulators.desk_work import DeskWork
 from simulators.link import Endpoint
 from simulators.population import Population
 from simulators.release_callers import ReleaseCallers
-from simulators.ring import Crew, Notes, Ring, crew, planned, schedule
+from simulators.ring import Ring, Switchboard, planned, schedule
 from simulators.scenario import Scenario, load
 from simulators.screen import Screen
 from simulators.swarm import RESEND_S, Swarm, raise_file_limit
@@ -50,8 +52,8 @@ class Performance:
     truth: Path
     mqtt_ca_file: str = ""
     cti_url: str = ""
-    notes: Notes | None = None
-    """Where the agents write down what calls were about."""
+    desk_work: DeskWork | None = None
+    """Where the agents keep what calls were about."""
     agents: int = 30
     staff: str = ""
     """Agents of the console who take part."""
@@ -126,11 +128,12 @@ def _make_ring(performance: Performance, world: World, scenario: Scenario, clock
     if not performance.cti_url:
         return None
     calls = planned(plan_calls(world, scenario), world.shops["code"])
-    answering = crew(performance.agents + LATE_AGENTS if performance.agents else 0, performance.staff)
-    acts = schedule(calls, agents=answering[: performance.agents], seed=scenario.seed)
-    late = Crew(answering[performance.agents :], seed=scenario.seed)
+    acts = schedule(calls, crew=crew(performance.agents, performance.staff), seed=scenario.seed)
+    # Who answers calls that nobody could plan: of our own floor, and no others, since those are busy as planned.
+    late = {OWN.queue: [f"late{number:02d}" for number in range(1, LATE_AGENTS + 1)]} if performance.agents else {}
+    board = Switchboard(late, seed=scenario.seed)
     name = f"sim-{scenario.start_s}"
-    return Ring(performance.cti_url, calls, acts, name=name, clock_s=clock_s, notes=performance.notes, late=late)
+    return Ring(performance.cti_url, calls, acts, name=name, clock_s=clock_s, desk_work=performance.desk_work, late=board)
 
 
 def _make_updates(

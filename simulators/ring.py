@@ -2,7 +2,8 @@
 
 Who answers when is decided ahead and without a clock (`schedule`); one thread then posts each event at its time. Bridges
 differ, so the calls take turns between JSON and form, and between the known spellings of the call's id. What the
-shopkeeper says is not telephony: it goes to the truth file, and by REST into the agent's note when the call is over.
+shopkeeper says is not telephony: it goes to the truth file, and by REST into what the agent keeps of the call when it is over
+(`simulators.desk_work`).
 """
 
 import heapq
@@ -14,16 +15,16 @@ from collections import Counter, deque
 from collections.abc import Callable, Iterable, Sequence
 from enum import StrEnum
 from typing import Any, NamedTuple
-from urllib.parse import quote
 
 import httpx
 import pandas as pd
 
 from simulators import truth
+from simulators.crew import LEVEL2, OVERFLOW, OVERFLOW_AFTER_S, OWN, Crew, first_desk
+from simulators.desk_work import DeskWork
 
-# Numbers reserved for fiction: the hotline's own, and the overflow floor's.
-HOTLINE, OVERFLOW = "+33199000360", "+33199000361"
-OVERFLOW_SHARE = 0.35
+# Numbers reserved for fiction: what is dialled to come to a queue first.
+NUMBERS = {OWN.queue: "+33199000360", OVERFLOW.queue: "+33199000361", LEVEL2.queue: "+33199000362"}
 # From the first ring to "hello" of an agent who is free, seconds.
 REACTION_S = (3.0, 9.0)
 TIMEOUT_S = 5.0
@@ -35,11 +36,12 @@ logger = logging.getLogger(__name__)
 
 
 class Step(StrEnum):
-    """What the telephone system tells; the values are the hook's words."""
+    """What the telephone system tells, in the hook's words; and the agent's work after a call, of which it knows nothing."""
 
     NEW = "newCall"
     ANSWER = "answer"
     HANGUP = "hangup"
+    DESK_WORK = "desk work"
 
 
 class Planned(NamedTuple):
@@ -57,19 +59,19 @@ class Planned(NamedTuple):
 
 
 class Act(NamedTuple):
-    """One event of one call at its time; `agent` (a name or an extension) is set from the answer on."""
+    """One event of one call at its time.
+
+    A new call, and one that flows over, names its `queue` and the `users` it rings for; `agent` (a name or an extension) is set
+    from the answer on.
+    """
 
     second: float
     number: int
     step: Step
-    agent: str
-    cause: str
-
-
-def crew(agents: int, staff: str = "") -> list[str]:
-    """Name the agents who answer: first the people of `staff` (comma-separated), then simulated ones, `agents` in all."""
-    names = [name.strip() for name in staff.split(",") if name.strip()]
-    return [*names, *(f"agent{number:02d}" for number in range(len(names) + 1, agents + 1))][:agents]
+    agent: str = ""
+    cause: str = ""
+    queue: str = ""
+    users: tuple[str, ...] = ()
 
 
 def planned(plan: pd.DataFrame, codes: "pd.Series[Any]") -> list[Planned]:
@@ -90,48 +92,66 @@ def planned(plan: pd.DataFrame, codes: "pd.Series[Any]") -> list[Planned]:
     ]
 
 
-class Crew:
-    """Agents who answer: the first of them who is free, else whoever is free first; who runs out of patience hangs up."""
+class Switchboard:
+    """Who answers when: the first who is free of the agents behind the call's queue, else whoever is free first.
 
-    def __init__(self, agents: Sequence[str], *, seed: int) -> None:
+    A call that our own floor does not take in time flows over; who runs out of patience hangs up.
+    """
+
+    def __init__(self, crew: Crew, *, seed: int) -> None:
+        self._crew = crew
         self._chance = random.Random(seed)
-        self._free_at = dict.fromkeys(agents, 0.0)
+        self._free_at = dict.fromkeys(itertools.chain.from_iterable(crew.values()), 0.0)
 
     def acts(self, call: Planned) -> list[Act]:
         """Decide how a call goes; calls come in order of time."""
-        free_at, reaction_s = self._free_at, self._chance.uniform(*REACTION_S)
-        rings = Act(call.second, call.number, Step.NEW, "", "")
-        # Of those who are free now the first is meant, not the one who has been free longest.
-        agent = min(free_at, key=lambda name: max(free_at[name], call.second), default="")
-        answered = max(call.second, free_at[agent]) + reaction_s if agent else float("inf")
-        if answered - call.second > call.patience_s:
-            return [rings, Act(call.second + call.patience_s, call.number, Step.HANGUP, "", "cancel")]
-        ended = free_at[agent] = answered + call.talk_s
-        talks = Act(answered, call.number, Step.ANSWER, agent, "")
-        return [rings, talks, Act(ended, call.number, Step.HANGUP, agent, "normalClearing")]
+        return _course(call, self._crew, self._free_at, reaction_s=self._chance.uniform(*REACTION_S))
 
 
-def schedule(calls: Iterable[Planned], *, agents: Sequence[str], seed: int) -> list[Act]:
+def schedule(calls: Iterable[Planned], *, crew: Crew, seed: int) -> list[Act]:
     """Decide ahead how every call goes."""
-    answering = Crew(agents, seed=seed)
-    return sorted(act for call in sorted(calls, key=lambda call: call.second) for act in answering.acts(call))
+    board = Switchboard(crew, seed=seed)
+    return sorted(act for call in sorted(calls, key=lambda call: call.second) for act in board.acts(call))
 
 
-def is_overflow(number: int) -> bool:
-    """Whether the call rings on the overflow floor; spread evenly over calls."""
-    return number * 0.618034 % 1 < OVERFLOW_SHARE
+def _course(call: Planned, crew: Crew, free_at: dict[str, float], *, reaction_s: float) -> list[Act]:
+    """The acts of one call; who takes it is busy until its end."""
+    first = first_desk(call.number, technical=call.subject == "technical").queue
+    # Where nobody sits, nobody is sent.
+    queue = first if crew.get(first) else OWN.queue
+    users = tuple(crew.get(queue, ()))
+    acts = [Act(call.second, call.number, Step.NEW, queue=queue, users=users)]
+    agent, answered = _taken(users, free_at, call.second, reaction_s)
+    flows_over = call.second + OVERFLOW_AFTER_S
+    if queue == OWN.queue and crew.get(OVERFLOW.queue) and answered > flows_over and call.patience_s > OVERFLOW_AFTER_S:
+        users = tuple(crew[OVERFLOW.queue])
+        acts.append(Act(flows_over, call.number, Step.NEW, queue=OVERFLOW.queue, users=users))
+        agent, answered = _taken(users, free_at, flows_over, reaction_s)
+    if answered - call.second > call.patience_s:
+        return [*acts, Act(call.second + call.patience_s, call.number, Step.HANGUP, cause="cancel")]
+    ended = free_at[agent] = answered + call.talk_s
+    return [
+        *acts,
+        Act(answered, call.number, Step.ANSWER, agent),
+        Act(ended, call.number, Step.HANGUP, agent, "normalClearing"),
+    ]
+
+
+def _taken(agents: Sequence[str], free_at: dict[str, float], second: float, reaction_s: float) -> tuple[str, float]:
+    """Who of these takes a call that rings from this second on, and when: nobody, never, where there is nobody."""
+    # Of those who are free now the first is meant, not the one who has been free longest.
+    agent = min(agents, key=lambda name: max(free_at[name], second), default="")
+    return agent, max(second, free_at[agent]) + reaction_s if agent else float("inf")
 
 
 def fields(act: Act, call: Planned, *, call_id: str) -> dict[str, str | list[str]]:
     """Write what the telephone system tells of an act; later events of two calls in three leave the numbers out."""
-    overflow = is_overflow(call.number)
     told: dict[str, str | list[str]] = {"event": act.step.value, _SPELLINGS[call.number % 3]: call_id, "direction": "in"}
     if act.step is Step.NEW or call.number % 3 == 0:
-        told |= {"from": call.caller, "to": OVERFLOW if overflow else HOTLINE}
+        told |= {"from": call.caller, "to": NUMBERS[first_desk(call.number, technical=call.subject == "technical").queue]}
     if act.step is Step.NEW:
-        # A group's name, which is no agent's: the call rings at everybody's.
-        queue = "overflow" if overflow else "hotline"
-        told |= {"queue": queue, "user[]": [queue]}
+        # The queue rings at everybody's who sits behind it.
+        told |= {"queue": act.queue, "user[]": list(act.users)}
     elif act.agent:
         told |= {"user": act.agent, "answeringNumber": act.agent}
     if act.cause:
@@ -145,22 +165,6 @@ def request(act: Act, call: Planned, *, call_id: str) -> dict[str, Any]:
     if call.number % 2:
         return {"data": told}
     return {"json": {name.removesuffix("[]"): value for name, value in told.items()}}
-
-
-class Notes(NamedTuple):
-    """Where agents write down what a call was about: the house's address, and a token that may handle calls."""
-
-    url: str
-    token: str
-
-    def request(self, call_id: str, text: str) -> httpx.Request:
-        """The note of a call that the telephone system names so."""
-        return httpx.Request(
-            "PUT",
-            f"{self.url}/api/v1/exchange-calls/{quote(call_id, safe='')}/note",
-            headers={"Authorization": f"Bearer {self.token}"},
-            json={"text": text},
-        )
 
 
 class _Live:
@@ -193,13 +197,13 @@ class Ring:
         name: str,
         clock_s: Callable[[], float],
         client: httpx.Client | None = None,
-        notes: Notes | None = None,
-        late: Crew | None = None,
+        desk_work: DeskWork | None = None,
+        late: Switchboard | None = None,
     ) -> None:
         """`late` answers the calls that are added."""
-        self._late = late or Crew([], seed=0)
+        self._late = late or Switchboard({}, seed=0)
         self._added: deque[Planned] = deque()
-        self._url, self._notes = url, notes
+        self._url, self._desk_work = url, desk_work
         self._calls = {call.number: call for call in calls}
         self._planned = len(calls)
         self._clock_s = clock_s
@@ -212,7 +216,8 @@ class Ring:
         heapq.heapify(self._due)
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, name="ring", daemon=True)
-        self.posted: Counter[str] = Counter()  # by step, and `failed` for what was given up
+        # By step, `flowed over` for what rang in a second queue, and `failed` for what was given up.
+        self.posted: Counter[str] = Counter()
 
     def start(self) -> None:
         """Begin to ring."""
@@ -280,12 +285,17 @@ class Ring:
             # Just after the try that holds it up, so that a call's events keep their order.
             heapq.heappush(self._due, (live.held_until + 0.01, next(self._order), act, 0))
             return
+        if act.step is Step.DESK_WORK and self._desk_work is not None:
+            self.posted += self._desk_work.after(self._client, live.call_id, call.caller, call.subject, call.words)
+            return
         status = self._post(act, live)
         live.statuses.append(status)
         if 200 <= status < 300:
-            self.posted[act.step] += 1
-            if act.step is Step.HANGUP and live.answered_ms is not None:
-                self._write_down(live)
+            flowed = act.step is Step.NEW and act.second > call.second
+            self.posted["flowed over" if flowed else act.step] += 1
+            if act.step is Step.HANGUP and live.answered_ms is not None and self._desk_work is not None:
+                due = self._clock_s() + self._desk_work.takes_s(act.agent)
+                heapq.heappush(self._due, (due, next(self._order), Act(due, act.number, Step.DESK_WORK), 0))
         elif tries < len(RETRIES_S) and (status in {0, 429} or status >= 500):
             again = self._clock_s() + RETRIES_S[tries]
             live.held_until = again
@@ -310,21 +320,11 @@ class Ring:
             logger.debug("the call hook did not answer: %s", type(error).__name__, extra={"action": "ring"})
             return 0
 
-    def _write_down(self, live: _Live) -> None:
-        """Let the agent note what the call was about; a note that gets lost is an agent's who forgot."""
-        if self._notes is None or not live.call.words:
-            return
-        try:
-            answer = self._client.send(self._notes.request(live.call_id, live.call.words))
-            self.posted["note" if answer.is_success else "note refused"] += 1
-        except httpx.HTTPError as error:
-            logger.debug("a note was not taken: %s", type(error).__name__, extra={"action": "note"})
-
     def _hang_up_all(self) -> None:
         for live in list(self._live.values()):
             if live.rang_ms is not None and live.ended_ms is None:
                 talked = live.answered_ms is not None
-                act = Act(self._clock_s(), live.call.number, Step.HANGUP, "", "normalClearing" if talked else "cancel")
+                act = Act(self._clock_s(), live.call.number, Step.HANGUP, cause="normalClearing" if talked else "cancel")
                 status = self._post(act, live)
                 live.statuses.append(status)
                 self.posted[act.step if 200 <= status < 300 else "failed"] += 1

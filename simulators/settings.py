@@ -20,7 +20,9 @@ class SimulateSettings(BaseSettings):
     simulate_cti_url: SecretStr = Field(
         SecretStr(""), description="The call hook with its token, http://…/api/v1/cti/TOKEN; empty: nobody rings."
     )
-    simulate_api_url: str = Field("", description="The house's address, for agents' call notes by REST; empty: none are written.")
+    simulate_api_url: str = Field(
+        "", description="The house's address, for agents' notes and qualifications by REST; empty: none are written."
+    )
     simulate_api_token: SecretStr = Field(SecretStr(""), description="Token of the REST API that may handle calls.")
     simulate_ddi_url: str = Field(
         "", description="The device API, https://host/tenant/controller/v1; empty: terminals don't update themselves."
@@ -33,7 +35,8 @@ class SimulateSettings(BaseSettings):
     simulate_agents: int = Field(30, ge=0, description="Simulated agents who answer calls; 0: every call waits for a person.")
     simulate_staff: str = Field(
         "",
-        description="Agents of the console who take part, by login or extension, comma-separated.",
+        description="Agents of the console who take part, comma-separated: login or extension, `@overflow` or `@niveau2` behind"
+        " it for a queue that is not `hotline`.",
     )
     simulate_resend_s: int = Field(
         30, ge=2, le=600, description="A terminal sends again what is not acknowledged after this long, or twice this long at most."

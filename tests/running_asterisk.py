@@ -1,7 +1,11 @@
 """A real Asterisk on this machine's loopback, with the hotline's two floors, and SIPp as shopkeepers and agents.
 
-A shop that rings 3008 waits in the queue `hotline`, where the agents 4021 and 4022 answer; after a while the call flows over to
-`overflow`, where 4031 does. 600 is the queue of level 2, with 4023. Extensions ring whoever has that number.
+A shop that rings 3008 waits in the queue `hotline`, where the agents 4021 and 4022 answer; one that rings 3009 waits there for a
+moment only, then its call flows over to `overflow`, where 4031 does. 600 is the queue of level 2, with 4023; 601 takes
+a caller back to `hotline`. Extensions ring whoever has that number.
+
+The exchange is patient wherever a test waits for people: on a machine that is busy with something else, a telephone may be picked
+up, or a key pressed, seconds late.
 """
 
 import os
@@ -12,8 +16,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from vigie.engines.layout import engine_user, give, make_folder
-from vigie.engines.process import EngineError, free_port, spawn, tail, wait_until
+import trustme
+
+from vigie.engines.layout import RunAs, engine_user, give, make_folder
+from vigie.engines.process import EngineError, free_port, run_as, spawn, tail, wait_until
 from vigie.engines.telephony import TelephonyLayout
 
 SCENARIOS = Path(__file__).parent / "sipp"
@@ -22,11 +28,13 @@ HOTLINE, OVERFLOW, LEVEL2 = "hotline", "overflow", "level2"
 # Who answers which queue; the extensions are those of the agents in `running_web`, and one on the overflow floor.
 QUEUES: Mapping[str, tuple[str, ...]] = {HOTLINE: ("4021", "4022"), OVERFLOW: ("4031",), LEVEL2: ("4023",)}
 AGENTS = tuple(agent for agents in QUEUES.values() for agent in agents)
-# Long enough for an agent to answer, short enough for a test to wait for the other floor.
+# What a shop dials.
+NUMBER, NUMBER_IN_A_HURRY = "3008", "3009"
+# How long the own floor has a call of the number in a hurry: a test waits that long for the other floor.
 OWN_FLOOR_S = 3
-# An agent who does not answer is given up after this long.
-RING_S = 1
-START_TIMEOUT_S = 30.0
+# Longer than any test waits.
+PATIENCE_S = 120
+START_TIMEOUT_S = 60.0
 STOP_TIMEOUT_S = 10.0
 # What an agent keys in to ask a colleague while the caller waits.
 ASK = "*2"
@@ -78,6 +86,7 @@ class Asterisk:
     home: Path
     sip_port: int = field(default_factory=free_udp_port)
     ami_port: int = field(default_factory=free_port)
+    amis_port: int = field(default_factory=free_port)
     agent_ports: Mapping[str, int] = field(default_factory=lambda: {agent: free_udp_port() for agent in AGENTS})
     _process: subprocess.Popen[bytes] | None = None
 
@@ -85,6 +94,16 @@ class Asterisk:
     def ami_url(self) -> str:
         """The address of the manager interface with Vigie's account."""
         return f"ami://{AMI_USER}:{AMI_SECRET}@127.0.0.1:{self.ami_port}"
+
+    @property
+    def amis_url(self) -> str:
+        """The same over TLS, with a certificate by the authority in `ca_file`."""
+        return f"amis://{AMI_USER}:{AMI_SECRET}@127.0.0.1:{self.amis_port}"
+
+    @property
+    def ca_file(self) -> Path:
+        """Who signed its certificate."""
+        return self.home / "authority.pem"
 
     @property
     def log(self) -> Path:
@@ -102,6 +121,7 @@ class Asterisk:
             file = self.home / "etc" / name
             file.write_text(text)
             give(file, user, mode=0o600)
+        self._certify(user)
         recording = self._silence.with_suffix(".alaw")
         recording.write_bytes(b"\xd5" * 800)
         give(recording, user, mode=0o600)
@@ -134,6 +154,28 @@ class Asterisk:
         self._process.wait(STOP_TIMEOUT_S)
         self._process = None
 
+    def hang_up_all(self) -> None:
+        """End every call there is, whoever is at its ends."""
+        if self._process is not None:
+            self._ask("channel request hangup all")
+            gone = wait_until(lambda: "0 active channels" in self._ask("core show channels"), timeout_s=STOP_TIMEOUT_S)
+            assert gone, "calls do not end"
+
+    def _certify(self, user: RunAs) -> None:
+        authority = trustme.CA()
+        authority.cert_pem.write_to_path(self.ca_file)
+        authority.issue_cert("127.0.0.1").private_key_and_cert_chain_pem.write_to_path(self._certificate)
+        give(self._certificate, user, mode=0o600)
+
+    def pause(self, agent: str) -> None:
+        """Let the queues ring this agent no more; a call that they have goes on."""
+        self._ask(f"queue pause member PJSIP/{agent}")
+
+    def _ask(self, command: str) -> str:
+        """Say something to its console."""
+        asked: list[str | Path] = [self.layout.asterisk, "-C", self.home / "etc/asterisk.conf", "-rx", command]
+        return run_as(asked, user=engine_user(self.home / "var"), cwd=self.home)
+
     def files(self) -> dict[str, str]:
         """Its configuration."""
         return {
@@ -155,14 +197,18 @@ astlogdir => {self.home}/var/log
 enabled = yes
 bindaddr = 127.0.0.1
 port = {self.ami_port}
+tlsenable = yes
+tlsbindaddr = 127.0.0.1:{self.amis_port}
+tlscertfile = {self._certificate}
+tlsprivatekey = {self._certificate}
 [{AMI_USER}]
 secret = {AMI_SECRET}
 read = call,agent
 write = reporting
 """,
             "features.conf": f"""[general]
-transferdigittimeout = 1
-featuredigittimeout = 500
+transferdigittimeout = {PATIENCE_S}
+featuredigittimeout = {PATIENCE_S * 1000}
 xfersound = {self._silence}
 xferfailsound = {self._silence}
 transferannouncesound = {self._silence}
@@ -173,18 +219,29 @@ atxfer = {ASK}
             "pjsip.conf": self._endpoints(),
             "queues.conf": "[general]\npersistentmembers = no\n" + "".join(map(_queue, QUEUES)),
             "extensions.conf": f"""[shops]
-exten => 3008,1,Answer()
+exten => {NUMBER},1,Answer()
+ same => n,Queue({HOTLINE},t,,,{PATIENCE_S})
+ same => n,Hangup()
+exten => {NUMBER_IN_A_HURRY},1,Answer()
  same => n,Queue({HOTLINE},t,,,{OWN_FLOOR_S})
- same => n,Queue({OVERFLOW},,,,30)
+ same => n,Queue({OVERFLOW},,,,{PATIENCE_S})
  same => n,Hangup()
 [house]
 exten => 600,1,Answer()
- same => n,Queue({LEVEL2},,,,30)
+ same => n,Queue({LEVEL2},,,,{PATIENCE_S})
  same => n,Hangup()
-exten => _40XX,1,Dial(PJSIP/${{EXTEN}},10)
+exten => 601,1,Answer()
+ same => n,Queue({HOTLINE},,,,{PATIENCE_S})
+ same => n,Hangup()
+exten => _40XX,1,Dial(PJSIP/${{EXTEN}},{PATIENCE_S})
  same => n,Hangup()
 """,
         }
+
+    @property
+    def _certificate(self) -> Path:
+        """Its certificate, with the key."""
+        return self.home / "etc/certificate.pem"
 
     @property
     def _silence(self) -> Path:
@@ -227,4 +284,4 @@ contact = sip:{agent}@127.0.0.1:{port}
 
 def _queue(name: str) -> str:
     members = "".join(f"member => PJSIP/{agent}\n" for agent in QUEUES[name])
-    return f"[{name}]\nstrategy = linear\ntimeout = {RING_S}\nretry = 1\nringinuse = no\n{members}"
+    return f"[{name}]\nstrategy = linear\ntimeout = {PATIENCE_S}\nretry = 1\nringinuse = no\n{members}"

@@ -3,6 +3,8 @@
 import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
 
 import psycopg
 
@@ -19,7 +21,8 @@ from tests.running_asterisk import HOTLINE, LEVEL2, OVERFLOW
 from tests.running_web import PASSWORD
 from vigie.engines.process import wait_until
 
-PATIENCE_S = 15
+# Much longer than it takes, even on a machine that is busy with something else.
+PATIENCE_S = 60
 
 
 @dataclass(frozen=True)
@@ -37,23 +40,31 @@ class KeptCall:
 class RunningTelephony:
     """`vigie telephony`; `start` and `stop` it."""
 
-    def __init__(self, database_url: str, ami_url: str, *, clock_offset_s: int = 0) -> None:
+    def __init__(self, database_url: str, ami_url: str, *, ca_file: Path | None = None, clock_offset_s: int = 0) -> None:
         self.database_url = database_url
         self._stop = threading.Event()
         settings = TelephonySettings.model_validate(
-            {"database_url": database_url, "ami_url": ami_url, "clock_offset_s": clock_offset_s}
+            {"database_url": database_url, "ami_url": ami_url, "ami_ca_file": str(ca_file or ""), "clock_offset_s": clock_offset_s}
         )
         self._thread = threading.Thread(target=run, args=(settings,), kwargs={"stop": self._stop}, name="telephony")
 
     def start(self) -> None:
-        """Listen; what the exchange already has is taken up."""
+        """Listen from now on; what the exchange already has is taken up."""
+        before = self._heard_until()
         self._thread.start()
+        assert wait_until(lambda: self._heard_until() != before, timeout_s=PATIENCE_S), "the exchange is not heard"
 
     def stop(self) -> None:
         """Listen no more."""
         self._stop.set()
         self._thread.join(PATIENCE_S)
         assert not self._thread.is_alive(), "the telephony program did not stop"
+
+    def _heard_until(self) -> datetime | None:
+        """When it, or one before it, last noted that it hears the exchange."""
+        with psycopg.connect(self.database_url) as conn:
+            row = conn.execute("SELECT until FROM hotline.telephony_heard").fetchone()
+        return row[0] if row else None
 
     def kept(self) -> list[KeptCall]:
         """Every call there is, oldest first."""

@@ -4,16 +4,19 @@ A plan with one more program than `vigie up`: the simulator, which plays a scena
 stops first (its journals drain), then its truth is held against the database, then all else stops.
 """
 
+import contextlib
 import os
 import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Callable
+from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 from typing import Self
+
+import psycopg
 
 from diagnostics.baseline_store import save_baseline
 from firmware_rollout.artifacts import FolderStore
@@ -26,13 +29,14 @@ from fleet.database import Connection, connect
 from fleet.errors import VigieError
 from fleet.registry import all_terminals
 from fleet.settings import read
-from hotline.accounts import add_agent, add_token, generate_password
 from hotline.roles import Role
+from simulators.crew import DESKS
 from simulators.scenario import load
 from vigie.demo_campaigns import COMPRESSED, FIRST_AFTER
+from vigie.demo_hotline import AGENTS, STAFF, Access, Presence, furnish
 from vigie.demo_releases import add_releases
 from vigie.engines.layout import EngineSettings
-from vigie.engines.process import port_answers, tail
+from vigie.engines.process import hold_port, tail
 from vigie.up.figures import FigureReader
 from vigie.up.house import House, Options, free_ports
 from vigie.up.plan import Program
@@ -48,15 +52,6 @@ ONLINE_SHARE = 0.99
 USUAL_WEB_PORT = 8080
 # How often a wait is explained.
 TELL_EVERY_S = 3.0
-PEOPLE: Mapping[Role, str] = {
-    Role.LEVEL1: "Alix Martin",
-    Role.LEVEL2: "Camille Bernard",
-    Role.SUPERVISOR: "Dominique Petit",
-    Role.VEILLE: "Claude Moreau",
-    Role.DSI: "Maxime Laurent",
-    Role.ROLLOUT_MANAGER: "Sacha Simon",
-    Role.ADMINISTRATOR: "Lou Michel",
-}
 
 # The scenario says what 4.3.0 does to printers: its campaign stops itself, while the other goes on.
 RELEASES = (
@@ -71,19 +66,6 @@ CAMPAIGNS = (("4.3.0, modèle B", "4.3.0", "B"), ("4.4.0, modèle A", "4.4.0", "
 POLL_S = 60
 
 
-@dataclass(frozen=True)
-class Access:
-    """Who may come in: passwords by login, tokens of the telephone system, of simulated agents and of terminals, the root of
-    what terminals trust, a shop's number."""
-
-    passwords: Mapping[str, str]
-    cti_token: str
-    api_token: str
-    a_phone: str
-    tokens: Path
-    maker_root: Path
-
-
 def run_demo(*, minutes: float, scenario: Path, clock: str, listen: str, web_port: int, campaigns: bool) -> bool:
     """Play the demonstration, with its campaigns or without; whether the database holds all that was sent, once.
 
@@ -93,7 +75,7 @@ def run_demo(*, minutes: float, scenario: Path, clock: str, listen: str, web_por
     script = load(scenario)
     ports = free_ports()
     options = Options(
-        ports=replace(ports, web=web_port or (ports.web if port_answers(USUAL_WEB_PORT) else USUAL_WEB_PORT)),
+        ports=replace(ports, web=web_port or _usual_port(listen) or ports.web),
         listen=listen,
         clock_offset_s=offset_to(clock),
         throw_away=True,
@@ -111,19 +93,30 @@ def run_demo(*, minutes: float, scenario: Path, clock: str, listen: str, web_por
             began = time.monotonic()
             _command(house, "registry", "import", *map(str, registry[:2]), "--passwords", str(registry[2]))
             house.start_broker()
-            access = _furnish(house, demonstration_clock, campaigns=campaigns)
+            access, updates = _furnish(house, demonstration_clock, campaigns=campaigns)
             _remember(house, past.wait(), terminals=script.terminals, now=demonstration_clock())
             house.start_programs()
             house.supervisor.checkpoint()
             truth = house.home / "truth.jsonl"
-            simulator = _start_simulator(house, access, scenario=scenario, minutes=minutes, passwords=registry[2], truth=truth)
+            simulator = _start_simulator(
+                house, access, updates, scenario=scenario, minutes=minutes, passwords=registry[2], truth=truth
+            )
         except StopRequestedError:
             return True
         house.facts += _welcome(house, access, scenario.name, minutes)
         figures = FigureReader(house.database_url, demonstration_clock)
-        house.watch(until=lambda: not simulator.alive(), figures=_observer(house, figures, began))
+        presence = Presence(access.simulated, demonstration_clock)
+        house.watch(until=lambda: not simulator.alive(), figures=_observer(house, figures, presence, began))
         figures.close()
         return _finish(house, simulator, truth)
+
+
+def _usual_port(listen: str) -> int:
+    """The console's usual port, kept from now on; 0 where another program has it."""
+    try:
+        return hold_port(USUAL_WEB_PORT, listen)
+    except OSError:
+        return 0
 
 
 class Past:
@@ -188,22 +181,24 @@ def _make_registry(house: House, *, seed: int, terminals: int) -> tuple[Path, Pa
     return folder / "points_of_sale.csv", folder / "terminals.csv", folder / "passwords.csv"
 
 
-def _furnish(house: House, clock: Clock, *, campaigns: bool) -> Access:
-    """Make what a hotline has besides its fleet: people, a telephone system, releases and campaigns."""
-    passwords, tokens = {}, house.home / "registry/tokens.csv"
+def _furnish(house: House, clock: Clock, *, campaigns: bool) -> tuple[Access, dict[str, str]]:
+    """Make what a hotline has besides its fleet: people, queues, a telephone system, releases and campaigns.
+
+    Returns who may come in, and the simulator's settings of terminals that update themselves.
+    """
+    tokens = house.home / "registry/tokens.csv"
     with connect(house.database_url, program="demo") as conn:
-        for number, (role, name) in enumerate(PEOPLE.items(), start=1):
-            password = passwords[role.value] = generate_password()
-            add_agent(conn, login=role.value, name=name, role=role, password=password, extension=f"{900 + number}")
-        token = add_token(conn, name="demonstration", purpose="cti", role=Role.LEVEL1, now=clock())
-        notes = add_token(conn, name="simulated agents", purpose="api", role=Role.LEVEL1, now=clock())
+        access = furnish(conn, now=clock())
         store, online = FolderStore(Path(house.firmware["VIGIE_RELEASE_STORE"])), Path(house.firmware["VIGIE_RELEASE_KEYS"])
         root = add_releases(conn, store, RELEASES, home=house.home / "maker", online=online, now=clock())
         if campaigns:
             _begin_campaigns(conn, clock())
         write_tokens(tokens, house.device_key, [one.id for one in all_terminals(conn)])
-        phone = conn.execute("SELECT min(e164) FROM fleet.phone_number").fetchone()
-    return Access(passwords, token, notes, str(phone[0]).removeprefix("+") if phone else "", tokens, root)
+    return access, {
+        "VIGIE_SIMULATE_DDI_URL": f"{house.console_url}/{read(DeviceApiSettings).ddi_tenant}/controller/v1",
+        "VIGIE_SIMULATE_TOKENS": str(tokens),
+        "VIGIE_SIMULATE_MAKER_ROOT": str(root),
+    }
 
 
 def _begin_campaigns(conn: Connection, now: datetime) -> None:
@@ -223,7 +218,9 @@ def _begin_campaigns(conn: Connection, now: datetime) -> None:
         do(conn, name, Deed.APPROVE, actor=Role.ROLLOUT_MANAGER.value, why="", now=now)
 
 
-def _start_simulator(house: House, access: Access, *, scenario: Path, minutes: float, passwords: Path, truth: Path) -> ProgramPart:
+def _start_simulator(
+    house: House, access: Access, updates: dict[str, str], *, scenario: Path, minutes: float, passwords: Path, truth: Path
+) -> ProgramPart:
     program = Program(
         "simulate",
         ("simulate", str(scenario), *(("--minutes", f"{minutes:g}") if minutes else ())),
@@ -235,11 +232,9 @@ def _start_simulator(house: House, access: Access, *, scenario: Path, minutes: f
             "VIGIE_SIMULATE_API_URL": house.console_url,
             "VIGIE_SIMULATE_API_TOKEN": access.api_token,
             "VIGIE_SIMULATE_TRUTH": str(truth),
-            "VIGIE_SIMULATE_DDI_URL": f"{house.console_url}/{read(DeviceApiSettings).ddi_tenant}/controller/v1",
-            "VIGIE_SIMULATE_TOKENS": str(access.tokens),
-            "VIGIE_SIMULATE_MAKER_ROOT": str(access.maker_root),
-            # Whoever signs in as one of these sees calls stay, as if they had picked up the telephone.
-            "VIGIE_SIMULATE_STAFF": ",".join((Role.LEVEL1.value, Role.LEVEL2.value)),
+            **updates,
+            "VIGIE_SIMULATE_AGENTS": str(AGENTS),
+            "VIGIE_SIMULATE_STAFF": STAFF,
         },
     )
     return house.start_program(program, keep=False, stop_timeout_s=SIMULATOR_STOP_S)
@@ -248,11 +243,13 @@ def _start_simulator(house: House, access: Access, *, scenario: Path, minutes: f
 def _welcome(house: House, access: Access, scenario: str, minutes: float) -> list[str]:
     ending = f"for {minutes:g} minutes" if minutes else "until the scenario ends or Ctrl-C"
     shown = [f"{login} {password}" for login, password in access.passwords.items()]
+    lines = ["   ".join(shown[first : first + 3]) for first in range(0, len(shown), 3)]
     return [
         "",
         f"console      {house.console_url}   (a demonstration: {scenario}, {ending})",
-        f"sign in as   {'   '.join(shown[:3])}",
-        f"             {'   '.join(shown[3:])}",
+        *(f"{'' if number else 'sign in as':13}{line}" for number, line in enumerate(lines)),
+        f"calls        come to {', '.join(f'{desk.queue} (level {desk.level}, {desk.floor} floor)' for desk in DESKS)};"
+        f" {len(access.simulated)} simulated agents answer beside level1, overflow and level2",
         f'ring         curl -d "event=newCall&from={access.a_phone}&to=3008&direction=in&callId=$RANDOM" {_hook(house, access)}',
         f"also         VIGIE_STATE_DIR={house.home} .venv/bin/vigie status",
         "",
@@ -263,12 +260,13 @@ def _hook(house: House, access: Access) -> str:
     return f"{house.console_url}/api/v1/cti/{access.cti_token}"
 
 
-def _observer(house: House, figures: FigureReader, began: float) -> Callable[[], str]:
-    """The fleet's figures for the screen; also tells, once, when the fleet is online."""
+def _observer(house: House, figures: FigureReader, presence: Presence, began: float) -> Callable[[], str]:
+    """The fleet's figures for the screen; also says that the simulated agents are there, and once that the fleet is online."""
     told = False
 
     def observe() -> str:
         nonlocal told
+        _note(house, presence)
         current = figures.recent()
         if current and not told and current.terminals and current.online >= ONLINE_SHARE * current.terminals:
             told = True
@@ -276,6 +274,14 @@ def _observer(house: House, figures: FigureReader, began: float) -> Callable[[],
         return figures.line()
 
     return observe
+
+
+def _note(house: House, presence: Presence) -> None:
+    if not presence.due():
+        return
+    # While the database is being restarted nobody is counted as there.
+    with contextlib.suppress(psycopg.OperationalError), connect(house.database_url, program="demo") as conn:
+        presence.note(conn)
 
 
 def _finish(house: House, simulator: ProgramPart, truth: Path) -> bool:

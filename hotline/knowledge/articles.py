@@ -120,15 +120,17 @@ def write(conn: Connection, draft: Draft, *, author: str, now: datetime, code: s
 def change(conn: Connection, article: int, draft: Draft, *, seen: int, author: str, now: datetime) -> int:
     """Keep what somebody made of the version they had `seen`, as a new version; returns its number.
 
-    Saying the same again adds no version. `ArticleError` of `version` where somebody else was faster: nothing of theirs is lost.
+    Other typologies are a version as well, though no version keeps them: who had seen the old ones must not take them back
+    unawares. Saying the same again adds none. `ArticleError` of `version` where somebody else was faster: nothing of theirs is
+    lost.
     """
     columns = draft.checked()
     _lock(conn, article, seen=seen)
     before = find(conn, article)
-    if any(before[name] != value for name, value in columns.items()):
+    if set(before.typologies) != set(draft.typologies) or any(before[name] != value for name, value in columns.items()):
         _add(conn, before, columns, author=author, now=now, restored_from=None)
-        seen += 1
-    _link(conn, article, draft.typologies)
+        _link(conn, article, draft.typologies)
+        return seen + 1
     return seen
 
 

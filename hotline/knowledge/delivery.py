@@ -12,6 +12,8 @@ from hotline.knowledge.articles import LANGUAGES, Draft, write
 from hotline.qualification import Subject
 
 DELIVERY_ACTOR: Final = "Vigie"
+# The key is arbitrary, but ours alone.
+LOCK: Final = 0x7661_6769_0074
 
 
 def delivered() -> dict[str, tuple[Draft, list[str]]]:
@@ -22,6 +24,8 @@ def delivered() -> dict[str, tuple[Draft, list[str]]]:
 
 def deliver(conn: Connection, *, now: datetime) -> int:
     """Add the delivered articles that were never there, and the typologies they help with; returns how many were added."""
+    # Of two programs that start together one adds, and the other finds them there.
+    conn.execute("SELECT pg_advisory_xact_lock(%(lock)s)", {"lock": LOCK})
     store.deliver(conn, now=now)
     by_code = {one.code: one.id for one in store.typologies(conn, states=("known", "dismissed", "merged"))}
     there = {row[0] for row in conn.execute("SELECT code FROM hotline.article WHERE code IS NOT NULL").fetchall()}

@@ -112,3 +112,9 @@ CREATE TABLE hotline.telephony_gap (
 );
 CREATE UNIQUE INDEX telephony_gap_open ON hotline.telephony_gap ((true)) WHERE ended_at IS NULL;
 CREATE INDEX telephony_gap_began ON hotline.telephony_gap (began_at);
+
+-- Until when the exchange was heard; one row.
+CREATE TABLE hotline.telephony_heard (
+    one           boolean PRIMARY KEY DEFAULT true CHECK (one),
+    until         timestamptz NOT NULL
+);

@@ -26,6 +26,9 @@ CREATE TABLE hotline.audit (
 );
 CREATE INDEX audit_at ON hotline.audit (at);
 CREATE INDEX audit_actor ON hotline.audit (actor, id DESC);
+-- Who saw a certain shop or call; and which routes there are, of which few differ.
+CREATE INDEX audit_subject ON hotline.audit USING gin (jsonb_path_query_array(subject, '$.*') jsonb_path_ops);
+CREATE INDEX audit_route ON hotline.audit (route);
 
 -- The table's own owner cannot change it by mistake or by a fault of the program, nor delete what is not old.
 CREATE FUNCTION hotline.audit_only_grows() RETURNS trigger LANGUAGE plpgsql AS $body$

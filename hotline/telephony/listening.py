@@ -8,7 +8,7 @@ import logging
 import queue
 import threading
 from collections import deque
-from datetime import datetime
+from datetime import datetime, time, timedelta
 from typing import Final
 
 import psycopg
@@ -20,9 +20,12 @@ from fleet.database import Connection
 from fleet.metrics import new_registry, serve
 from hotline.call_events import CallEvent, Happening
 from hotline.calls import live_calls, record_event
+from hotline.lost_hangups import CAUSE as UNHEARD
 from hotline.manual_calls import begin_gap, end_gap, open_gap
+from hotline.opening import USUAL_END
 from hotline.telephony.address import read_address
 from hotline.telephony.ami import Heard, Listener, Lost, News, Reached
+from hotline.telephony.hearing import note_deafness, note_heard
 from hotline.telephony.mapping import PREFIX, Roster, Translator
 from hotline.telephony.settings import TelephonySettings
 
@@ -34,6 +37,8 @@ LOCK: Final = 0x7661_6769_0009
 AUTHOR: Final = "vigie telephony"
 # How soon the program notices that it is told to stop.
 WAIT_S = 0.5
+# So much at most of what a killed program heard counts as not heard.
+NOTED_EVERY: Final = timedelta(seconds=5)
 
 
 class Metrics:
@@ -52,22 +57,33 @@ class Metrics:
 class Recorder:
     """Turns news into stored events, in order and each once; keeps what is still to be stored."""
 
-    def __init__(self, metrics: Metrics) -> None:
+    def __init__(self, metrics: Metrics, *, usual_end: time = USUAL_END) -> None:
+        """`usual_end` is when the hotline closes on days that the race calendar does not name."""
+        self._usual_end = usual_end
         self._metrics = metrics
         self._translator = Translator()
         self._waiting: deque[tuple[CallEvent | Roster | Reached | Lost, datetime]] = deque()
+        # Whether the exchange is listened to, as far as is stored; up to when it was heard, and up to when that is noted.
+        self._hears = False
+        self._heard_until: datetime | None = None
+        self._noted_until: datetime | None = None
 
     def hear(self, news: News) -> None:
         """Take in what the exchange said, or that it came or went."""
+        self._heard_until = news.at
         if isinstance(news, Heard):
             self._waiting += ((said, news.at) for said in self._translator.hear(news.message))
             return
         # Whatever was known of its channels is out of date; it is about to say what goes on now.
-        self._translator = Translator()
+        self._translator = Translator(news.at.isoformat())
         self._waiting.append((news, news.at))
         reached = isinstance(news, Reached)
         self._metrics.reached.set(reached)
         log.info("the exchange is %s", "reached" if reached else "lost", extra={"action": "ami"})
+
+    def hear_nothing(self, *, now: datetime) -> None:
+        """Take in that it has said nothing more by now."""
+        self._heard_until = now
 
     def store(self, conn: Connection) -> None:
         """Store what waits; what the database refuses for good is dropped, what it cannot take now still waits."""
@@ -83,18 +99,29 @@ class Recorder:
                 log.exception("an event was dropped", extra={"action": "telephony"})
                 self._metrics.refused.inc()
             self._waiting.popleft()
+        self._note_heard(conn)
+
+    def _note_heard(self, conn: Connection) -> None:
+        """Note, every few seconds, that we heard the exchange."""
+        until, noted = self._heard_until, self._noted_until
+        if self._hears and until is not None and (noted is None or until - noted >= NOTED_EVERY):
+            note_heard(conn, until=until)
+            self._noted_until = until
 
     def _store(self, conn: Connection, said: CallEvent | Roster | Reached | Lost, at: datetime) -> None:
         match said:
             case CallEvent():
-                reason = record_event(conn, event=said, now=at)
+                reason = record_event(conn, event=said, now=at, usual_end=self._usual_end)
                 self._metrics.events.labels(said.kind, reason).inc()
             case Roster():
-                end_others(conn, roster=said, now=at)
+                end_others(conn, roster=said, now=at, usual_end=self._usual_end)
             case Reached():
+                note_deafness(conn, author=AUTHOR, now=at)
                 end_own_gap(conn, now=at)
+                self._hears = True
             case Lost():
                 begin_gap(conn, author=AUTHOR, now=at)
+                self._hears = False
 
 
 def end_own_gap(conn: Connection, *, now: datetime) -> None:
@@ -104,11 +131,12 @@ def end_own_gap(conn: Connection, *, now: datetime) -> None:
         end_gap(conn, author=AUTHOR, now=now)
 
 
-def end_others(conn: Connection, *, roster: Roster, now: datetime) -> None:
+def end_others(conn: Connection, *, roster: Roster, now: datetime, usual_end: time) -> None:
     """End the exchange's calls that we believe to go on and that it does not have any more: their end was not heard."""
     for call in live_calls(conn, now=now):
         if call.call_id.startswith(PREFIX) and call.call_id not in roster.call_ids and call.rang_at < now:
-            record_event(conn, event=CallEvent(Happening.ENDED, call.call_id, "CoreShowChannelsComplete", cause="unheard"), now=now)
+            event = CallEvent(Happening.ENDED, call.call_id, "CoreShowChannelsComplete", cause=UNHEARD)
+            record_event(conn, event=event, now=now, usual_end=usual_end)
 
 
 def run(settings: TelephonySettings, *, clock: Clock | None = None, stop: threading.Event | None = None) -> None:
@@ -119,7 +147,7 @@ def run(settings: TelephonySettings, *, clock: Clock | None = None, stop: thread
     metrics = Metrics(into)
     close = serve(into, port=settings.metrics_port)
     address = read_address(settings.ami_url.get_secret_value())
-    recorder = Recorder(metrics)
+    recorder = Recorder(metrics, usual_end=settings.usual_end)
     listener = Listener(address, ca_file=settings.ami_ca_file, clock=clock)
 
     def work(conn: Connection) -> None:
@@ -130,7 +158,7 @@ def run(settings: TelephonySettings, *, clock: Clock | None = None, stop: thread
             try:
                 recorder.hear(listener.news.get(timeout=WAIT_S))
             except queue.Empty:
-                continue
+                recorder.hear_nothing(now=clock())
         recorder.store(conn)
         # From now on nobody listens, until this program or another one reaches the exchange again.
         begin_gap(conn, author=AUTHOR, now=clock())

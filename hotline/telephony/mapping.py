@@ -53,6 +53,8 @@ class _Call:
     direction: Direction = "in"
     ours: bool = False
     queue: str = ""
+    # Our id of the wait in that queue: a queue is perhaps not come to for the first time. Empty where it began unheard.
+    wait: str = ""
     waiting: bool = False
     legs: dict[str, _Leg] = field(default_factory=dict)
 
@@ -64,7 +66,10 @@ class _Call:
 class Translator:
     """Hears one connection's messages in order; a new connection begins with a new one, which the exchange then fills in."""
 
-    def __init__(self) -> None:
+    def __init__(self, since: str = "") -> None:
+        """`since` tells its ids of waits from those of connections before."""
+        self._since = since
+        self._waits = 0
         self._calls: dict[str, _Call] = {}
         # Consultations: which caller's call they belong to.
         self._about: dict[str, str] = {}
@@ -73,7 +78,7 @@ class Translator:
         self._by_event: dict[str, Callable[[Message], Iterable[CallEvent | Roster]]] = {
             "QueueMember": self._member,
             "QueueMemberAdded": self._member,
-            "QueueEntry": self._queued,
+            "QueueEntry": self._shown_wait,
             "CoreShowChannel": self._show,
             "CoreShowChannelsComplete": self._shown_all,
             "Newchannel": self._new_channel,
@@ -114,15 +119,24 @@ class Translator:
                 self._about[call.key] = asked_about.key
         return ()
 
+    def _shown_wait(self, message: Message) -> Iterable[CallEvent]:
+        """A wait that had begun before we listened, unless we have just heard of it."""
+        if call := self._come(message):
+            if not call.waiting:
+                call.waiting, call.queue, call.wait = True, message.get("Queue", ""), ""
+            yield self._event(Happening.QUEUED, call, message, queue=call.queue, leg=call.wait)
+
     def _queued(self, message: Message) -> Iterable[CallEvent]:
-        if call := self._claimed(message):
-            call.waiting, call.queue = True, message.get("Queue", "")
-            yield self._event(Happening.QUEUED, call, message, queue=call.queue)
+        if call := self._come(message):
+            self._waits += 1
+            call.waiting, call.queue, call.wait = True, message.get("Queue", ""), f"{self._since}/{self._waits}"
+            yield self._event(Happening.QUEUED, call, message, queue=call.queue, leg=call.wait)
 
     def _left_queue(self, message: Message) -> Iterable[CallEvent]:
         if call := self._claimed(message):
             call.waiting = False
-            yield self._event(Happening.LEFT_QUEUE, call, message, queue=message.get("Queue", ""))
+            queue = message.get("Queue", "")
+            yield self._event(Happening.LEFT_QUEUE, call, message, queue=queue, leg=call.wait if queue == call.queue else "")
 
     def _called(self, message: Message) -> Iterable[CallEvent]:
         if call := self._claimed(message):
@@ -224,9 +238,17 @@ class Translator:
 
     def _claimed(self, message: Message) -> _Call | None:
         """The call that a queue's event is about, the hotline's from now on; an agent who rings a queue is no shop."""
-        call = self._call(message) or self._begun(message)
+        call = self._call(message)
+        if call is None:
+            return None
         call.ours = call.ours or call.caller not in self._members
         return call if call.ours else None
+
+    def _come(self, message: Message) -> _Call | None:
+        """The call of who comes to a queue. Its own events alone begin one: what is said after a call's end would never end."""
+        if self._call(message) is None:
+            self._begun(message)
+        return self._claimed(message)
 
     def _offered(self, call: _Call, message: Message, *, agent: str, leg: str) -> CallEvent:
         self._leg_at(call, message, agent=agent, leg=leg)

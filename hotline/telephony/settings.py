@@ -5,6 +5,7 @@ from typing import Annotated
 from pydantic import AfterValidator, Field, SecretStr
 
 from fleet.settings import ClockSettings, DatabaseSettings, MetricsSettings
+from hotline.settings import OpeningSettings
 from hotline.telephony.address import read_address
 
 
@@ -13,7 +14,7 @@ def _ami_url(value: SecretStr) -> SecretStr:
     return value
 
 
-class TelephonySettings(DatabaseSettings, ClockSettings, MetricsSettings):
+class TelephonySettings(DatabaseSettings, ClockSettings, MetricsSettings, OpeningSettings):
     """What `vigie telephony` needs to know."""
 
     ami_url: Annotated[SecretStr, AfterValidator(_ami_url)] = Field(

@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 
 import psycopg
-from anyio import to_thread
+from anyio import CapacityLimiter, to_thread
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse, RedirectResponse, Response
@@ -18,10 +18,12 @@ from firmware_rollout.ddi.server import open_devices
 from fleet import VERSION
 from fleet.clock import Clock
 from fleet.database import Connection, open_pool
+from hotline import closed_days
 from hotline.attachments import close_with_incidents
 from hotline.command_publisher import CommandPublisher
+from hotline.lost_hangups import sweep
 from hotline.rate_limit import RateLimit
-from hotline.retention import Retention
+from hotline.retention import retention
 from hotline.settings import WebSettings
 from hotline.web import (
     console,
@@ -67,15 +69,17 @@ from hotline.web import (
     sign_in,
     stream,
 )
-from hotline.web.context import Web
+from hotline.web.context import Hook, Web
+from hotline.web.figures_query import house_of
 from hotline.web.guards import ForbiddenError, SignInNeededError
-from hotline.web.hub import Hub
+from hotline.web.hub import THREADS, Hub
 from hotline.web.incident_ends import IncidentEnds
 from hotline.web.layout import error_page
 from hotline.web.metrics import WebMetrics
 from hotline.web.pages import CHARTS, STATIC, Pages
 from hotline.web.problems import ProblemError, on_http_exception, on_problem, on_validation_error, problem_response
 from hotline.web.roll_call import RollCall
+from hotline.web.shared_wall import SharedWall
 from hotline.web.stream import CallReader
 from hotline.web.witness import Witness
 
@@ -83,7 +87,7 @@ log = logging.getLogger(__name__)
 
 # A sample of a terminal is a few hundred bytes and the largest form a few thousand; nothing we read is larger.
 LARGEST_BODY_BYTES = 256 * 1024
-PAGE_CONNECTIONS, HUB_CONNECTIONS = 12, 4
+PAGE_CONNECTIONS, HOOK_CONNECTIONS = 12, 4
 ROUTERS = (
     sign_in,
     console_account,
@@ -134,13 +138,22 @@ def create_app(settings: WebSettings, *, clock: Clock) -> FastAPI:
     """The web program as an ASGI application; it opens its database connections when it starts."""
     url = settings.database_url.get_secret_value()
     pool = open_pool(url, program="web", min_size=2, max_size=PAGE_CONNECTIONS)
-    # Rings do not queue behind page views.
-    hub_pool = open_pool(url, program="web hub", min_size=1, max_size=HUB_CONNECTIONS)
+    # Rings do not queue behind page views, on their way in or out; nor do they wait for a connection to be made.
+    hook_pool = open_pool(url, program="web hook", min_size=HOOK_CONNECTIONS, max_size=HOOK_CONNECTIONS)
+    hub_pool = open_pool(url, program="web hub", min_size=THREADS, max_size=THREADS)
     pages, metrics = Pages(), WebMetrics()
-    reader = CallReader(hub_pool, pages, clock)
+    reader = CallReader(hub_pool, pages, clock, faults=metrics.hub_faults)
     witness = Witness(pool, clock)
     cti_limit = RateLimit(per_s=settings.cti_events_per_s, burst=cti_hook.BURST_S * settings.cti_events_per_s)
-    hub = Hub(database_url=url, clock=clock, read_call=reader.one, read_live=reader.live, saw=witness.pops, shown=metrics.shown)
+    hub = Hub(
+        database_url=url,
+        clock=clock,
+        read_call=reader.one,
+        read_live=reader.live,
+        saw=witness.pops,
+        shown=metrics.shown,
+        faults=metrics.hub_faults,
+    )
     metrics.screens.set_function(lambda: hub.screens)
     roll_call = RollCall(pool, clock, there=lambda: hub.answering)
     ends = IncidentEnds(database_url=url, close=lambda: _close_calls(pool, clock))
@@ -149,18 +162,23 @@ def create_app(settings: WebSettings, *, clock: Clock) -> FastAPI:
     devices = None
     if settings.serves_devices:
         devices = open_devices(settings, database_url=url, clock=clock, registry=metrics.registry)
-    retention = Retention(url, clock=clock, settings=settings)
+    forgetting = retention(url, clock=clock, settings=settings)
+    lost_hangups = sweep(url, clock=clock, usual_end=settings.usual_end)
+    house = house_of(settings)
+    days = closed_days.keeper(url, wrap_up=house.wrap_up, clock=clock)
 
     @asynccontextmanager
     async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
         listening = [asyncio.create_task(one.run()) for one in (hub, ends, roll_call)]
-        retention.start()
+        for thread in (forgetting, lost_hangups, days):
+            thread.start()
         if orders is not None:
             orders.start()
         if devices is not None:
             devices.start()
         yield
-        await to_thread.run_sync(retention.stop)
+        for thread in (forgetting, lost_hangups, days):
+            await to_thread.run_sync(thread.stop)
         if orders is not None:
             await to_thread.run_sync(orders.stop)
         if devices is not None:
@@ -169,8 +187,8 @@ def create_app(settings: WebSettings, *, clock: Clock) -> FastAPI:
             task.cancel()
             with suppress(asyncio.CancelledError):
                 await task
-        pool.close()
-        hub_pool.close()
+        for one in (pool, hook_pool, hub_pool):
+            one.close()
 
     app = FastAPI(
         title="Vigie",
@@ -185,7 +203,8 @@ def create_app(settings: WebSettings, *, clock: Clock) -> FastAPI:
     )
     # The server puts it before every layer that is for people.
     app.state.devices = devices
-    app.state.web = Web(settings, clock, pool, pages, hub, metrics, witness, cti_limit)
+    hook = Hook(hook_pool, CapacityLimiter(HOOK_CONNECTIONS))
+    app.state.web = Web(settings, clock, pool, pages, hub, metrics, witness, cti_limit, hook, SharedWall(pool, clock, house))
     for module in ROUTERS:
         app.include_router(module.router)
     app.mount("/static", StaticFiles(directory=str(STATIC), packages=[CHARTS]), name="static")

@@ -1,7 +1,7 @@
 """The console's pages: calls, shops, terminals."""
 
 import json
-from datetime import datetime, time, timedelta
+from datetime import datetime, timedelta
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Form, Query, Request
@@ -12,10 +12,13 @@ from diagnostics.health import counts
 from diagnostics.incidents import open_incidents
 from fleet import history, registry
 from fleet.database import Connection
-from hotline.calls import choose_point_of_sale, events_of, find_call, list_calls
+from hotline.calls import choose_point_of_sale, events_of, find_call
+from hotline.floors import Floor
 from hotline.masking import searched_for
 from hotline.matching import sees
+from hotline.opening import ZONE, day_bounds
 from hotline.pop import view_call, view_shop, view_terminals
+from hotline.reach import newest_calls
 from hotline.readings import readings
 from hotline.roles import Right
 from hotline.sessions import Session
@@ -26,7 +29,6 @@ from hotline.terminal_history import read_history
 from hotline.web.context import Web, web
 from hotline.web.guards import Editor, Reader
 from hotline.web.layout import fragment, page, telemetry_state
-from hotline.web.pages import HOTLINE_ZONE
 
 router = APIRouter(include_in_schema=False)
 
@@ -37,6 +39,8 @@ HandlingSession = Annotated[Session, Depends(Editor(Right.HANDLE_CALLS))]
 Program = Annotated[Web, Depends(web)]
 
 TODAY_SHOWN, LIST_SHOWN, INCIDENTS_SHOWN = 30, 100, 5
+# As long as a shop that rings again is the same matter.
+OVERFLOW_BACK = timedelta(days=7)
 SAMPLE_COLUMNS = (
     "tickets",
     "tx_ms",
@@ -55,7 +59,7 @@ SAMPLE_COLUMNS = (
 def home(request: Request, session: ReadingSession, program: Program) -> Response:
     """Where an agent waits for calls."""
     with program.pool.connection() as conn:
-        values = _today(conn, now=program.now())
+        values = _today(conn, floor=session.floor, now=program.now())
     return page(request, "home.html", session=session, here="console", **values)
 
 
@@ -63,7 +67,7 @@ def home(request: Request, session: ReadingSession, program: Program) -> Respons
 def today(request: Request, session: PollingSession, program: Program) -> Response:
     """The part of the home page that renews itself."""
     with program.pool.connection() as conn:
-        values = _today(conn, now=program.now())
+        values = _today(conn, floor=session.floor, now=program.now())
     return fragment(request, "today.html", session=session, **values)
 
 
@@ -77,9 +81,10 @@ def banners(request: Request, session: PollingSession, program: Program) -> Resp
 
 @router.get("/console/calls")
 def calls(request: Request, session: ReadingSession, program: Program, before: int | None = None) -> Response:
-    """Every call, newest first."""
+    """Every call, newest first; on the overflow floor, those of late that it has had a part in."""
+    since = None if session.may(Right.BROWSE) else program.now() - OVERFLOW_BACK
     with program.pool.connection() as conn:
-        found = list_calls(conn, before=before, limit=LIST_SHOWN + 1)
+        found = newest_calls(conn, floor=session.floor, since=since, before=before, limit=LIST_SHOWN + 1)
         shops = _shop_names(conn, found)
     older = found[LIST_SHOWN - 1].id if len(found) > LIST_SHOWN else None
     return page(request, "calls.html", session=session, here="calls", calls=found[:LIST_SHOWN], shops=shops, older=older)
@@ -166,10 +171,10 @@ def _call(conn: Connection, call: int) -> StoredCall:
     return found
 
 
-def _today(conn: Connection, *, now: datetime) -> dict[str, Any]:
+def _today(conn: Connection, *, floor: Floor, now: datetime) -> dict[str, Any]:
     """The home page's figures, incidents and calls since midnight."""
-    midnight = datetime.combine(now.astimezone(HOTLINE_ZONE).date(), time(), HOTLINE_ZONE)
-    found = list_calls(conn, since=midnight, limit=TODAY_SHOWN + 1)
+    midnight, _ = day_bounds(now.astimezone(ZONE).date())
+    found = newest_calls(conn, floor=floor, since=midnight, limit=TODAY_SHOWN + 1)
     # Parts of a wider one and what is under announced maintenance stand on the incidents' own page.
     incidents = [one for one in open_incidents(conn) if one.parent_id is None and not one.muted]
     return {

@@ -1,16 +1,16 @@
 """What everybody may do to their own account: change the password, and sign out wherever they are signed in."""
 
-from typing import Annotated
+from typing import Annotated, Final
 
 from fastapi import APIRouter, Depends, Form, Request
 from fastapi.responses import RedirectResponse, Response
 
-from hotline.accounts import AccountError, check_password, set_password
-from hotline.audit import CHANGED, Actor, Deed, record
+from hotline.accounts import SHORTEST_PASSWORD, AccountError, set_password
+from hotline.audit import CHANGED, SIGN_IN_REFUSED, Actor, Deed, record
 from hotline.figures_words import FLOORS
 from hotline.privacy_words import refusal
 from hotline.roles import Right
-from hotline.sessions import Session, sessions_of
+from hotline.sessions import Refusal, Session, guess, sessions_beside
 from hotline.web.context import Web, web
 from hotline.web.guards import Editor, Reader
 from hotline.web.layout import page
@@ -19,6 +19,8 @@ router = APIRouter(include_in_schema=False)
 
 Program = Annotated[Web, Depends(web)]
 Secret = Annotated[str, Form(max_length=1000)]
+
+_STATUSES: Final = {"too_many": 429}
 
 
 @router.get("/console/account")
@@ -31,31 +33,40 @@ def own_account(request: Request, session: Annotated[Session, Depends(Reader(Rig
 def change_own_password(
     request: Request, session: Annotated[Session, Depends(Editor(Right.READ))], program: Program, current: Secret, new: Secret
 ) -> Response:
-    """Change one's own password, knowing the old one; every session ends, this one too."""
-    agent = session.agent
+    """Change one's own password, knowing the old one; every session ends, this one too.
+
+    An open session is no licence to guess: wrong passwords count as they do at sign-in.
+    """
+    agent, now = session.agent, program.now()
+    actor = Actor(agent.login, agent.id, session.floor)
+    address = request.client.host if request.client else ""
+    error = ""
     with program.pool.connection() as conn:
-        if check_password(conn, login=agent.login, password=current) is None:
-            return _page(request, session, error="current")
-        try:
-            set_password(conn, login=agent.login, password=new)
-        except AccountError as error:
-            return _page(request, session, error=error.field)
-        actor = Actor(agent.login, agent.id, session.floor)
-        record(conn, [Deed(actor, CHANGED, "own password changed", {})], now=program.now())
-    return RedirectResponse("/sign-in", status_code=303)
+        known = guess(conn, login=agent.login, password=current, address=address, now=now)
+        if isinstance(known, Refusal):
+            error = "current" if known is Refusal.WRONG else "too_many"
+            record(conn, [Deed(actor, SIGN_IN_REFUSED, "own password", {"reason": known}, address)], now=now)
+        else:
+            try:
+                set_password(conn, login=agent.login, password=new)
+                record(conn, [Deed(actor, CHANGED, "own password changed", {}, address)], now=now)
+            except AccountError as wrong:
+                error = wrong.field
+    return _page(request, session, error=error) if error else RedirectResponse("/sign-in", status_code=303)
 
 
 def _page(request: Request, session: Session, *, error: str = "") -> Response:
     program = web(request)
     with program.pool.connection() as conn:
-        since = sessions_of(conn, agent_id=session.agent.id, now=program.now())
+        beside = sessions_beside(conn, session, now=program.now())
     return page(
         request,
         "account.html",
         session=session,
         here="account",
-        status=422 if error else 200,
-        sessions=since,
+        status=_STATUSES.get(error, 422) if error else 200,
+        sessions=beside,
+        shortest=SHORTEST_PASSWORD,
         floors=FLOORS,
         error=refusal(error, translate=program.pages.translate(session.agent.language)) if error else None,
     )

@@ -11,10 +11,12 @@ from fleet import registry
 from fleet.database import Connection
 from hotline.attachments import AttachmentError, attach, attached_to, attachments_of, undo
 from hotline.calls import calls_by_id, calls_of_incident
+from hotline.floors import Floor
+from hotline.reach import out_of_reach
 from hotline.roles import Right
 from hotline.sessions import Session
 from hotline.web.context import Web, web
-from hotline.web.guards import Editor, Reader
+from hotline.web.guards import Editor, ForbiddenError, Reader
 from hotline.web.layout import page
 
 router = APIRouter(include_in_schema=False)
@@ -43,6 +45,8 @@ def attach_calls(
     """Attach the calls that were ticked, in one action; or show the page again where none could be."""
     try:
         with program.pool.connection() as conn:
+            if out_of_reach(conn, "call", call or [], floor=session.floor):
+                raise ForbiddenError
             attach(
                 conn,
                 incident=incident_id,
@@ -79,7 +83,7 @@ def _page(
 ) -> Response:
     with program.pool.connection() as conn:
         try:
-            values = _read(conn, incident_id)
+            values = _read(conn, incident_id, floor=session.floor)
         except IncidentError:
             raise HTTPException(404) from None
     return page(
@@ -94,18 +98,21 @@ def _page(
     )
 
 
-def _read(conn: Connection, incident_id: int) -> dict[str, Any]:
+def _read(conn: Connection, incident_id: int, *, floor: Floor) -> dict[str, Any]:
     found = incident(conn, incident_id)
     actions = attachments_of(conn, incident=incident_id)
     until = found.closed_at + RINGS_WITHIN if found.closed_at else None
     count, offered = calls_of_incident(conn, incident=incident_id, since=found.began_at, until=until, limit=CALLS_SHOWN)
     taken = attached_to(conn, calls=[call.id for call in offered])
-    free = [call for call in offered if call.id not in taken]
-    attached = {call.id: call for call in calls_by_id(conn, sorted({call for one in actions for call in one.calls}))}
+    listed = [call.id for call in offered] + [call for one in actions for call in one.calls]
+    hidden = out_of_reach(conn, "call", listed, floor=floor)
+    free = [call for call in offered if call.id not in taken and call.id not in hidden]
+    attached = {call.id: call for call in calls_by_id(conn, sorted({call for one in actions for call in one.calls} - hidden))}
     codes = {call.point_of_sale for call in (*free, *attached.values()) if call.point_of_sale}
     return {
         "incident": found,
         "actions": actions,
+        "theirs": out_of_reach(conn, "attachment", [one.id for one in actions], floor=floor),
         "attached": attached,
         "free": free,
         "not_shown": max(0, count - len(offered)),

@@ -1,6 +1,5 @@
 """The page of the audit: who saw and changed what, for those who answer for it."""
 
-from datetime import date, datetime, time, timedelta
 from typing import Annotated, Final
 
 from fastapi import APIRouter, Depends, Query, Request
@@ -9,14 +8,15 @@ from fastapi.responses import Response
 from hotline.accounts import agents
 from hotline.audit import ACTIONS, entries
 from hotline.figures_words import FLOORS
+from hotline.opening import day_bounds
 from hotline.privacy_words import ACTIONS as ACTION_WORDS
+from hotline.privacy_words import SUBJECTS
 from hotline.roles import Right
 from hotline.sessions import Session
 from hotline.web.context import Web, web
 from hotline.web.figures_query import read_day
 from hotline.web.guards import Reader
 from hotline.web.layout import page
-from hotline.web.pages import HOTLINE_ZONE
 
 router = APIRouter(include_in_schema=False)
 
@@ -38,14 +38,15 @@ def audit(
 ) -> Response:
     """Rows that meet every filter given, newest first."""
     chosen = read_day(day)
+    since, until = day_bounds(chosen) if chosen else (None, None)
     with program.pool.connection() as conn:
         found = entries(
             conn,
             actor=actor.strip(),
             action=action if action in ACTIONS else "",
             containing=what.strip(),
-            since=_midnight(chosen) if chosen else None,
-            until=_midnight(chosen + timedelta(days=1)) if chosen else None,
+            since=since,
+            until=until,
             before=before,
             limit=SHOWN + 1,
         )
@@ -59,10 +60,7 @@ def audit(
         older=found[SHOWN - 1].id if len(found) > SHOWN else None,
         staff=staff,
         action_words=ACTION_WORDS,
+        subject_words=SUBJECTS,
         floors=FLOORS,
         asked={"actor": actor, "action": action, "what": what, "day": chosen.isoformat() if chosen else ""},
     )
-
-
-def _midnight(day: date) -> datetime:
-    return datetime.combine(day, time(), HOTLINE_ZONE)

@@ -10,6 +10,7 @@ from fastapi.responses import Response
 from fleet import registry
 from fleet.database import Connection
 from hotline.callbacks import Callback, CallbackError, done, drop, ended_since, give_back, open_callbacks, take
+from hotline.reach import out_of_reach
 from hotline.roles import Right
 from hotline.sessions import Session
 from hotline.web.context import Web, web
@@ -72,6 +73,8 @@ def change_callback(
 def _read(conn: Connection, session: Session, program: Web) -> dict[str, Any]:
     waiting = open_callbacks(conn)
     ended = ended_since(conn, since=program.now() - ENDED_BACK, limit=ENDED_SHOWN)
+    hidden = out_of_reach(conn, "callback", [one.id for one in (*waiting, *ended)], floor=session.floor)
+    waiting, ended = ([one for one in some if one.id not in hidden] for some in (waiting, ended))
     codes = sorted({one.point_of_sale for one in (*waiting, *ended) if one.point_of_sale})
     return {
         "waiting": waiting,

@@ -10,17 +10,16 @@ from fastapi.responses import Response, StreamingResponse
 from fleet import registry
 from fleet.database import Connection
 from hotline.accounts import agents
-from hotline.figures import Asked, Grouping, Period, read_period
+from hotline.counted_calls import CallRow
+from hotline.figures import Grouping, Period, read_period
 from hotline.figures_plots import FiguresPlots
 from hotline.floors import Floor
-from hotline.kpi import AGAINST_TARGET, TARGETS, CallRow, Picked, outcome_of
+from hotline.kpi import AGAINST_TARGET, TARGETS, Picked, told
 from hotline.kpi_rows import shops_of
 from hotline.manual_calls import gaps_between
 from hotline.opening import ZONE
-from hotline.race_days import opening
 from hotline.roles import Right
 from hotline.sessions import Session
-from hotline.wallboard import floors_now
 from hotline.web.context import Web, web
 from hotline.web.figures_csv import calls_file, figures_file
 from hotline.web.figures_query import address, asked_by_page, house_of, permitted
@@ -90,8 +89,8 @@ def calls_of_a_figure(
         period = read_period(conn, asked=asked, house=house_of(program.settings), now=program.now())
         found = period.calls(what, key=key)
         skip = max(0, skip)
-        shown = found[skip : skip + LISTED]
-        values = _names(conn, shown)
+        shown = list(told(found[skip : skip + LISTED], period.policy))
+        values = _names(conn, [row for row, _ in shown])
     return page(
         request,
         "figures_calls.html",
@@ -125,35 +124,29 @@ def calls_csv(request: Request, session: FiguresSession, program: Program, what:
     with program.pool.connection() as conn:
         period = read_period(conn, asked=asked, house=house_of(program.settings), now=program.now())
         found = period.calls(what, key=key)
-        shops = shops_of(conn, [row.call for row in found])
+        shops = shops_of(conn, found.column("call").tolist())
     return _file(calls_file(found, shops=shops, policy=period.policy), f"{what}-{asked.first}-{asked.last}.csv")
 
 
 def _wall(request: Request, session: Session) -> dict[str, Any]:
     """What the wallboard shows; the overflow floor, another company's, is shown its own."""
-    program = web(request)
-    now, house = program.now(), house_of(program.settings)
-    today = now.astimezone(ZONE).date()
+    wall = web(request).wall.look()
     floor = None if session.floor is Floor.OWN else session.floor
-    with program.pool.connection() as conn:
-        period = read_period(conn, asked=Asked(today, today, floor=floor), house=house, now=now)
-        live = [one for one in floors_now(conn, house=house, now=now) if floor in (None, one.floor)]
-        hours = opening(conn, first=today, last=today, usual_end=house.usual_end)
-        gaps = gaps_between(conn, since=period.asked.period[0], until=now)
-    language = language_of(request, session)
+    today, language = wall.today[floor], language_of(request, session)
     return {
-        "live": live,
-        "whole": period.whole(),
-        "gaps": gaps,
-        "by_floor": period.groups(Grouping.FLOOR),
-        "by_level": period.groups(Grouping.LEVEL),
-        "is_open": hours.is_open(now),
-        "closes_at": hours.hours_of(today)[1],
-        "drawing": FiguresPlots(translate=program.pages.translate(language), language=language).by_half_hour(
-            period.groups(Grouping.HALF_HOUR)
+        "now": wall.at,
+        "live": [one for one in wall.live if floor in (None, one.floor)],
+        "whole": today.whole,
+        "gaps": wall.gaps,
+        "by_floor": today.by_floor,
+        "by_level": today.by_level,
+        "is_open": wall.hours.is_open(wall.at),
+        "closes_at": wall.hours.hours_of(wall.at.astimezone(ZONE).date())[1],
+        "drawing": FiguresPlots(translate=web(request).pages.translate(language), language=language).by_half_hour(
+            today.by_half_hour
         ),
-        "asked": period.asked,
-        **_tools(session, period),
+        "asked": today.period.asked,
+        **_tools(session, today.period),
     }
 
 
@@ -164,7 +157,6 @@ def _tools(session: Session, period: Period) -> Mapping[str, Any]:
         "policy": period.policy,
         "targets": TARGETS,
         "strict": AGAINST_TARGET,
-        "outcome": lambda row: outcome_of(row, period.policy),
         "staff": period.staff,
         "Picked": Picked,
         "Grouping": Grouping,

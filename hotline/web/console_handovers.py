@@ -1,7 +1,7 @@
 """The console's hand-overs: level 1 passes a caller on, level 2 sees who waits and takes the call with all that was noted."""
 
 from collections.abc import Mapping
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Form, Request
@@ -11,8 +11,9 @@ from starlette.exceptions import HTTPException
 from fleet import registry
 from fleet.database import Connection
 from hotline.calls import calls_by_id
-from hotline.handovers import LONGEST_REASON, HandoverError, hand_over, take_over, waited_in_all, waiting, withdraw
+from hotline.handovers import LONGEST_REASON, Handover, HandoverError, hand_over, take_over, waited_in_all, waiting, withdraw
 from hotline.notes import CallNote, notes_of
+from hotline.reach import out_of_reach
 from hotline.roles import Right
 from hotline.sessions import Session
 from hotline.web.context import Web, web
@@ -31,20 +32,20 @@ Program = Annotated[Web, Depends(web)]
 @router.get("/console/handovers")
 def handovers(request: Request, session: ReadingSession, program: Program) -> Response:
     """Who waits for level 2."""
-    return page(request, "handovers.html", session=session, here="handovers", too_late=False, **_read(program))
+    return page(request, "handovers.html", session=session, here="handovers", too_late=False, **_read(program, session))
 
 
 @router.get("/console/handovers/now")
 def handovers_now(request: Request, session: PollingSession, program: Program) -> Response:
     """The part of the page that renews itself."""
-    return fragment(request, "handover_list.html", session=session, too_late=False, **_read(program))
+    return fragment(request, "handover_list.html", session=session, too_late=False, **_read(program, session))
 
 
 @router.get("/console/handovers/count")
 def handovers_count(request: Request, session: PollingSession, program: Program) -> Response:
     """How many wait, for the link on every page."""
     with program.pool.connection() as conn:
-        count = len(waiting(conn, now=program.now()))
+        count = len(_waiting(conn, session, now=program.now()))
     return fragment(request, "handover_count.html", session=session, count=count)
 
 
@@ -83,7 +84,9 @@ def take(request: Request, handover: int, session: TakingSession, program: Progr
         except HandoverError:
             taken = None
     if taken is None:
-        return page(request, "handovers.html", session=session, here="handovers", status=409, too_late=True, **_read(program))
+        return page(
+            request, "handovers.html", session=session, here="handovers", status=409, too_late=True, **_read(program, session)
+        )
     return RedirectResponse(f"/console/calls/{taken.call}", status_code=303)
 
 
@@ -91,16 +94,23 @@ def _form(call: int) -> Response:
     return RedirectResponse(f"/console/calls/{call}/qualification", status_code=303)
 
 
-def _read(program: Web) -> dict[str, Any]:
+def _read(program: Web, session: Session) -> dict[str, Any]:
     now = program.now()
     with program.pool.connection() as conn:
-        found = waiting(conn, now=now)
+        found = _waiting(conn, session, now=now)
         calls = {call.id: call for call in calls_by_id(conn, [one.call for one in found])}
         codes = sorted({call.point_of_sale for call in calls.values() if call.point_of_sale})
         shops = {shop.code: shop.name for shop in registry.points_of_sale(conn, codes)}
         waits: Mapping[int, timedelta] = {call.id: waited_in_all(conn, call, now=now) for call in calls.values()}
         notes = _notes(conn, list(calls))
     return {"found": found, "calls": calls, "shops": shops, "waits": waits, "notes": notes}
+
+
+def _waiting(conn: Connection, session: Session, *, now: datetime) -> list[Handover]:
+    """Who waits; the overflow floor sees whom it passed on."""
+    found = waiting(conn, now=now)
+    hidden = out_of_reach(conn, "handover", [one.id for one in found], floor=session.floor)
+    return [one for one in found if one.id not in hidden]
 
 
 def _notes(conn: Connection, calls: list[int]) -> dict[int, list[CallNote]]:

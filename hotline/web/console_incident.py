@@ -25,6 +25,7 @@ from hotline.web import france_map
 from hotline.web.context import Web, web
 from hotline.web.guards import Editor, Reader
 from hotline.web.layout import fragment, language_of, page
+from hotline.web.spreadsheets import plain
 
 router = APIRouter(include_in_schema=False)
 
@@ -40,6 +41,7 @@ Words = Annotated[str, Form(max_length=2000)]
 _MAP_TITLE = _("%(department)s: %(hit)s of %(touched)s terminals in scope hit (%(share)s)")
 _MAP_NONE = _("%(department)s: no terminal in scope")
 _MAP_LABEL = _("Map of France: share of the terminals in scope that are hit, by department; the list beside it says the same")
+CSV_PIECE = 64 * 1024
 CSV_COLUMNS = ("point_of_sale", "name", "department", "phones", "terminals_hit", "hit_since")
 
 
@@ -157,7 +159,9 @@ def _read(request: Request, session: Session, program: Web, incident_id: int, *,
     """What the page's templates take."""
     with program.pool.connection() as conn:
         try:
-            view = read_incident_page(conn, incident_id, department=department or None, page=terminals, now=program.now())
+            # Who may not browse the registry sees where an incident is, not every shop of it page by page.
+            wanted, number = (department or None, terminals) if session.may(Right.BROWSE) else (None, 1)
+            view = read_incident_page(conn, incident_id, department=wanted, page=number, now=program.now())
         except IncidentError:
             raise HTTPException(404) from None
         notices = list_notices(conn, incident=incident_id, limit=20)
@@ -170,6 +174,7 @@ def _read(request: Request, session: Session, program: Web, incident_id: int, *,
         "csrf": session.csrf,
         "acts": session.may(Right.DECLARE_INCIDENTS),
         "exports": session.may(Right.EXPORT),
+        "browses": session.may(Right.BROWSE),
         "plots": IncidentPlots(translate=translate, language=language),
         "map": _draw_map(view, translate=translate, language=language),
         "legend": france_map.LEGEND,
@@ -195,13 +200,10 @@ def _csv_lines(found: Victims, phones: dict[str, str]) -> Iterator[str]:
     for victim in found.silent:
         since = victim.since.isoformat(timespec="seconds")
         phone = phones.get(victim.point_of_sale, "")
-        writer.writerow([victim.point_of_sale, _plain(victim.shop), victim.department, _plain(phone), victim.terminals, since])
-        yield buffer.getvalue()
-        buffer.seek(0)
-        buffer.truncate()
+        writer.writerow([victim.point_of_sale, plain(victim.shop), victim.department, plain(phone), victim.terminals, since])
+        # A piece at a time, not a line: each takes its turn among the threads.
+        if buffer.tell() >= CSV_PIECE:
+            yield buffer.getvalue()
+            buffer.seek(0)
+            buffer.truncate()
     yield buffer.getvalue()
-
-
-def _plain(text: str) -> str:
-    """A text that no spreadsheet takes for a formula."""
-    return f"'{text}" if text[:1] in ("=", "+", "-", "@", "\t", "\r") else text

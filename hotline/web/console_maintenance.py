@@ -13,12 +13,12 @@ from fleet.registry import DIMENSIONS
 from fleet.scope import ScopeError
 from hotline.accounts import agents
 from hotline.incident_words import refusal
+from hotline.opening import ZONE
 from hotline.roles import Right
 from hotline.sessions import Session
 from hotline.web.context import Web, web
 from hotline.web.guards import Editor, Reader
 from hotline.web.layout import page
-from hotline.web.pages import HOTLINE_ZONE
 
 router = APIRouter(include_in_schema=False)
 
@@ -90,7 +90,7 @@ def _page(
     with program.pool.connection() as conn:
         found = list_maintenance(conn, since=now - PAST_SHOWN)
         names = {agent.login: agent.name for agent in agents(conn)}
-    hour = now.astimezone(HOTLINE_ZONE).replace(minute=0, second=0, microsecond=0, tzinfo=None) + timedelta(hours=1)
+    hour = now.astimezone(ZONE).replace(minute=0, second=0, microsecond=0, tzinfo=None) + timedelta(hours=1)
     suggested = {"starts": hour.isoformat(timespec="minutes"), "ends": (hour + timedelta(hours=2)).isoformat(timespec="minutes")}
     return page(
         request,
@@ -111,6 +111,6 @@ def _page(
 def _moment(text: str, field: str) -> datetime:
     """A local date and time as the browser's field gives it, on the hotline's wall clock."""
     try:
-        return datetime.fromisoformat(text).replace(tzinfo=HOTLINE_ZONE)
+        return datetime.fromisoformat(text).replace(tzinfo=ZONE)
     except ValueError:
         raise MaintenanceError(field, "a date and a time are needed") from None

@@ -7,21 +7,24 @@ from fastapi import APIRouter, Depends, Form, Request
 from fastapi.responses import RedirectResponse, Response
 
 from hotline.manual_calls import OLDEST, ManualError, begin_gap, end_gap, enter_call, gaps_between, open_gap
+from hotline.opening import ZONE
 from hotline.roles import Right
 from hotline.sessions import Session
 from hotline.web.context import Web, web
 from hotline.web.guards import Editor, Reader
 from hotline.web.layout import page
-from hotline.web.pages import HOTLINE_ZONE
 from hotline.work_words import refusal
 
 router = APIRouter(include_in_schema=False)
 
 ReadingSession = Annotated[Session, Depends(Reader(Right.HANDLE_CALLS))]
 HandlingSession = Annotated[Session, Depends(Editor(Right.HANDLE_CALLS))]
+SayingSession = Annotated[Session, Depends(Editor(Right.SAY_TELEPHONY))]
 Program = Annotated[Web, Depends(web)]
 
 HOME = "/console/manual-calls"
+# How long a call is thought to have lasted, until its agent says it.
+USUAL = timedelta(minutes=5)
 
 
 @router.get("/console/manual-calls")
@@ -60,7 +63,7 @@ def enter(
 
 
 @router.post("/console/telephony/{state}")
-def say_telephony(state: Literal["down", "up"], session: HandlingSession, program: Program) -> Response:
+def say_telephony(state: Literal["down", "up"], session: SayingSession, program: Program) -> Response:
     """Say that telephony is down, or works again: everybody sees it, and the figures."""
     with program.pool.connection() as conn:
         say = begin_gap if state == "down" else end_gap
@@ -71,7 +74,7 @@ def say_telephony(state: Literal["down", "up"], session: HandlingSession, progra
 def _moment(text: str) -> datetime:
     """A local date and time as the browser's field gives it, on the hotline's wall clock."""
     try:
-        return datetime.fromisoformat(text).replace(tzinfo=HOTLINE_ZONE)
+        return datetime.fromisoformat(text).replace(tzinfo=ZONE)
     except ValueError:
         raise ManualError("rang_at", "is no date and time") from None
 
@@ -89,7 +92,8 @@ def _page(
     with program.pool.connection() as conn:
         gap = open_gap(conn)
         gaps = gaps_between(conn, since=now - OLDEST, until=now)[::-1]
-    moment = now.astimezone(HOTLINE_ZONE).replace(tzinfo=None).isoformat(timespec="minutes")
+    # Most calls are entered once they are over.
+    moment = (now - USUAL).astimezone(ZONE).replace(tzinfo=None).isoformat(timespec="minutes")
     return page(
         request,
         "manual_calls.html",
@@ -99,5 +103,5 @@ def _page(
         gap=gap,
         gaps=gaps,
         error=refusal(error, translate=program.pages.translate(session.agent.language)) if error else None,
-        filled=filled or {"caller": "", "rang_at": moment, "minutes": "5"},
+        filled=filled or {"caller": "", "rang_at": moment, "minutes": str(USUAL // timedelta(minutes=1))},
     )

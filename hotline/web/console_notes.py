@@ -7,6 +7,7 @@ from fastapi.responses import Response
 from starlette.exceptions import HTTPException
 
 from hotline.notes import LONGEST_NOTE, NoteError, notes_of, write_note
+from hotline.reach import out_of_reach
 from hotline.roles import Right
 from hotline.sessions import Session
 from hotline.web.context import Web, web
@@ -47,6 +48,7 @@ def write(
 def _fragment(request: Request, call: int, session: Session, program: Web, *, saved: bool) -> Response:
     with program.pool.connection() as conn:
         found = notes_of(conn, call=call)
+        reached = not out_of_reach(conn, "call", [call], floor=session.floor)
     login = session.agent.login
     return fragment(
         request,
@@ -57,5 +59,5 @@ def _fragment(request: Request, call: int, session: Session, program: Web, *, sa
         others=[note for note in found if note.author != login],
         longest=LONGEST_NOTE,
         saved=saved,
-        may_write=session.may(Right.HANDLE_CALLS),
+        may_write=session.may(Right.HANDLE_CALLS) and reached,
     )

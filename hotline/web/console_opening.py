@@ -8,8 +8,9 @@ from fastapi import APIRouter, Depends, Form, Request
 from fastapi.responses import RedirectResponse, Response
 
 from hotline.accounts import agents
+from hotline.figures_words import day_text
 from hotline.opening import OPENS, ZONE
-from hotline.race_days import RaceDayError, race_days, set_race_days
+from hotline.race_days import RaceDayError, RaceDaysChangedError, race_days, set_race_days
 from hotline.roles import Right
 from hotline.sessions import Session
 from hotline.translations import mark as _
@@ -27,6 +28,7 @@ Program = Annotated[Web, Depends(web)]
 SHOWN: Final = timedelta(days=28)
 _BEFORE: Final = timedelta(days=7)
 _REFUSED: Final = _("A time is written as 22:15, and the races cannot end when the hotline opens. Nothing was saved.")
+_CHANGED: Final = _("Somebody else has changed %(days)s meanwhile. Nothing was saved; what stands there now is shown.")
 
 
 @router.get("/console/opening")
@@ -43,24 +45,40 @@ def save_calendar(
     program: Program,
     day: Annotated[list[str] | None, Form()] = None,
     ends: Annotated[list[str] | None, Form()] = None,
+    was: Annotated[list[str] | None, Form()] = None,
 ) -> Response:
-    """Save each day's end, an empty one as the usual one."""
-    days = [read_day(text) for text in day or []]
-    first = min((one for one in days if one), default=None)
+    """Save the end of each day that was changed here, an empty one as the usual one; `was` is what each field held before."""
+    fields = zip(map(read_day, day or []), ends or [], was or [], strict=False)
+    every = {one: (text, before) for one, text, before in fields if one is not None}
+    typed = {one: texts for one, texts in every.items() if texts[0].strip() != texts[1].strip()}
+    first = min(every, default=None)
+    translate = program.pages.translate(session.agent.language)
     try:
-        said = {one: _clock(text) for one, text in zip(days, ends or [], strict=True) if one is not None}
+        if not len(day or []) == len(ends or []) == len(was or []):
+            raise ValueError("a day without its end")
+        said = {one: _clock(text) for one, (text, _before) in typed.items()}
+        seen = {one: _clock(before) for one, (_text, before) in typed.items()}
         with program.pool.connection() as conn:
-            set_race_days(conn, ends=said, by=session.agent.login, now=program.now())
+            set_race_days(conn, ends=said, by=session.agent.login, now=program.now(), seen=seen)
     except (ValueError, RaceDayError):
-        typed = {one: text for one, text in zip(days, ends or [], strict=False) if one is not None}
-        return _page(request, session, first=first, typed=typed, status=422)
+        return _page(request, session, first=first, typed=typed, error=translate(_REFUSED), status=422)
+    except RaceDaysChangedError as changed:
+        days = ", ".join(day_text(one, session.agent.language) for one in changed.days)
+        kept = {one: texts for one, texts in typed.items() if one not in changed.days}
+        return _page(request, session, first=first, typed=kept, error=translate(_CHANGED) % {"days": days}, status=409)
     return RedirectResponse(f"/console/opening?first={first}" if first else "/console/opening", status_code=303)
 
 
 def _page(
-    request: Request, session: Session, *, first: date | None, typed: Mapping[date, str] | None = None, status: int = 200
+    request: Request,
+    session: Session,
+    *,
+    first: date | None,
+    typed: Mapping[date, tuple[str, str]] | None = None,
+    error: str | None = None,
+    status: int = 200,
 ) -> Response:
-    """The calendar from a day on; with what was typed, where that was refused."""
+    """The calendar from a day on; where that was refused, with what was typed and what had stood there before."""
     program = web(request)
     today = program.now().astimezone(ZONE).date()
     first = first or today - _BEFORE
@@ -68,14 +86,14 @@ def _page(
     with program.pool.connection() as conn:
         known = race_days(conn, first=first, last=shown[-1])
         names = {agent.login: agent.name for agent in agents(conn)}
-    clocks = {day: f"{one.ends_at.astimezone(ZONE):%H:%M}" for day, one in known.items()} | dict(typed or {})
+    clocks = {day: (f"{one.clock:%H:%M}",) * 2 for day, one in known.items()} | dict(typed or {})
     return page(
         request,
         "opening.html",
         session=session,
         here="figures",
         status=status,
-        days=[(day, clocks.get(day, ""), known.get(day)) for day in shown],
+        days=[(day, *clocks.get(day, ("", "")), known.get(day)) for day in shown],
         today=today,
         earlier=first - SHOWN,
         later=first + SHOWN,
@@ -84,7 +102,7 @@ def _page(
         opens=session.may(Right.SEE_FIGURES),
         opens_at=f"{OPENS:%H:%M}",
         usual_end=f"{program.settings.usual_end:%H:%M}",
-        error=program.pages.translate(session.agent.language)(_REFUSED) if typed is not None else None,
+        error=error,
     )
 
 

@@ -6,8 +6,9 @@ from fastapi import APIRouter, Depends, Query, Request
 from fastapi.responses import RedirectResponse, Response
 
 from fleet import registry
+from fleet.database import Connection
 from hotline.knowledge.article_text import passage
-from hotline.look_up import Found, look_up
+from hotline.look_up import look_up
 from hotline.roles import Right
 from hotline.sessions import Session
 from hotline.web.context import Web, web
@@ -25,18 +26,18 @@ Program = Annotated[Web, Depends(web)]
 def search(request: Request, session: ReadingSession, program: Program, q: Annotated[str, Query(max_length=100)] = "") -> Response:
     """What was found of each kind; a whole terminal id, or a shop's whole code, leads straight there."""
     with program.pool.connection() as conn:
-        found = look_up(conn, q, viewer=session, now=program.now())
-        if there := _exact(found, q):
+        # First, for it costs next to nothing: what people type most is what a shop reads from its terminal.
+        if there := _exact(conn, q.strip()):
             return RedirectResponse(there, status_code=303)
+        found = look_up(conn, q, viewer=session, now=program.now())
         codes = {one.point_of_sale for one in found.terminals} | {one.point_of_sale for one in found.calls if one.point_of_sale}
         shops = {shop.code: shop.name for shop in registry.points_of_sale(conn, sorted(codes))}
     return page(request, "search.html", session=session, q=q.strip(), found=found, shops=shops, passage=passage, subjects=SUBJECTS)
 
 
-def _exact(found: Found, typed: str) -> str:
-    """The page of the one thing that is called exactly so."""
-    name = typed.strip().upper()
-    if [one.id for one in found.terminals] == [name]:
-        return f"/console/terminals/{name}"
-    codes = [shop.code for shop in found.shops if shop.code.upper() == name]
+def _exact(conn: Connection, typed: str) -> str:
+    """The page of the one thing that is called exactly so, whatever the case; empty where there is none, or several."""
+    terminals, codes = registry.called(conn, typed)
+    if terminals:
+        return f"/console/terminals/{terminals[0]}"
     return f"/console/points-of-sale/{codes[0]}" if len(codes) == 1 else ""

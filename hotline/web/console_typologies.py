@@ -30,6 +30,7 @@ from hotline.words import Translate
 router = APIRouter(include_in_schema=False)
 
 ReadingSession = Annotated[Session, Depends(Reader(Right.READ))]
+BrowsingSession = Annotated[Session, Depends(Reader(Right.BROWSE))]
 EditingSession = Annotated[Session, Depends(Editor(Right.EDIT_TYPOLOGIES))]
 Program = Annotated[Web, Depends(web)]
 Name = Annotated[str, Form(max_length=120)]
@@ -50,7 +51,7 @@ def typologies(request: Request, session: ReadingSession, program: Program) -> R
 
 
 @router.get("/console/typologies/candidates")
-def groups(request: Request, session: ReadingSession, program: Program) -> Response:
+def groups(request: Request, session: BrowsingSession, program: Program) -> Response:
     """Groups of what matches nothing, to be named, merged or dismissed."""
     return _groups(request, session, program)
 
@@ -89,7 +90,7 @@ def decide_group(
 
 
 @router.get("/console/typologies/notes")
-def notes(request: Request, session: ReadingSession, program: Program) -> Response:
+def notes(request: Request, session: BrowsingSession, program: Program) -> Response:
     """The newest call notes with what they were matched to; who may edit says where the matching was wrong."""
     with program.pool.connection() as conn:
         found = matches.newest_notes(conn, since=program.now() - LOOKED_BACK, limit=NOTES_SHOWN)

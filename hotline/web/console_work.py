@@ -21,6 +21,7 @@ from hotline.callbacks import callback_of
 from hotline.calls import find_call
 from hotline.editing import come, leave
 from hotline.handovers import handovers_of, waited_in_all
+from hotline.opening import ZONE
 from hotline.qualification import (
     PROMISED_AFTER,
     Given,
@@ -28,17 +29,16 @@ from hotline.qualification import (
     QualificationError,
     StaleError,
     Subject,
-    level_of,
     qualification_of,
     qualify,
 )
-from hotline.roles import Right
+from hotline.reach import out_of_reach
+from hotline.roles import Right, level_of
 from hotline.sessions import Session
 from hotline.stored_call import StoredCall
 from hotline.web.context import Web, web
-from hotline.web.guards import Editor, Reader
+from hotline.web.guards import Editor, ForbiddenError, Reader
 from hotline.web.layout import fragment
-from hotline.web.pages import HOTLINE_ZONE
 from hotline.work_words import refusal
 
 router = APIRouter(include_in_schema=False)
@@ -59,7 +59,7 @@ _QUARTER: Final = timedelta(minutes=15)
 def qualification(request: Request, call: int, session: PollingSession, program: Program) -> Response:
     """What the call was said to be about, as a form for whoever may say."""
     with program.pool.connection() as conn:
-        values = _read(conn, _call(conn, call), now=program.now())
+        values = _read(conn, _call(conn, call), session, now=program.now())
     return _fragment(request, session, values)
 
 
@@ -100,7 +100,7 @@ def save_qualification(
             stale, status = True, 409
         except QualificationError as wrong:
             error, status = refusal(wrong.field, translate=program.pages.translate(session.agent.language)), 422
-        values = _read(conn, found, now=now)
+        values = _read(conn, found, session, now=now)
     kept = filled if status != 200 else {}
     answer = _fragment(request, session, {**values, **kept}, error=error, stale=stale, saved=status == 200, status=status)
     if status == 200 and close:
@@ -132,13 +132,15 @@ def attach_to_incident(
             if incident:
                 attach(conn, incident=incident, calls=[call], author=author, agent=session.agent.id, now=now)
             elif (standing := attachment_of(conn, call=call)) and standing.calls == [call]:
+                if out_of_reach(conn, "attachment", [standing.id], floor=session.floor):
+                    raise ForbiddenError
                 undo(conn, attachment_id=standing.id, author=author, now=now)
         except IncidentError:
             raise HTTPException(404) from None
         except AttachmentError:
             # Another was quicker: the fragment shows what stands.
             conn.rollback()
-        values = _read(conn, found, now=now)
+        values = _read(conn, found, session, now=now)
     return _fragment(request, session, values)
 
 
@@ -156,22 +158,26 @@ def _moment(text: str) -> datetime | None:
     if not text:
         return None
     try:
-        return datetime.fromisoformat(text).replace(tzinfo=HOTLINE_ZONE)
+        return datetime.fromisoformat(text).replace(tzinfo=ZONE)
     except ValueError:
         raise QualificationError("callback_at", "is no date and time") from None
 
 
-def _read(conn: Connection, call: StoredCall, *, now: datetime) -> dict[str, Any]:
+def _read(conn: Connection, call: StoredCall, session: Session, *, now: datetime) -> dict[str, Any]:
     """What the fragment shows; the form holds what was saved, else nothing chosen."""
     current = qualification_of(conn, call=call.id)
     callback = callback_of(conn, call=call.id)
     known = store.typologies(conn)
     suggested = _suggested(conn, call)
     due = callback.due_at if callback and not callback.made_by_abandon else _next_quarter(now + PROMISED_AFTER)
+    handover = next(iter(handovers_of(conn, call=call.id)[::-1]), None)
+    reached = not out_of_reach(conn, "call", [call.id], floor=session.floor)
     return {
         "call": call.id,
-        **_incidents(conn, call),
-        "handover": next(iter(handovers_of(conn, call=call.id)[::-1]), None),
+        "may_write": session.may(Right.HANDLE_CALLS) and reached,
+        **_incidents(conn, call, session),
+        "handover": handover,
+        "may_withdraw": handover is not None and not out_of_reach(conn, "handover", [handover.id], floor=session.floor),
         "goes_on": call.state is not State.ENDED,
         "waited": waited_in_all(conn, call, now=now),
         "current": current,
@@ -182,19 +188,20 @@ def _read(conn: Connection, call: StoredCall, *, now: datetime) -> dict[str, Any
         "subject": current.subject if current else "",
         "outcome": current.outcome if current else "",
         "typology": current.typology if current else 0,
-        "callback_at": due.astimezone(HOTLINE_ZONE).replace(tzinfo=None).isoformat(timespec="minutes"),
+        "callback_at": due.astimezone(ZONE).replace(tzinfo=None).isoformat(timespec="minutes"),
     }
 
 
-def _incidents(conn: Connection, call: StoredCall) -> dict[str, Any]:
+def _incidents(conn: Connection, call: StoredCall, session: Session) -> dict[str, Any]:
     """The incident that the call is attached to, or those at its shop that it could be."""
     standing = attachment_of(conn, call=call.id)
     if standing is not None:
-        return {"attachment": standing, "incident": find_incident(conn, standing.incident), "incidents": []}
+        may_detach = standing.calls == [call.id] and not out_of_reach(conn, "attachment", [standing.id], floor=session.floor)
+        return {"may_detach": may_detach, "incident": find_incident(conn, standing.incident), "incidents": []}
     terminals = registry.terminals_of(conn, points_of_sale=[call.point_of_sale]) if call.point_of_sale else []
     touching = open_incidents_of(conn, [terminal.id for terminal in terminals]).values()
     found = {one.id: one for of_terminal in touching for one in of_terminal if one.parent_id is None and not one.muted}
-    return {"attachment": None, "incident": None, "incidents": sorted(found.values(), key=lambda one: one.began_at)}
+    return {"may_detach": False, "incident": None, "incidents": sorted(found.values(), key=lambda one: one.began_at)}
 
 
 def _suggested(conn: Connection, call: StoredCall) -> set[int]:
@@ -228,7 +235,6 @@ def _fragment(
         error=error,
         stale=stale,
         saved=saved,
-        may_write=session.may(Right.HANDLE_CALLS),
         **values,
     )
     answer.status_code = status

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+from anyio import CapacityLimiter
 from fastapi import Request
 from psycopg_pool import ConnectionPool
 
@@ -13,12 +14,21 @@ from hotline.settings import WebSettings
 from hotline.web.hub import Hub
 from hotline.web.metrics import WebMetrics
 from hotline.web.pages import Pages
+from hotline.web.shared_wall import SharedWall
 from hotline.web.witness import Witness
 
 
 @dataclass(frozen=True, slots=True)
+class Hook:
+    """What the call hook has for itself: connections, and as many threads."""
+
+    pool: ConnectionPool[Connection]
+    threads: CapacityLimiter
+
+
+@dataclass(frozen=True, slots=True)
 class Web:
-    """The program's settings, clock, database, pages, hub, metrics, witness, and the limit of the call hook."""
+    """The program's settings, clock, database, pages, hub, metrics, witness, the limit and the means of the call hook, the wall."""
 
     settings: WebSettings
     clock: Clock
@@ -28,6 +38,8 @@ class Web:
     metrics: WebMetrics
     witness: Witness
     cti_limit: RateLimit
+    hook: Hook
+    wall: SharedWall
 
     @property
     def session_lifetime(self) -> timedelta:

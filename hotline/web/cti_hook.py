@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from typing import Annotated, Any
 from urllib.parse import parse_qs
 
+from anyio import to_thread
 from fastapi import APIRouter, Depends, Request
 from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
@@ -88,18 +89,23 @@ async def posted_fields(request: Request) -> Mapping[str, object]:
         }
     },
 )
-def hook(
+async def hook(
     token: str, fields: Annotated[Mapping[str, Any], Depends(posted_fields)], program: Annotated[Web, Depends(web)]
 ) -> JSONResponse:
     """Store the event and tell the screens; the answer is empty, and never an inner error for what was posted."""
-    with program.pool.connection() as conn:
+    # In threads of its own: a crowd of page views does not delay a ring.
+    await to_thread.run_sync(_store, program, token, fields, limiter=program.hook.threads)
+    return JSONResponse({})
+
+
+def _store(program: Web, token: str, fields: Mapping[str, Any]) -> None:
+    with program.hook.pool.connection() as conn:
         if find_token(conn, token=token, purpose="cti") is None:
             raise HTTPException(404, "no such hook")
         try:
             event = parse_event(fields)
         except CtiError as error:
             raise ProblemError(422, error.detail, field=error.field) from None
-        reason = record_event(conn, event=event, now=program.now())
+        reason = record_event(conn, event=event, now=program.now(), usual_end=program.settings.usual_end)
     log.info("%s: %s", event.kind, reason, extra={"action": "cti", "call_id": event.call_id, "reason": reason})
     program.metrics.cti_events.labels(event.kind, reason).inc()
-    return JSONResponse({})

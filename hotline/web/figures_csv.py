@@ -4,8 +4,10 @@ import csv
 import io
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
+from hotline.counted_calls import Calls
 from hotline.figures import Group, Grouping, Period
-from hotline.kpi import CallRow, Picked, Policy, Reading, outcome_of
+from hotline.kpi import Picked, Policy, Reading, told
+from hotline.web.spreadsheets import plain
 
 _SHARES = ("answer_rate", "abandon_rate", "solved_rate", "repeat_rate")
 _MEANS = ("speed_of_answer", "handling")
@@ -24,18 +26,18 @@ def figures_file(period: Period) -> Iterator[str]:
         "occupancy",
     ]
     groups = [period.whole(), *period.groups(period.asked.by)]
-    return _lines(header, ([_name(group.key, period), *_figures_line(group)] for group in groups))
+    return _lines(header, ([plain(_name(group.key, period)), *_figures_line(group)] for group in groups))
 
 
-def calls_file(rows: Sequence[CallRow], *, shops: Mapping[int, str], policy: Policy) -> Iterator[str]:
+def calls_file(calls: Calls, *, shops: Mapping[int, str], policy: Policy) -> Iterator[str]:
     """One line for each call."""
     header = ["call", "rang_at", "shop", "outcome", "floor", "level", "overflowed", "wait_s", "handled_s", "solved", "repeat"]
     lines = (
         [
             row.call,
             row.rang_at.isoformat(timespec="seconds"),
-            shops.get(row.call, ""),
-            outcome_of(row, policy),
+            plain(shops.get(row.call, "")),
+            outcome,
             row.floor,
             row.level,
             int(row.overflowed),
@@ -44,7 +46,7 @@ def calls_file(rows: Sequence[CallRow], *, shops: Mapping[int, str], policy: Pol
             "" if row.solved is None else int(row.solved),
             int(row.repeat),
         ]
-        for row in rows
+        for row, outcome in told(calls, policy)
     )
     return _lines(header, lines)
 

@@ -1,6 +1,6 @@
 """What is asked of the figures, as addresses spell it: days, floor, level, agent, and by what to tell apart."""
 
-from dataclasses import asdict
+from dataclasses import fields
 from datetime import date, timedelta
 from typing import Final
 from urllib.parse import urlencode
@@ -59,7 +59,7 @@ def asks_of_agents(asked: Asked) -> bool:
 
 def address(path: str, asked: Asked, **changes: object) -> str:
     """The address that asks the same, but for the changes."""
-    values = {**asdict(asked), **changes}
+    values = {one.name: getattr(asked, one.name) for one in fields(asked)} | changes
     told = {name: str(value) for name, value in values.items() if value not in (None, "")}
     return f"{path}?{urlencode(told)}"
 

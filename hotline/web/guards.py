@@ -6,7 +6,7 @@ bearer token. A route without a guard is public, and a test lists those.
 
 import hmac
 from dataclasses import dataclass
-from typing import Annotated
+from typing import Annotated, Final
 from urllib.parse import quote
 
 from fastapi import Form, Request
@@ -14,6 +14,7 @@ from fastapi import Form, Request
 from hotline.accounts import Agent, find_token
 from hotline.audit import Actor
 from hotline.floors import Floor
+from hotline.reach import Kind, out_of_reach
 from hotline.roles import Right, Role, may
 from hotline.sessions import Session, find_session
 from hotline.web.context import web
@@ -22,6 +23,9 @@ from hotline.web.witness import tell_actor
 
 SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 CSRF_HEADER = "X-CSRF-Token"
+# What the overflow floor may change only where it is its own, by its name in a path.
+_WHOSE: Final[tuple[Kind, ...]] = ("call", "call_id", "callback", "handover", "attachment")
+_LONGEST_ID = 18
 
 
 class SignInNeededError(Exception):
@@ -87,7 +91,7 @@ class Reader:
         session = session_of(request, slide=self._slide)
         if session is None:
             raise SignInNeededError(_back_to(request))
-        tell_actor(request, Actor(session.agent.login, session.agent.id, session.floor))
+        tell_actor(request, Actor(session.agent.login, session.agent.id, session.floor), by_itself=not self._slide)
         if not session.may(self.right):
             raise ForbiddenError
         return session
@@ -103,7 +107,7 @@ class Editor:
     def __call__(self, request: Request, csrf: Annotated[str, Form()] = "") -> Session:
         """The session; `csrf` comes in a form's hidden field, or in the header."""
         session = self._reader(request)
-        if not _meant(request, session, csrf):
+        if not _meant(request, session, csrf) or _is_the_others(request, session.floor):
             raise ForbiddenError
         return session
 
@@ -138,6 +142,8 @@ class ApiGuard:
         if not found.may(self.right):
             where = " on the overflow floor" if found.floor == Floor.OVERFLOW else ""
             raise ProblemError(403, f"the role {found.role} may not do this{where}")
+        if request.method not in SAFE_METHODS and _is_the_others(request, found.floor):
+            raise ProblemError(403, "this is the other floor's")
         return found
 
 
@@ -163,6 +169,22 @@ def _meant(request: Request, session: Session, csrf: str) -> bool:
     """Whether the request comes from our own page: it knows the session's CSRF token."""
     sent = request.headers.get(CSRF_HEADER) or csrf
     return hmac.compare_digest(sent.encode(), session.csrf.encode())
+
+
+def _is_the_others(request: Request, floor: Floor) -> bool:
+    """Whether the path names something of the other floor's, which this one may not change."""
+    if floor is Floor.OWN:
+        return False
+    named: list[tuple[Kind, int | str]] = []
+    for kind in _WHOSE:
+        text = request.path_params.get(kind, "")
+        if kind == "call_id" and text:
+            named.append((kind, text))
+        elif text.isascii() and text.isdigit() and len(text) <= _LONGEST_ID:
+            named.append((kind, int(text)))
+        # What is no id of ours, the route refuses.
+    with web(request).pool.connection() as conn:
+        return any(out_of_reach(conn, kind, [key], floor=floor) for kind, key in named)
 
 
 def _back_to(request: Request) -> str:

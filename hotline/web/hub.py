@@ -9,83 +9,41 @@ import asyncio
 import json
 import logging
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
 from functools import partial
 
 import psycopg
 from anyio import CapacityLimiter, to_thread
-from prometheus_client import Histogram
+from prometheus_client import Counter, Histogram
 
 from fleet.clock import Clock
 from fleet.database import KEEPALIVE
 from hotline import work_notices
 from hotline.accounts import Agent
-from hotline.call_state import State
 from hotline.calls import CHANNEL
 from hotline.masking import Onlooker
-from hotline.matching import sees
+from hotline.matching import comes_to, sees
 from hotline.roles import ANSWERING
-from hotline.stored_call import StoredCall
+from hotline.stored_call import LONGEST_RING, StoredCall
+from hotline.web.screens import Message, Screen, Shown, Wanted
 
 log = logging.getLogger(__name__)
 
 # Pops are rendered beside the pages' own threads, so that a crowd of page views does not delay a ring.
 THREADS = 4
-# A screen that has not read this many messages is cut; its browser comes back and is told the state anew.
-MOST_UNREAD = 200
 _FIRST_WAIT_S, _LONGEST_WAIT_S = 0.2, 10.0
+# A call that could not be read is read again, as long as a ring is believed.
+_LONGEST_RETRY_S = 2.0
+_TRIED_FOR_S = LONGEST_RING.total_seconds()
+# Screens of a hub that has heard nothing for longer are cut, again and again: each that comes back is told the state anew.
+_DEAF_AFTER_S = 5.0
 # Versions of so many calls are remembered, so that a replay read before a change does not undo it.
 _MOST_VERSIONS = 5_000
 
 
-@dataclass(frozen=True, slots=True)
-class Shown:
-    """A call as screens show it: its pop by who looks."""
-
-    call: StoredCall
-    fragments: dict[Onlooker, str]
-
-
-@dataclass(frozen=True, slots=True)
-class Message:
-    """One event of the stream."""
-
-    event: str
-    data: str
-    id: str = ""
-
-    def encode(self) -> bytes:
-        """As the event stream's format has it; our data never holds a line break."""
-        head = f"id: {self.id}\n" if self.id else ""
-        return f"{head}event: {self.event}\ndata: {self.data}\n\n".encode()
-
-
-@dataclass(eq=False, slots=True)
-class Screen:
-    """One open console: whose, as whom it looks, what is still to be sent, and which calls it shows."""
-
-    agent: Agent
-    onlooker: Onlooker
-    unread: asyncio.Queue[Message | None] = field(default_factory=lambda: asyncio.Queue(MOST_UNREAD + 1))
-    shows: dict[int, int] = field(default_factory=dict)
-
-    def put(self, message: Message) -> None:
-        """Queue a message; one too many ends the stream."""
-        if self.unread.qsize() >= MOST_UNREAD:
-            self.close()
-        else:
-            self.unread.put_nowait(message)
-
-    def close(self) -> None:
-        """End the stream after what is queued."""
-        with suppress(asyncio.QueueFull):
-            self.unread.put_nowait(None)
-
-
-ReadCall = Callable[[int, Sequence[Onlooker]], Shown | None]
-ReadLive = Callable[[Sequence[Onlooker]], list[Shown]]
+ReadCall = Callable[[int, Wanted], Shown | None]
+ReadLive = Callable[[Wanted], list[Shown]]
 Saw = Callable[[Sequence[tuple[int, Agent]]], Awaitable[None]]
 
 
@@ -93,12 +51,20 @@ class Hub:
     """Keeps the open screens up to date; lives in the web program's event loop."""
 
     def __init__(
-        self, *, database_url: str, clock: Clock, read_call: ReadCall, read_live: ReadLive, saw: Saw, shown: Histogram
+        self,
+        *,
+        database_url: str,
+        clock: Clock,
+        read_call: ReadCall,
+        read_live: ReadLive,
+        saw: Saw,
+        shown: Histogram,
+        faults: Counter,
     ) -> None:
         """`read_call` and `read_live` read and render in a thread; the hub itself touches no table.
 
         `saw` is told which call came up on whose screens; `shown` observes how long a change takes from the database's
-        notice to every stream.
+        notice to every stream, `faults` counts what had to be tried again.
         """
         self._url = database_url
         self._clock = clock
@@ -106,11 +72,16 @@ class Hub:
         self._read_live = read_live
         self._saw = saw
         self._screens: set[Screen] = set()
+        self._joining: list[Screen] = []
+        self._one_reading = asyncio.Lock()
         self._shown = shown
+        self._faults = faults
+        self._deaf_since: float | None = time.monotonic()
         self._threads = CapacityLimiter(THREADS)
         self._changing: dict[int, bool] = {}
         self._tasks: set[asyncio.Task[None]] = set()
         self._versions: dict[int, int] = {}
+        self._tellings = 0
         self._stopped = asyncio.Event()
         self._loop: asyncio.AbstractEventLoop | None = None
 
@@ -124,21 +95,42 @@ class Hub:
         """The agents with an open console who answer calls."""
         return {screen.agent.id for screen in self._screens if screen.agent.role in ANSWERING}
 
+    @property
+    def deaf_s(self) -> float:
+        """For how long no change of a call could be heard of; 0 while all is well."""
+        return 0.0 if self._deaf_since is None else time.monotonic() - self._deaf_since
+
     async def run(self) -> None:
-        """Listen until stopped; a lost connection comes back with back-off, and every screen is then told anew."""
+        """Listen until stopped; whatever fails comes back with back-off, and every screen is then told anew."""
         self._loop = asyncio.get_running_loop()
         wait_s = _FIRST_WAIT_S
         while not self._stopped.is_set():
             started = time.monotonic()
             try:
                 await self._listen()
-            except psycopg.Error as error:
+            except Exception as error:
                 if time.monotonic() - started > _LONGEST_WAIT_S:
                     wait_s = _FIRST_WAIT_S
-                log.warning("listening for calls failed, again in %.1f s: %s", wait_s, error, extra={"action": "listen"})
-                with suppress(TimeoutError):
-                    await asyncio.wait_for(self._stopped.wait(), wait_s)
-                wait_s = min(wait_s * 2, _LONGEST_WAIT_S)
+                self._failed(f"listening for calls failed, again in {wait_s:.1f} s", error, action="listen")
+            finally:
+                self._deaf_since = self._deaf_since or time.monotonic()
+            if self.deaf_s > _DEAF_AFTER_S:
+                for screen in self._screens:
+                    screen.close()
+            await self._rest(wait_s)
+            wait_s = min(wait_s * 2, _LONGEST_WAIT_S)
+
+    async def _rest(self, wait_s: float) -> None:
+        """Wait, unless stopped meanwhile."""
+        with suppress(TimeoutError):
+            await asyncio.wait_for(self._stopped.wait(), wait_s)
+
+    def _failed(self, what: str, error: Exception, *, action: str, **more: object) -> None:
+        """Log and count a fault; a database that is away needs no trace."""
+        known = isinstance(error, psycopg.OperationalError)
+        level = logging.WARNING if known else logging.ERROR
+        log.log(level, "%s: %s", what, error, exc_info=not known, extra={"action": action, **more})
+        self._faults.inc()
 
     def stop(self) -> None:
         """End every stream; callable from a signal's handler or another thread."""
@@ -159,7 +151,7 @@ class Hub:
         try:
             # Registered first, read after: a change meanwhile is told twice rather than not at all.
             yield b"retry: 1000\n\n"
-            await self._replay([screen])
+            await self._join(screen)
             asked_at = time.monotonic()
             while not self._stopped.is_set():
                 message: Message | None = None
@@ -189,13 +181,20 @@ class Hub:
         )
         async with connection:
             await connection.execute(f"LISTEN {CHANNEL}; LISTEN {work_notices.CHANNEL}")
+            self._deaf_since = None
             # What is told from here on waits in the connection until it is read below.
             await self._replay(list(self._screens))
             async for notice in connection.notifies():
-                if notice.channel == CHANNEL:
-                    self._change(int(notice.payload))
-                else:
-                    self._pass_on(notice.payload)
+                try:
+                    self._hear(notice)
+                except (ValueError, TypeError, LookupError) as error:
+                    self._failed(f"a notice on {notice.channel} cannot be understood", error, action="listen")
+
+    def _hear(self, notice: psycopg.Notify) -> None:
+        if notice.channel == CHANNEL:
+            self._change(int(notice.payload))
+        else:
+            self._pass_on(notice.payload)
 
     def _pass_on(self, payload: str) -> None:
         """Send a notice of agents' work to the screens it is for; a screen that was away asks for the state by itself."""
@@ -215,33 +214,61 @@ class Hub:
         task.add_done_callback(self._tasks.discard)
 
     async def _show(self, call: int) -> None:
-        again = True
+        """Show the call as it is now; what fails is tried again, for a pop must not be missed."""
+        begun, wait_s, again = time.monotonic(), _FIRST_WAIT_S, True
         try:
-            while again:
-                begun = time.monotonic()
+            while again and not self._stopped.is_set():
                 self._changing[call] = False
-                onlookers = self._onlookers(self._screens)
-                shown = await to_thread.run_sync(partial(self._read_call, call, onlookers), limiter=self._threads)
-                viewers = self._tell(list(self._screens), shown) if shown is not None else []
-                self._shown.observe(time.monotonic() - begun)
-                self._witness([(call, agent) for agent in viewers])
-                again = self._changing[call]
-        except Exception:
-            log.exception("a call could not be shown", extra={"action": "show_call", "call": call})
+                try:
+                    await self._show_once(call)
+                    self._shown.observe(time.monotonic() - begun)
+                    again, wait_s = self._changing[call], _FIRST_WAIT_S
+                    begun = time.monotonic()
+                except Exception as error:
+                    self._failed("a call could not be shown", error, action="show_call", call=call)
+                    again = time.monotonic() - begun < _TRIED_FOR_S
+                    await self._rest(wait_s)
+                    wait_s = min(wait_s * 2, _LONGEST_RETRY_S)
         finally:
             del self._changing[call]
 
+    async def _show_once(self, call: int) -> None:
+        wanted = self._wanted(self._screens)
+        shown = await to_thread.run_sync(partial(self._read_call, call, wanted), limiter=self._threads)
+        if shown is not None:
+            viewers = self._tell(list(self._screens), shown)
+            self._witness([(call, agent) for agent in viewers])
+
+    async def _join(self, screen: Screen) -> None:
+        """Tell a new screen the state; screens that come together, as after a restart, are told from one reading."""
+        self._joining.append(screen)
+        async with self._one_reading:
+            if screen not in self._joining:
+                return
+            screens, self._joining = self._joining, []
+            told = False
+            try:
+                await self._replay(screens)
+                told = True
+            finally:
+                if not told:
+                    # Whoever read for all has gone: the next of them reads.
+                    self._joining[:0] = screens
+
     async def _replay(self, screens: list[Screen]) -> None:
-        """Tell screens the whole state: which calls stand, and each of them."""
+        """Tell screens the whole state: which calls stand, and each of them; where that fails, they are to come back for it."""
         if not screens:
             return
+        begun = self._tellings
         try:
-            live = await to_thread.run_sync(partial(self._read_live, self._onlookers(screens)), limiter=self._threads)
-            self._tell_all(screens, live)
-            self._witness([(call, screen.agent) for screen in screens for call in screen.shows])
-        except psycopg.Error as error:
-            # The screens stay as they are; the listener's return tells them anew.
-            log.warning("the state could not be replayed: %s", error, extra={"action": "replay"})
+            live = await to_thread.run_sync(partial(self._read_live, self._wanted(screens)), limiter=self._threads)
+            self._tell_all(screens, live, begun=begun)
+        except Exception as error:
+            self._failed("the state could not be replayed", error, action="replay")
+            for screen in screens:
+                screen.close()
+            return
+        self._witness([(call, screen.agent) for screen in screens for call in screen.shows])
 
     def _witness(self, sights: list[tuple[int, Agent]]) -> None:
         """Have it written who saw what, beside the telling: a ring waits for nothing."""
@@ -256,12 +283,14 @@ class Hub:
         except Exception:
             log.exception("who saw %s calls could not be written", len(sights), extra={"action": "audit"})
 
-    def _tell_all(self, screens: list[Screen], live: list[Shown]) -> None:
+    def _tell_all(self, screens: list[Screen], live: list[Shown], *, begun: int) -> None:
+        """Tell the state that was read since the telling `begun`; what was told meanwhile is newer, and stays."""
         now = self._clock()
         for screen in screens:
-            theirs = [shown.call.id for shown in live if sees(shown.call, screen.agent, now=now)]
-            screen.put(Message("state", json.dumps({"calls": theirs})))
-            screen.shows = {call: version for call, version in screen.shows.items() if call in theirs}
+            theirs = {shown.call.id for shown in live if comes_to(shown.call, screen.agent, now=now)}
+            theirs |= {call for call, telling in screen.shows.items() if telling > begun}
+            screen.put(Message("state", json.dumps({"agent": screen.agent.id, "calls": sorted(theirs)})))
+            screen.shows = {call: telling for call, telling in screen.shows.items() if call in theirs}
         for shown in live:
             self._tell(screens, shown)
 
@@ -274,21 +303,32 @@ class Hub:
         self._versions[call.id] = call.version
         if len(self._versions) > _MOST_VERSIONS:
             del self._versions[next(iter(self._versions))]
+        self._tellings += 1
+        messages = shown.messages(now=now)
         for screen in screens:
             if sees(call, screen.agent, now=now):
-                html = shown.fragments.get(screen.onlooker)
-                # An ended call stays where it was on screen; it comes to no new one.
-                if html is None or (call.state is State.ENDED and call.id not in screen.shows):
+                # An ended call stays where it was on screen; it comes to no new one, save of who is to finish it.
+                if call.id not in screen.shows and not comes_to(call, screen.agent, now=now):
+                    continue
+                message = messages.get(screen.onlooker)
+                if message is None:
+                    # Who looks so came after the reading had begun.
+                    self._change(call.id)
                     continue
                 if call.id not in screen.shows:
                     viewers.append(screen.agent)
-                screen.shows[call.id] = call.version
-                data = {"call": call.id, "version": call.version, "state": call.state, "html": html}
-                screen.put(Message("pop", json.dumps(data), id=f"{call.id}-{call.version}"))
+                screen.shows[call.id] = self._tellings
+                screen.put(message)
             elif screen.shows.pop(call.id, None) is not None:
                 screen.put(Message("leave", json.dumps({"call": call.id, "version": call.version})))
         return viewers
 
-    @staticmethod
-    def _onlookers(screens: set[Screen] | list[Screen]) -> list[Onlooker]:
-        return sorted({screen.onlooker for screen in screens})
+    def _wanted(self, screens: Iterable[Screen]) -> Wanted:
+        """For whom a call is rendered: those of these screens before which it stands."""
+        looking = [(screen.agent, screen.onlooker) for screen in screens]
+        now = self._clock()
+
+        def wanted(call: StoredCall) -> list[Onlooker]:
+            return sorted({onlooker for agent, onlooker in looking if sees(call, agent, now=now)})
+
+        return wanted

@@ -33,8 +33,10 @@ class IncidentEnds:
         while True:
             try:
                 await self._listen()
-            except psycopg.Error as error:
+            except psycopg.OperationalError as error:
                 log.warning("listening for incidents failed, again soon: %s", error, extra={"action": "listen"})
+            except Exception:
+                log.exception("calls could not be closed with their incidents, again soon", extra={"action": "close_calls"})
             await asyncio.sleep(_BACK_OFF_S)
 
     async def _listen(self) -> None:

@@ -28,3 +28,8 @@ class WebMetrics:
             "From the database's notice of a call to the message in every console's stream.",
             registry=self.registry,
         )
+        self.hub_faults = Counter(
+            "vigie_web_hub_faults_total",
+            "What failed on a call's way to the consoles: tried again, or shown without its picture.",
+            registry=self.registry,
+        )

@@ -10,9 +10,12 @@ from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from hotline.roles import Right
 from hotline.web.context import Web, web
 from hotline.web.guards import ApiGuard
+from hotline.web.problems import problem_response
 
 router = APIRouter(include_in_schema=False)
 
+# A connection that was cut is back sooner.
+DEAF_FOR_S = 15.0
 _GUARD = ApiGuard(Right.READ)
 
 
@@ -21,6 +24,8 @@ def healthz(program: Annotated[Web, Depends(web)]) -> Response:
     """Whether the program answers and reaches its database; without it, a 503 problem comes from the error handler."""
     with program.pool.connection(timeout=2.0) as conn:
         conn.execute("SELECT 1")
+    if program.hub.deaf_s > DEAF_FOR_S:
+        return problem_response(503, "changes of calls are not heard of: no call comes up by itself", headers={"Retry-After": "5"})
     return JSONResponse({"status": "ok"})
 
 

@@ -21,11 +21,11 @@ from fleet.departments import department_name
 from hotline import call_words, figures_words, incident_words, rollout_words, translations, words, work_words
 from hotline.day_plots import DayPlots
 from hotline.masking import Viewer, shown_number, shown_text
+from hotline.opening import ZONE
 from hotline.terminal_plots import figure_charts
 from hotline.web.shortcuts import SHORTCUTS
 
 # The hotline's own wall clock; a shop's local time is shown beside its name.
-HOTLINE_ZONE = ZoneInfo("Europe/Paris")
 STATIC = importlib.resources.files("hotline.web") / "static"
 # How charts look is told beside what draws them.
 CHARTS: Final = ("diagnostics", "static")
@@ -37,6 +37,12 @@ class Pages:
     def __init__(self) -> None:
         self._loaded = translations.load()
         self._environments = {language: _environment(language, self._loaded[language]) for language in translations.LANGUAGES}
+
+    def warm(self) -> None:
+        """Compile what a ring is shown with, so that the first one does not wait for it."""
+        for environment in self._environments.values():
+            for template in ("macros.html", "call.html", "call_bare.html"):
+                environment.get_template(template)
 
     def translate(self, language: str) -> words.Translate:
         """What looks a marked text up."""
@@ -53,6 +59,8 @@ def _environment(language: str, catalogue: Any) -> Environment:
         autoescape=select_autoescape(default=True),
         undefined=StrictUndefined,
         extensions=["jinja2.ext.i18n"],
+        # Templates come with the release; one that changes comes with the next start.
+        auto_reload=False,
         trim_blocks=True,
         lstrip_blocks=True,
     )
@@ -84,17 +92,17 @@ def _filters(language: str, translate: words.Translate) -> Mapping[str, Any]:
         return format_timedelta(max(length, timedelta(0)), threshold=1.5, format="short", locale=language).replace(" ", words.NNBSP)
 
     def clock(moment: datetime, zone: str | None = None) -> str:
-        return format_time(moment, "HH:mm", tzinfo=ZoneInfo(zone) if zone else HOTLINE_ZONE, locale=language)
+        return format_time(moment, "HH:mm", tzinfo=ZoneInfo(zone) if zone else ZONE, locale=language)
 
     def day_and_clock(moment: datetime, now: datetime | None = None) -> str:
         """The time today; with its day on other days."""
-        local = moment.astimezone(HOTLINE_ZONE)
-        if now is not None and local.date() == now.astimezone(HOTLINE_ZONE).date():
+        local = moment.astimezone(ZONE)
+        if now is not None and local.date() == now.astimezone(ZONE).date():
             return clock(moment)
-        return format_datetime(moment, "d MMM HH:mm", tzinfo=HOTLINE_ZONE, locale=language)
+        return format_datetime(moment, "d MMM HH:mm", tzinfo=ZONE, locale=language)
 
     def long_date(moment: datetime) -> str:
-        return format_date(moment.astimezone(HOTLINE_ZONE), "full", locale=language)
+        return format_date(moment.astimezone(ZONE), "full", locale=language)
 
     def figure(value: float, name: str) -> str:
         shape = words.FIGURES[name]
@@ -171,6 +179,7 @@ def asset(name: str) -> str:
     return f"/static/{name}?v={hashlib.sha256(content).hexdigest()[:12]}"
 
 
+@lru_cache
 def icon(name: str) -> Markup:
     """A shape of the icon sheet; the text beside it says what it means, so it is hidden from screen readers."""
     return Markup('<svg class="icon icon-{0}" aria-hidden="true" focusable="false"><use href="{1}#{0}"/></svg>').format(

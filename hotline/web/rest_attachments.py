@@ -8,6 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from diagnostics.incidents import IncidentError, incident
 from hotline.attachments import MOST_CALLS, Attachment, AttachmentError, attach, attachments_of, undo
+from hotline.reach import out_of_reach
 from hotline.roles import Right
 from hotline.web.context import Web, web
 from hotline.web.guards import ApiGuard, Caller
@@ -56,9 +57,11 @@ def get_attachments(incident_id: int, program: Program) -> list[AttachmentOut]:
 
 @router.post("/incidents/{incident_id}/calls", status_code=201, summary="Attach calls to an incident")
 def post_calls(incident_id: int, new: CallsIn, program: Program, caller: Handling) -> AttachmentOut:
-    """Attach them in one action, which can be undone as one."""
+    """Attach them in one action, which can be undone as one; the overflow floor attaches its own calls."""
     try:
         with program.pool.connection() as conn:
+            if out_of_reach(conn, "call", new.calls, floor=caller.floor):
+                raise ProblemError(403, "one of them is the other floor's", field="calls")
             agent = caller.agent.id if caller.agent else None
             made = attach(conn, incident=incident_id, calls=new.calls, author=caller.name, agent=agent, now=program.now())
     except IncidentError as error:

@@ -19,12 +19,13 @@ router = APIRouter(prefix="/api/v1", tags=["calls"])
 
 Program = Annotated[Web, Depends(web)]
 Reading = Annotated[Caller, Depends(ApiGuard(Right.READ))]
+Browsing = Annotated[Caller, Depends(ApiGuard(Right.BROWSE))]
 
 
 @router.get("/calls", summary="Calls, newest first")
 def get_calls(
     *,
-    caller: Reading,
+    caller: Browsing,
     program: Program,
     point_of_sale: Annotated[str | None, Query(max_length=40)] = None,
     phone: Annotated[str | None, Query(max_length=60, description="A number in any usual form.")] = None,

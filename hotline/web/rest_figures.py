@@ -6,10 +6,11 @@ from typing import Annotated, Final
 from fastapi import APIRouter, Depends, Query
 from pydantic import BaseModel, ConfigDict, Field
 
+from hotline.counted_calls import CallRow
 from hotline.figures import LONGEST_PERIOD, Asked, Group, Grouping, Period, read_period
 from hotline.floors import Floor
 from hotline.intervals import Mean, Share
-from hotline.kpi import CallRow, Outcome, Picked, Policy, Reading, outcome_of
+from hotline.kpi import Outcome, Picked, Reading, told
 from hotline.kpi_rows import shops_of
 from hotline.opening import ZONE
 from hotline.race_days import RaceDayError, opening, race_days, set_race_days
@@ -149,8 +150,8 @@ def get_figures_calls(
     found = period.calls(what, key=key)
     shown = found[start : start + limit]
     with program.pool.connection() as conn:
-        shops = shops_of(conn, [row.call for row in shown])
-    items = [_call_out(row, shops.get(row.call), period.policy) for row in shown]
+        shops = shops_of(conn, shown.column("call").tolist())
+    items = [_call_out(row, shops.get(row.call), outcome) for row, outcome in told(shown, period.policy)]
     return Page(items=items, next=to_cursor(str(start + limit)) if len(found) > start + limit else None)
 
 
@@ -215,12 +216,12 @@ def _figure_out(of: Share | Mean) -> FigureOut:
     return FigureOut(value=of.value, low=low, high=high, n=of.of if isinstance(of, Share) else of.n)
 
 
-def _call_out(row: CallRow, shop: str | None, policy: Policy) -> CountedCallOut:
+def _call_out(row: CallRow, shop: str | None, outcome: Outcome) -> CountedCallOut:
     return CountedCallOut(
         call=row.call,
         rang_at=row.rang_at,
         point_of_sale=shop,
-        outcome=outcome_of(row, policy),
+        outcome=outcome,
         floor=Floor(row.floor),
         level=row.level,
         overflowed=row.overflowed,

@@ -8,6 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from hotline.handovers import LONGEST_REASON, Handover, HandoverError, hand_over, take_over, waiting, withdraw
 from hotline.masking import Viewer, shown_text
+from hotline.reach import out_of_reach
 from hotline.roles import Right
 from hotline.web.context import Web, web
 from hotline.web.guards import ApiGuard, Caller
@@ -43,9 +44,11 @@ class HandoverOut(BaseModel):
 
 @router.get("/handovers", summary="Callers who wait for level 2")
 def get_handovers(program: Program, caller: Handling) -> list[HandoverOut]:
-    """Who waits, the first passed on first."""
+    """Who waits, the first passed on first; on the overflow floor, whom it passed on."""
     with program.pool.connection() as conn:
-        return [_out(one, viewer=caller) for one in waiting(conn, now=program.now())]
+        found = waiting(conn, now=program.now())
+        hidden = out_of_reach(conn, "handover", [one.id for one in found], floor=caller.floor)
+    return [_out(one, viewer=caller) for one in found if one.id not in hidden]
 
 
 @router.post("/calls/{call}/handover", status_code=201, summary="Pass a caller on to level 2")

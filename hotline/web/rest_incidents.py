@@ -53,6 +53,7 @@ Program = Annotated[Web, Depends(web)]
 Acting = Annotated[Caller, Depends(ApiGuard(Right.DECLARE_INCIDENTS))]
 READING = ApiGuard(Right.READ)
 Reading = Depends(READING)
+Browsing = Depends(ApiGuard(Right.BROWSE))
 ReadBy = Annotated[Caller, Depends(READING)]
 Limit = Annotated[int, Query(ge=1, le=500)]
 
@@ -83,7 +84,7 @@ class Reason(BaseModel):
     detail: str = Field("", max_length=2000)
 
 
-@router.get("/incidents", summary="Incidents, newest first", dependencies=[Reading])
+@router.get("/incidents", summary="Incidents, newest first", dependencies=[Browsing])
 def get_incidents(
     *,
     program: Program,
@@ -142,7 +143,7 @@ def get_events(
     return page_of(shown, limit=limit, last_key="id")
 
 
-@router.get("/incidents/{incident_id}/terminals", summary="The terminals it touches", dependencies=[Reading])
+@router.get("/incidents/{incident_id}/terminals", summary="The terminals it touches", dependencies=[Browsing])
 def get_terminals(
     *,
     incident_id: int,
@@ -158,7 +159,7 @@ def get_terminals(
     return page_of([hit_terminal_out(one) for one in found], limit=limit, last_key="terminal_id")
 
 
-@router.get("/incidents/{incident_id}/silent-victims", summary="Shops hit that have not rung", dependencies=[Reading])
+@router.get("/incidents/{incident_id}/silent-victims", summary="Shops hit that have not rung", dependencies=[Browsing])
 def get_silent_victims(
     *, incident_id: int, program: Program, cursor: str | None = None, limit: Limit = 100
 ) -> Page[SilentVictimOut]:

@@ -18,6 +18,7 @@ router = APIRouter(prefix="/api/v1", tags=["calls"])
 
 Program = Annotated[Web, Depends(web)]
 Handling = Annotated[Caller, Depends(ApiGuard(Right.HANDLE_CALLS))]
+Saying = Annotated[Caller, Depends(ApiGuard(Right.SAY_TELEPHONY))]
 
 
 class ManualCallIn(BaseModel):
@@ -74,7 +75,7 @@ def get_gaps(
 
 
 @router.post("/telephony/{state}", status_code=204, summary="Say that telephony is down, or works again")
-def post_telephony(state: Literal["down", "up"], program: Program, caller: Handling) -> None:
+def post_telephony(state: Literal["down", "up"], program: Program, caller: Saying) -> None:
     """Said twice, it changes nothing."""
     with program.pool.connection() as conn:
         say = begin_gap if state == "down" else end_gap

@@ -35,6 +35,7 @@ Program = Annotated[Web, Depends(web)]
 Reading = Annotated[Caller, Depends(READING)]
 Limit = Annotated[int, Query(ge=1, le=500)]
 Filter = Annotated[str | None, Query(max_length=40)]
+FEW = 12
 # A raw answer holds a week at the open cadence; coarser steps any span that is kept.
 LONGEST_RAW = timedelta(days=7)
 FINEST_STEP_S, COARSEST_STEP_S = 1, 86_400
@@ -52,7 +53,14 @@ def list_points_of_sale(
     cursor: str | None = None,
     limit: Limit = 100,
 ) -> Page[PointOfSaleOut]:
-    """With `phone`: every shop that has the number. With `q`: the best hits. Else: all, page by page."""
+    """With `phone`: every shop that has the number. With `q`: the best hits. Else: all, page by page.
+
+    The overflow floor gets no more hits than a person reads, and not all: 403.
+    """
+    if not caller.may(Right.BROWSE):
+        if phone is None and q is None:
+            raise ProblemError(403, "give a `phone` or `q`: the overflow floor may not list every shop")
+        limit = min(limit, FEW)
     with program.pool.connection() as conn:
         if phone is not None:
             number = read_number(phone)
@@ -82,7 +90,7 @@ def get_point_of_sale(code: str, caller: Reading, program: Program, language: La
     )
 
 
-@router.get("/terminals", summary="Terminals by their dimensions")
+@router.get("/terminals", summary="Terminals by their dimensions", dependencies=[Depends(ApiGuard(Right.BROWSE))])
 def list_terminals(
     *,
     program: Program,

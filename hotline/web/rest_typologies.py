@@ -18,6 +18,7 @@ router = APIRouter(prefix="/api/v1", tags=["typologies"])
 
 Program = Annotated[Web, Depends(web)]
 Reading = Depends(ApiGuard(Right.READ))
+Browsing = Depends(ApiGuard(Right.BROWSE))
 Editing = Annotated[Caller, Depends(ApiGuard(Right.EDIT_TYPOLOGIES))]
 
 
@@ -111,7 +112,7 @@ def put_answer(typology: int, answer: Texts, program: Program, caller: Editing) 
         raise ProblemError(404, str(error), field="typology") from None
 
 
-@router.get("/typology-candidates", summary="Groups that may be new typologies", dependencies=[Reading])
+@router.get("/typology-candidates", summary="Groups that may be new typologies", dependencies=[Browsing])
 def get_candidates(program: Program) -> list[GroupOut]:
     """The groups that wait for the veille, the largest first."""
     with program.pool.connection() as conn:

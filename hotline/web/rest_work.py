@@ -18,11 +18,10 @@ from hotline.qualification import (
     QualificationError,
     StaleError,
     Subject,
-    level_of,
     qualification_of,
     qualify,
 )
-from hotline.roles import Right
+from hotline.roles import Right, level_of
 from hotline.web.context import Web, web
 from hotline.web.guards import ApiGuard, Caller
 from hotline.web.problems import ProblemError
@@ -32,7 +31,7 @@ router = APIRouter(prefix="/api/v1", tags=["calls"])
 
 Program = Annotated[Web, Depends(web)]
 Handling = Annotated[Caller, Depends(ApiGuard(Right.HANDLE_CALLS))]
-Reading = Annotated[Caller, Depends(ApiGuard(Right.READ))]
+Browsing = Annotated[Caller, Depends(ApiGuard(Right.BROWSE))]
 
 
 class QualificationIn(BaseModel):
@@ -117,7 +116,7 @@ def put_qualification(call: int, new: QualificationIn, program: Program, caller:
 @router.get("/callbacks", summary="Callbacks, newest first")
 def get_callbacks(
     program: Program,
-    caller: Reading,
+    caller: Browsing,
     state: CallbackState | None = None,
     cursor: str | None = None,
     limit: Annotated[int, Query(ge=1, le=500)] = 100,

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import psycopg
 from anyio import to_thread
-from psycopg_pool import ConnectionPool, PoolTimeout
+from psycopg_pool import ConnectionPool
 
 from fleet.clock import Clock
 from fleet.database import Connection
@@ -29,8 +29,10 @@ class RollCall:
         while True:
             try:
                 await self.take()
-            except (psycopg.Error, PoolTimeout) as error:
+            except psycopg.OperationalError as error:
                 log.warning("who is there could not be noted: %s", error, extra={"action": "roll_call"})
+            except Exception:
+                log.exception("who is there could not be noted", extra={"action": "roll_call"})
             await asyncio.sleep(NOTED_EVERY.total_seconds())
 
     async def take(self) -> None:

@@ -50,7 +50,13 @@ def sign_in_here(
     address = request.client.host if request.client else ""
     with program.pool.connection() as conn:
         result = sign_in(
-            conn, login=login, password=password, address=address, lifetime=program.session_lifetime, now=program.now()
+            conn,
+            login=login,
+            password=password,
+            address=address,
+            lifetime=program.session_lifetime,
+            longest=program.session_longest,
+            now=program.now(),
         )
         if isinstance(result, Refusal):
             # What is no login of ours may be a password typed into the wrong field.

@@ -1,8 +1,9 @@
 """Sees to it that the audit holds what people and programs saw and changed: a row is written before the answer leaves.
 
 Guards say who asks. What somebody has seen already within the hour is not written again, so that a page which renews itself
-leaves one row an hour and not thousands; changes and refusals are always written. Where the audit cannot be written, what was
-asked for is not shown.
+leaves one row an hour and not thousands; changes and refusals are always written. What a page says by itself, that its form is
+still under somebody's hands, changes nothing that lasts: it counts as a sight. Where the audit cannot be written, what was asked
+for is not shown; a change has been made by then, and the answer says that it may have been.
 """
 
 import logging
@@ -32,12 +33,13 @@ MOST_REMEMBERED = 100_000
 # Under this a call that came up by itself stands in the audit.
 POP_ROUTE = "GET /console/stream"
 _SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
-_STATE = "audit_actor"
+_STATE, _BY_ITSELF = "audit_actor", "audit_by_itself"
 
 
-def tell_actor(request: Request, actor: Actor) -> None:
-    """Say who asks; the guards do, as soon as they know."""
+def tell_actor(request: Request, actor: Actor, *, by_itself: bool = False) -> None:
+    """Say who asks; the guards do, as soon as they know. `by_itself`: their page does, without their hand."""
     setattr(request.state, _STATE, actor)
+    setattr(request.state, _BY_ITSELF, by_itself)
 
 
 class Memory:
@@ -115,7 +117,9 @@ class WitnessLayer:
                 except (psycopg.Error, PoolTimeout) as error:
                     log.error("the audit cannot be written: %s", type(error).__name__, extra={"action": "audit"})
                     withheld = True
-                    await problem_response(503, "the audit cannot be written")(scope, receive, send)
+                    # The route has committed by now: to do it again may be to do it twice.
+                    done = "; what was asked for may have been done" if deed.action == CHANGED and deed.status < 400 else ""
+                    await problem_response(503, f"the audit cannot be written{done}")(scope, receive, send)
                     return
             await send(message)
 
@@ -124,15 +128,17 @@ class WitnessLayer:
 
 def _deed(scope: Scope, status: int) -> Deed | None:
     """What this request did, or None where nobody is known to have asked."""
-    actor = scope.get("state", {}).get(_STATE)
+    state = scope.get("state", {})
+    actor = state.get(_STATE)
     if not isinstance(actor, Actor):
         return None
+    is_sight = scope["method"] in _SAFE_METHODS or state.get(_BY_ITSELF)
     asked = {name: str(value) for name, value in scope.get("path_params", {}).items()}
     asked |= dict(parse_qsl(scope["query_string"].decode("latin-1")))
     client = scope.get("client")
     return Deed(
         actor,
-        SAW if scope["method"] in _SAFE_METHODS else CHANGED,
+        SAW if is_sight else CHANGED,
         f"{scope['method']} {path_of(scope)}",
         asked,
         address=client[0] if client else "",

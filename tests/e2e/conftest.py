@@ -22,6 +22,14 @@ ARGUMENTS = (
 )
 
 
+LONGEST = "test_whole_house.py"
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """The whole house takes longest and mostly waits: it begins first, beside the others."""
+    items.sort(key=lambda item: item.path.name != LONGEST)
+
+
 @dataclass
 class ConsolePage:
     """The console of one agent, in one tab."""

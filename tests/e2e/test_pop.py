@@ -2,8 +2,8 @@
 
 from playwright.sync_api import Request, expect
 
-from tests.e2e.conftest import OpenConsole
-from tests.running_web import ISLAND_NUMBER, RunningWeb
+from tests.e2e.conftest import ConsolePage, OpenConsole
+from tests.running_web import ISLAND_NUMBER, PORT_BAR_NUMBER, RunningWeb
 
 
 def test_each_terminal_shows_its_last_day_with_what_was_wrong(web: RunningWeb, open_console: OpenConsole) -> None:
@@ -87,3 +87,37 @@ def test_only_what_is_looked_at_is_renewed_and_the_rest_catches_up(web: RunningW
         page.evaluate("delete document.hidden; document.dispatchEvent(new Event('visibilitychange'))")
     with page.expect_response("**/calls/1/pop"):
         page.keyboard.press("Alt+ArrowDown")
+
+
+def test_an_ended_call_stays_on_every_page_until_it_is_finished_or_put_away(web: RunningWeb, open_console: OpenConsole) -> None:
+    alice = open_console(web.url, login="alice")
+    page = alice.page
+
+    def speak(call: str, number: str) -> None:
+        web.ring(call, number)
+        for event in ({"event": "answer", "answeringNumber": "4021"}, {"event": "hangup", "cause": "normalClearing"}):
+            web.hook(callId=call, **event)
+
+    speak("one", PORT_BAR_NUMBER)
+    expect(page.locator(".pop article[data-state=ended] .call-toggle")).to_have_text("Le Bar du Port")
+    # By a link of the pop itself, by a second tab beside it, and after a reload.
+    page.locator(".pop .terminal h3 a").first.click()
+    page.wait_for_url("**/terminals/*")
+    alice.expect_calls("Le Bar du Port")
+    expect(page.locator(".pop[data-open] form.qualify")).to_be_visible()
+    beside = ConsolePage(page.context.new_page(), web.url)
+    beside.page.goto(f"{web.url}/console")
+    beside.expect_calls("Le Bar du Port")
+    page.reload()
+    alice.expect_calls("Le Bar du Port")
+    # Who speaks anew has finished with the one before; what is put away stays away.
+    speak("two", ISLAND_NUMBER)
+    alice.expect_calls("Chez Payet", "Le Bar du Port")
+    page.reload()
+    alice.expect_calls("Chez Payet")
+    page.locator(".pop[data-open] .call-toggle").press("Escape")
+    alice.expect_calls()
+    page.reload()
+    alice.wait_for_stream()
+    web.ring("three")
+    alice.expect_calls("Le Bar du Port")

@@ -1,5 +1,7 @@
 """Articles as they are kept, found and suggested."""
 
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 
 import psycopg
@@ -98,6 +100,17 @@ def test_who_did_not_see_the_newest_version_overwrites_nothing(conn: Conn) -> No
     assert articles.find(conn, number).title_fr == "Deux"
 
 
+def test_who_did_not_see_a_new_typology_does_not_take_it_back(conn: Conn) -> None:
+    store.deliver(conn, now=NOW)
+    first, second = (one.id for one in store.typologies(conn)[:2])
+    number = written(conn, "Une", typologies=(first,))
+    assert articles.change(conn, number, draft("Une", typologies=(second, first)), seen=1, author="alice", now=NOW) == 2
+    with pytest.raises(ArticleError, match="version"):
+        articles.change(conn, number, draft("Deux", typologies=(first,)), seen=1, author="bob", now=NOW)
+    assert articles.find(conn, number).typologies == sorted([first, second])
+    assert articles.change(conn, number, draft("Une", typologies=(first, second)), seen=2, author="bob", now=NOW) == 2
+
+
 @pytest.mark.parametrize(
     ("wrong", "field"),
     [
@@ -172,6 +185,18 @@ def test_delivered_articles_are_added_once_and_left_to_people(conn: Conn) -> Non
     articles.set_state(conn, by_code["wrong_time"].id, "withdrawn")
     assert deliver(conn, now=NOW) == 0
     assert articles.find(conn, paper.id).title_fr == "Le rouleau"
+
+
+def test_programs_that_start_together_deliver_once(database_url: str) -> None:
+    together = threading.Barrier(3)
+
+    def start(_number: int) -> int:
+        with psycopg.connect(database_url) as conn:
+            together.wait(10)
+            return deliver(conn, now=NOW)
+
+    with ThreadPoolExecutor(3) as programs:
+        assert sorted(programs.map(start, range(3))) == [0, 0, len(delivered())]
 
 
 @pytest.mark.parametrize(

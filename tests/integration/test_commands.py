@@ -141,6 +141,20 @@ def test_an_order_survives_a_restart_and_a_broker_that_is_away_and_comes_once(da
     assert [msgspec.json.decode(one.payload)["id"] for one in terminal.heard].count(first) == 1
 
 
+def test_an_order_that_the_broker_refuses_holds_up_no_other(database_url: str, broker: Broker) -> None:
+    refused = ordered(database_url)
+    with psycopg.connect(database_url) as conn:
+        # A topic that the console's account may not write to.
+        conn.execute("UPDATE hotline.command SET terminal_id = 'T00012/../x' WHERE id = %s", [refused])
+    after = ordered(database_url)
+    with obedient(broker) as terminal, publisher(database_url, broker):
+        wait_for(lambda: len(terminal.heard) == 1, what="the order behind it")
+    assert msgspec.json.decode(terminal.heard[0].payload)["id"] == after
+    with psycopg.connect(database_url) as conn:
+        [kept] = commands_of(conn, terminal_id="T00012/../x")
+    assert (kept.sent_at, fate_of(kept, now=datetime.now(UTC))) == (None, Fate.UNSENT)
+
+
 def test_an_agent_orders_and_reads_the_terminals_answer(database_url: str, broker: Broker) -> None:
     web = RunningWeb(database_url, command_mqtt_url=broker.url("vigie-web"))
     web.start()

@@ -3,12 +3,13 @@ from datetime import date, time, timedelta
 import psycopg
 import pytest
 
-from hotline.accounts import Agent, add_agent
+from hotline.accounts import Agent, add_agent, agents
 from hotline.attendance import attendance, note_present, present_now
+from hotline.counted_calls import CallRow
 from hotline.figures import Asked, Grouping, House, Period, read_period
 from hotline.floors import Floor
-from hotline.kpi import CallRow, Picked, Policy, Reading
-from hotline.kpi_rows import Doing, read_rows
+from hotline.kpi import Picked, Policy, Reading
+from hotline.kpi_rows import Doing, read_calls, settle
 from hotline.opening import Opening, moment
 from hotline.race_days import RaceDayError, opening, race_days, set_race_days
 from hotline.roles import Role
@@ -37,7 +38,8 @@ def lea(conn: psycopg.Connection) -> Agent:
 
 def rows(conn: psycopg.Connection, *, days: int = 1) -> list[CallRow]:
     since = moment(MONDAY, time())
-    return read_rows(conn, since=since, until=since + timedelta(days=days), opening=ALL_DAY, wrap_up=HOUSE.wrap_up, now=NOW)
+    found = read_calls(conn, since=since, until=since + timedelta(days=days), wrap_up=HOUSE.wrap_up, now=NOW)
+    return list(settle(found, opening=ALL_DAY, staff={agent.id: agent for agent in agents(conn)}, now=NOW))
 
 
 def period(conn: psycopg.Connection, **asked: object) -> Period:
@@ -166,7 +168,7 @@ def test_what_is_asked_for_narrows_calls_and_agents(conn: psycopg.Connection, an
     assert [group.key for group in period(conn).groups(Grouping.DAY)] == ["2026-11-23"]
     for narrowed in (period(conn, floor=Floor.OVERFLOW), period(conn, level=2), period(conn, agent=lea.id)):
         assert [row.agent for row in narrowed.rows] == [lea.id]
-        assert {slot.agent for slot in narrowed.slots} == {lea.id}
+        assert set(narrowed.slots["agent"].tolist()) == {lea.id}
         assert narrowed.whole().occupied.busy_s == 360.0
 
 

@@ -3,17 +3,20 @@ import io
 import re
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime, timedelta
+from typing import Any
 
 import httpx
 import psycopg
 import pytest
 
 from hotline.attendance import present_now
+from hotline.figures import Period, read_period
 from hotline.manual_calls import begin_gap, end_gap
 from hotline.opening import ZONE
 from hotline.roles import Role
-from hotline.web import roll_call
+from hotline.web import roll_call, shared_wall
 from tests.integration.ingest_house import wait_for
 from tests.running_web import PORT_BAR, RunningWeb
 from tests.stored_calls import put_call, put_leg
@@ -86,6 +89,9 @@ def test_the_wall_is_for_everybody_and_figures_for_those_who_lead(web: RunningWe
         assert browser.get("/console/figures").status_code == 200
         assert browser.get("/console/figures?by=agent").status_code == 403
         assert browser.get("/console/figures?agent=1").status_code == 403
+        assert "Alice Martin" not in text(browser.get("/console/figures/calls?what=answered"))
+    with web.client("supervisor") as browser:
+        assert "Alice Martin" in text(browser.get("/console/figures/calls?what=answered"))
 
 
 def test_the_overflow_floor_is_shown_its_own_wall_and_no_more(web: RunningWeb) -> None:
@@ -98,6 +104,37 @@ def test_the_overflow_floor_is_shown_its_own_wall_and_no_more(web: RunningWeb) -
     with web.client("supervisor") as browser:
         assert browser.get("/console/figures").status_code == 403
         assert browser.get("/console/figures.csv").status_code == 403
+
+
+def test_all_who_look_at_the_wall_share_one_reading(web: RunningWeb, monkeypatch: pytest.MonkeyPatch) -> None:
+    read: list[datetime] = []
+
+    def counting(*args: Any, now: datetime, **asked: Any) -> Period:
+        read.append(now)
+        return read_period(*args, now=now, **asked)
+
+    monkeypatch.setattr(shared_wall, "read_period", counting)
+    monkeypatch.setattr(shared_wall, "KEPT_S", 60.0)
+    with psycopg.connect(web.database_url) as conn:
+        conn.execute("UPDATE hotline.agent SET floor = 'overflow' WHERE login = 'bruno'")
+    with web.client("alice") as ours, web.client("bruno") as theirs:
+        walls = [browser.get("/console/wallboard/now") for browser in (ours, theirs, ours)]
+    assert len(read) == 1
+    assert ["70,0 %" in text(wall) for wall in walls] == [True, False, True]
+
+
+def test_nobody_waits_while_somebody_else_reads_the_wall_anew(web: RunningWeb, monkeypatch: pytest.MonkeyPatch) -> None:
+    wall = web.server.web.wall
+    last = wall.look()
+    monkeypatch.setattr(shared_wall, "KEPT_S", 0.0)
+
+    def reading(*args: Any, **asked: Any) -> Period:
+        with ThreadPoolExecutor() as others:
+            assert others.submit(wall.look).result(timeout=5) is last
+        return read_period(*args, **asked)
+
+    monkeypatch.setattr(shared_wall, "read_period", reading)
+    assert wall.look() is not last
 
 
 def test_files_hold_the_figures_and_their_calls_without_numbers(web: RunningWeb) -> None:
@@ -121,20 +158,50 @@ def test_the_calendar_moves_the_figures(web: RunningWeb) -> None:
     today = web.clock().astimezone(ZONE).date()
     with web.client("supervisor") as browser:
         csrf = browser.get("/console/opening").text.split('name="csrf" value="')[1].split('"')[0]
-        saved = browser.post("/console/opening", data={"csrf": csrf, "day": [str(today)], "ends": ["09:00"]})
+        saved = browser.post("/console/opening", data={"csrf": csrf, "day": [str(today)], "was": [""], "ends": ["09:00"]})
         assert saved.status_code == 303
         assert "Personne supervisor" in text(browser.get("/console/opening"))
         said = text(browser.get("/console/figures"))
         assert "Hors horaires d'ouverture 100" in said.replace("&#39;", "'")
-        refused = browser.post("/console/opening", data={"csrf": csrf, "day": [str(today)], "ends": ["7 Uhr"]})
+        refused = browser.post("/console/opening", data={"csrf": csrf, "day": [str(today)], "was": ["09:00"], "ends": ["7 Uhr"]})
         assert refused.status_code == 422
         assert "7 Uhr" in refused.text
-        assert browser.post("/console/opening", data={"csrf": csrf, "day": [str(today)], "ends": ["07:00"]}).status_code == 422
+        early = {"csrf": csrf, "day": [str(today)], "was": ["09:00"], "ends": ["07:00"]}
+        assert browser.post("/console/opening", data=early).status_code == 422
         assert browser.post("/console/opening", data={"csrf": csrf, "day": [str(today)], "ends": []}).status_code == 422
-        browser.post("/console/opening", data={"csrf": csrf, "day": [str(today)], "ends": [""]})
+        browser.post("/console/opening", data={"csrf": csrf, "day": [str(today)], "was": ["09:00"], "ends": [""]})
         assert "77,8 %" in text(browser.get("/console/figures"))
     with web.client("alice") as browser:
         assert browser.get("/console/opening").status_code == 200
+
+
+def test_a_calendar_saved_from_an_old_page_changes_only_what_was_changed_on_it(web: RunningWeb) -> None:
+    first = web.clock().astimezone(ZONE).date()
+    days = [first + timedelta(days=count) for count in range(3)]
+
+    def shown(page: httpx.Response) -> list[str]:
+        found = [re.search(rf'name="day" value="{day}">.*?name="ends" value="([^"]*)"', page.text) for day in days]
+        return [one.group(1) for one in found if one]
+
+    def save(browser: httpx.Client, was: list[str], ends: list[str]) -> httpx.Response:
+        csrf = browser.get("/console/opening").text.split('name="csrf" value="')[1].split('"')[0]
+        return browser.post("/console/opening", data={"csrf": csrf, "day": list(map(str, days)), "was": was, "ends": ends})
+
+    with web.client("supervisor") as eva, web.client("administrator") as max_:
+        assert save(eva, ["", "", ""], ["21:00", "", "23:00"]).status_code == 303
+        # From a page that was opened before.
+        assert save(max_, ["", "", ""], ["", "22:00", ""]).status_code == 303
+        assert shown(eva.get("/console/opening")) == ["21:00", "22:00", "23:00"]
+        refused = save(max_, ["", "22:00", ""], ["20:00", "22:15", ""])
+        assert refused.status_code == 409
+        assert "a modifié" in refused.text
+        # What another changed is shown as it is, what was typed besides is kept; saved again, it holds.
+        assert shown(refused) == ["21:00", "22:15", "23:00"]
+        assert shown(eva.get("/console/opening")) == ["21:00", "22:00", "23:00"]
+        assert save(max_, ["21:00", "22:00", "23:00"], ["20:00", "22:15", ""]).status_code == 303
+        assert shown(eva.get("/console/opening")) == ["20:00", "22:15", ""]
+        # Who wants what another has said already is no conflict.
+        assert save(eva, ["21:00", "22:00", "23:00"], ["20:00", "22:15", "23:00"]).status_code == 303
 
 
 def test_programs_read_the_same_figures_and_calls(web: RunningWeb) -> None:

@@ -1,4 +1,7 @@
+from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
+from typing import cast
 
 import psycopg
 import pytest
@@ -6,10 +9,12 @@ from typer.testing import CliRunner
 
 from hotline.accounts import (
     AccountError,
+    Agent,
     add_agent,
     add_token,
     agents,
     check_password,
+    digest,
     find_token,
     remove_token,
     set_active,
@@ -25,9 +30,11 @@ from hotline.sessions import (
     GUESSES_PER_LOGIN,
     Refusal,
     find_session,
+    guess,
     sign_in,
     sign_out,
     sign_out_everywhere,
+    still_signed_in,
 )
 from vigie.cli import app
 
@@ -44,7 +51,7 @@ def alice(conn: psycopg.Connection) -> psycopg.Connection:
 
 
 def come_in(conn: psycopg.Connection, *, password: str = PASSWORD, address: str = "10.0.0.1", now: datetime = NOW) -> str | Refusal:
-    result = sign_in(conn, login=" ALICE ", password=password, address=address, lifetime=HOURS, now=now)
+    result = sign_in(conn, login=" ALICE ", password=password, address=address, lifetime=HOURS, longest=DAY, now=now)
     return result if isinstance(result, Refusal) else result[0]
 
 
@@ -92,10 +99,39 @@ def test_a_session_ends_after_a_day_however_much_it_is_used(alice: psycopg.Conne
     assert find_session(alice, token=token, lifetime=HOURS, longest=DAY, now=NOW + DAY) is None
 
 
+def test_a_session_ends_in_time_where_it_could_go_unused_for_longer(alice: psycopg.Connection) -> None:
+    token, *_ = cast(
+        "tuple[str, Agent]",
+        sign_in(alice, login="alice", password=PASSWORD, address="10.0.0.1", lifetime=timedelta(hours=100), longest=DAY, now=NOW),
+    )
+
+    def stands(hours: int, *, longest: timedelta) -> tuple[bool, bool]:
+        now = NOW + timedelta(hours=hours)
+        found = find_session(alice, token=token, lifetime=timedelta(hours=100), longest=longest, now=now, slide=False)
+        return found is not None, still_signed_in(alice, token_digest=digest(token), longest=longest, now=now)
+
+    assert [stands(23, longest=DAY), stands(24, longest=DAY)] == [(True, True), (False, False)]
+    # A setting that was made shorter since holds for sessions that are open.
+    assert stands(23, longest=timedelta(hours=20)) == (False, False)
+
+
+def test_guesses_at_once_are_counted_against_each_other(database_url: str) -> None:
+    with psycopg.connect(database_url) as conn:
+        add_agent(conn, login="alice", name="Alice Martin", role=Role.LEVEL1, password=PASSWORD)
+
+    def one(_guess: int) -> Agent | Refusal:
+        with psycopg.connect(database_url) as conn:
+            return guess(conn, login="alice", password="wrong", address="10.0.0.1", now=NOW)
+
+    with ThreadPoolExecutor(2 * GUESSES_PER_LOGIN) as threads:
+        said = Counter(threads.map(one, range(2 * GUESSES_PER_LOGIN)))
+    assert said == {Refusal.WRONG: GUESSES_PER_LOGIN, Refusal.TOO_MANY: GUESSES_PER_LOGIN}
+
+
 def test_signing_out_everywhere_ends_ones_own_sessions_only(alice: psycopg.Connection) -> None:
     add_agent(alice, login="bruno", name="Bruno", role=Role.LEVEL1, password=PASSWORD)
     mine, also_mine = str(come_in(alice)), str(come_in(alice))
-    other = sign_in(alice, login="bruno", password=PASSWORD, address="10.0.0.2", lifetime=HOURS, now=NOW)
+    other = sign_in(alice, login="bruno", password=PASSWORD, address="10.0.0.2", lifetime=HOURS, longest=DAY, now=NOW)
     assert not isinstance(other, Refusal)
     session = find_session(alice, token=mine, lifetime=HOURS, longest=DAY, now=NOW)
     assert session is not None
@@ -130,15 +166,15 @@ def test_signing_out_changing_the_password_and_closing_the_account_end_sessions(
 
 
 def test_guessing_one_login_is_stopped_even_for_the_right_password(alice: psycopg.Connection) -> None:
-    for guess in range(GUESSES_PER_LOGIN):
-        assert come_in(alice, password="wrong", address=f"10.0.1.{guess}") is Refusal.WRONG
+    for number in range(GUESSES_PER_LOGIN):
+        assert come_in(alice, password="wrong", address=f"10.0.1.{number}") is Refusal.WRONG
     assert come_in(alice) is Refusal.TOO_MANY
     assert isinstance(come_in(alice, now=NOW + GUESS_WINDOW), str)
 
 
 def test_guessing_many_logins_from_one_address_is_stopped(alice: psycopg.Connection) -> None:
-    for guess in range(GUESSES_PER_ADDRESS):
-        sign_in(alice, login=f"nobody{guess}", password="x", address="10.0.0.9", lifetime=HOURS, now=NOW)
+    for number in range(GUESSES_PER_ADDRESS):
+        sign_in(alice, login=f"nobody{number}", password="x", address="10.0.0.9", lifetime=HOURS, longest=DAY, now=NOW)
     assert come_in(alice, address="10.0.0.9") is Refusal.TOO_MANY
     assert isinstance(come_in(alice, address="10.0.0.8"), str)
 

@@ -7,7 +7,8 @@ import httpx
 import psycopg
 import pytest
 
-from hotline.audit import CHANGED, entries
+from hotline.audit import CHANGED, SIGN_IN_REFUSED, entries
+from hotline.sessions import GUESSES_PER_LOGIN
 from tests.running_web import PASSWORD, RunningWeb
 
 
@@ -112,6 +113,22 @@ def test_ones_own_password_is_changed_only_by_who_knows_it(web: RunningWeb) -> N
         assert change(PASSWORD, "a new long password") == 303
         assert browser.get("/console").status_code == 303
     assert [may_sign_in(web, "bruno", word) for word in (PASSWORD, "a new long password")] == [False, True]
+
+
+def test_an_open_session_is_no_licence_to_guess_its_password(web: RunningWeb) -> None:
+    with web.client("rollout_manager") as browser:
+        csrf = csrf_of(browser)
+
+        def change(current: str) -> httpx.Response:
+            form = {"csrf": csrf, "current": current, "new": "a new long password"}
+            return browser.post("/console/account/password", data=form)
+
+        assert [change("wrong").status_code for _ in range(GUESSES_PER_LOGIN)] == [422] * GUESSES_PER_LOGIN
+        refused = change(PASSWORD)
+        assert (refused.status_code, "Trop de tentatives" in refused.text) == (429, True)
+    with psycopg.connect(web.database_url) as conn:
+        found = entries(conn, actor="rollout_manager", action=SIGN_IN_REFUSED)
+    assert [row.subject["reason"] for row in found] == ["too_many", *["wrong"] * GUESSES_PER_LOGIN]
 
 
 def test_signing_out_everywhere_ends_every_session(web: RunningWeb) -> None:

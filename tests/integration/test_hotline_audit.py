@@ -48,6 +48,16 @@ def test_pages_seen_leave_a_row_an_hour_and_changes_always_one(web: RunningWeb) 
     assert {(row.agent_name, row.floor, row.address) for row in found} == {("Bruno Lefèvre", Floor.OWN, "127.0.0.1")}
 
 
+def test_a_form_that_stays_under_somebodys_hands_leaves_one_row(web: RunningWeb) -> None:
+    with web.client("alice") as alice:
+        csrf = alice.get("/console").text.split('name="csrf" value="')[1].split('"')[0]
+        for _ in range(3):
+            assert alice.post("/console/calls/1/editing", data={"csrf": csrf}).status_code == 200
+        assert alice.post("/console/calls/1/editing", data={"csrf": "guessed"}).status_code == 403
+    found = rows(web, "alice", "POST /console/calls/{call}/editing")
+    assert [(row.action, row.status) for row in reversed(found)] == [(SAW, 200), (SAW, 403)]
+
+
 def test_what_was_refused_is_written_too(web: RunningWeb) -> None:
     with web.client("veille") as veille:
         for _ in range(2):
@@ -95,6 +105,18 @@ def test_what_the_audit_cannot_keep_is_not_shown(web: RunningWeb) -> None:
                 admin.execute("ALTER TABLE hotline.audit_away RENAME TO audit")
         assert (answer.status_code, "Bar du Port" in answer.text) == (503, False)
         assert browser.get(f"/console/points-of-sale/{PORT_BAR}").status_code == 200
+
+
+def test_a_change_that_the_audit_cannot_keep_says_that_it_may_stand(web: RunningWeb) -> None:
+    with web.client("level2") as browser:
+        csrf = browser.get("/console").text.split('name="csrf" value="')[1].split('"')[0]
+        with psycopg.connect(web.database_url, autocommit=True) as admin:
+            admin.execute("ALTER TABLE hotline.audit RENAME TO audit_away")
+            try:
+                answer = browser.post("/language", data={"language": "fr", "csrf": csrf})
+            finally:
+                admin.execute("ALTER TABLE hotline.audit_away RENAME TO audit")
+    assert (answer.status_code, "may have been done" in answer.text) == (503, True)
 
 
 @pytest.mark.parametrize(

@@ -48,6 +48,28 @@ def test_a_known_number_is_its_shop_and_a_signal_of_its_terminals(conn: psycopg.
     assert signals(conn, call) == ["T00011", "T00012", "T00013"]
 
 
+@pytest.mark.parametrize(
+    ("picked", "shop"),
+    [
+        pytest.param(None, CAFE, id="the number's shop is the other one"),
+        pytest.param(TABAC, TABAC, id="what a person said stays"),
+    ],
+)
+def test_a_call_that_turns_out_to_be_ours_is_of_the_shop_we_rang(conn: psycopg.Connection, picked: str | None, shop: str) -> None:
+    seed(conn, now=NOW)
+    conn.execute("INSERT INTO fleet.phone_number VALUES ('+33199009876', %s)", [CAFE])
+    numbers = {"from": "0199001234", "to": "0199009876"}
+    record_event(conn, event=event(event="answer", callId="late", user="alice", **numbers), now=NOW)
+    told = find(conn, "late")
+    assert (told.direction, told.point_of_sale, signals(conn, told)) == (None, PORT_BAR, ["T00011", "T00012", "T00013"])
+    if picked is not None:
+        choose_point_of_sale(conn, call=told.id, code=picked)
+    record_event(conn, event=event(event="newCall", callId="late", direction="out", **numbers), now=NOW)
+    after = find(conn, "late")
+    assert (after.direction, after.point_of_sale, after.candidates) == ("out", shop, [shop])
+    assert signals(conn, after) == []
+
+
 def test_a_shared_number_waits_for_the_agent_to_pick(conn: psycopg.Connection) -> None:
     seed(conn, now=NOW)
     call = ring(conn, SHARED_NUMBER)

@@ -3,14 +3,21 @@ import queue
 import threading
 import time
 from collections.abc import Iterator
-from typing import Any
+from datetime import datetime
+from typing import Any, NoReturn
 
 import httpx
 import psycopg
 import pytest
+from starlette.exceptions import HTTPException
 
+from fleet.database import Connection
 from hotline.call_events import CallEvent, Happening
-from hotline.calls import record_event
+from hotline.calls import end_wrap_up, record_event
+from hotline.pop import CallView, ReadDays, view_call
+from hotline.stored_call import StoredCall
+from hotline.web.app import PAGE_CONNECTIONS
+from hotline.web.hub import Hub
 from tests.running_web import ISLAND_NUMBER, PORT_BAR, PORT_BAR_NUMBER, SHARED_NUMBER, RunningWeb
 
 PATIENCE_S = 8
@@ -142,6 +149,102 @@ def test_who_comes_later_is_told_what_stands(web: RunningWeb) -> None:
     alice = Screen(web, "alice")
     assert {alice.next("pop")["call"], alice.next("pop")["call"]} == {1, 2}
     assert alice.is_quiet()
+
+
+def test_who_is_to_finish_the_work_after_a_call_finds_it_again(web: RunningWeb) -> None:
+    web.ring("one")
+    web.hook(event="answer", callId="one", answeringNumber="4021")
+    web.hook(event="hangup", callId="one", cause="normalClearing")
+    call = Screen(web, "alice").next("pop")
+    assert call["state"] == "ended"
+    assert call["left_s"] > 600
+    assert Screen(web, "bruno").is_quiet()
+    with psycopg.connect(web.database_url) as conn:
+        end_wrap_up(conn, call=call["call"], agent=call["handling"][0], now=web.clock())
+    assert Screen(web, "alice").is_quiet()
+
+
+def test_who_answers_anew_has_finished_the_call_before(web: RunningWeb) -> None:
+    for call, number in (("one", PORT_BAR_NUMBER), ("two", ISLAND_NUMBER)):
+        web.ring(call, number)
+        web.hook(event="answer", callId=call, answeringNumber="4021")
+        web.hook(event="hangup", callId=call, cause="normalClearing")
+    alice = Screen(web, "alice")
+    assert "Chez Payet" in alice.next("pop")["html"]
+    assert alice.is_quiet()
+
+
+def test_a_call_that_cannot_be_drawn_comes_up_bare_and_keeps_none_off(web: RunningWeb, monkeypatch: pytest.MonkeyPatch) -> None:
+    def view(conn: Connection, *, call: StoredCall, now: datetime, days: ReadDays) -> CallView:
+        if call.point_of_sale == PORT_BAR:
+            raise RuntimeError("a fault in one shop's picture")
+        return view_call(conn, call=call, now=now, days=days)
+
+    monkeypatch.setattr("hotline.web.stream.view_call", view)
+    alice, odile = Screen(web, "alice"), Screen(web, "odile")
+    web.ring("one")
+    bare, masked = alice.next("pop")["html"], odile.next("pop")["html"]
+    assert PORT_BAR in bare
+    assert "01 99 00 12 34" in bare
+    assert "•• •• •• •• 34" in masked
+    web.ring("two", ISLAND_NUMBER)
+    assert "T00021" in alice.next("pop")["html"]
+    again = Screen(web, "alice")
+    assert [PORT_BAR in again.next("pop")["html"], "T00021" in again.next("pop")["html"]] == [True, True]
+
+
+def test_a_notice_that_nobody_understands_ends_nothing(web: RunningWeb) -> None:
+    alice = Screen(web, "alice")
+    with psycopg.connect(web.database_url, autocommit=True) as admin:
+        for channel, payload in (("vigie_work", "{"), ("vigie_work", "[1]"), ("vigie_work", "{}"), ("vigie_call", "one")):
+            admin.execute("SELECT pg_notify(%s, %s)", [channel, payload])
+    web.ring("one")
+    assert alice.next("pop")["call"] == 1
+
+
+def test_rings_do_not_queue_behind_page_views(web: RunningWeb, monkeypatch: pytest.MonkeyPatch) -> None:
+    seen, go_on = threading.Semaphore(0), threading.Event()
+
+    def read_today(*_of: object, **_with: object) -> NoReturn:
+        seen.release()
+        assert go_on.wait(PATIENCE_S)
+        raise HTTPException(503)
+
+    alice = Screen(web, "alice")
+    monkeypatch.setattr("hotline.web.console._today", read_today)
+    clients = [web.client("alice") for _ in range(3)]
+    views = [threading.Thread(target=clients[number % 3].get, args=["/console"]) for number in range(PAGE_CONNECTIONS + 2)]
+    for view in views:
+        view.start()
+    for _ in range(PAGE_CONNECTIONS):
+        assert seen.acquire(timeout=PATIENCE_S)
+    # Every connection of the pages is taken now.
+    web.ring("one")
+    assert alice.next("pop")["call"] == 1
+    go_on.set()
+    for view in views:
+        view.join(PATIENCE_S)
+
+
+def test_a_hub_that_hears_nothing_is_told_by_the_health_page(database_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def fail(_hub: Hub) -> NoReturn:
+        raise RuntimeError("a fault that nobody thought of")
+
+    monkeypatch.setattr("hotline.web.operations.DEAF_FOR_S", 0.0)
+    web = RunningWeb(database_url)
+    with monkeypatch.context() as broken:
+        broken.setattr(Hub, "_listen", fail)
+        web.start()
+        answer = httpx.get(f"{web.url}/healthz")
+        metrics = httpx.get(f"{web.url}/metrics").text
+    deadline = time.monotonic() + PATIENCE_S
+    while not (hears := httpx.get(f"{web.url}/healthz").status_code == 200) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    web.stop()
+    assert answer.status_code == 503
+    assert "no call comes up" in answer.json()["detail"]
+    assert "vigie_web_hub_faults_total 0.0" not in metrics
+    assert hears
 
 
 def test_picking_the_shop_brings_its_terminals_to_every_screen(web: RunningWeb) -> None:

@@ -21,15 +21,17 @@ from hotline.attachments import (
     close_with_incidents,
     undo,
 )
-from hotline.calls import calls_by_id
+from hotline.call_events import CallEvent, Happening
+from hotline.calls import calls_by_id, record_event
 from hotline.editing import come, leave
-from hotline.handovers import HandoverError, hand_over, take_over, waited_in_all, waiting, withdraw
+from hotline.handovers import HandoverError, hand_over, handovers_of, take_over, waited_in_all, waiting, withdraw
 from hotline.manual_calls import ManualError, begin_gap, end_gap, enter_call, gaps_between, open_gap
-from hotline.qualification import Outcome, Subject, qualification_of
+from hotline.qualification import Outcome, StaleError, Subject, qualification_of
 from hotline.roles import Role
 from hotline.stored_call import StoredCall
+from hotline.stored_legs import legs_of
 from tests.integration.work_house import NOW, agent, at, call_of, filled, give_up, ring, say, states, tell
-from tests.running_web import CAFE, ISLAND, ISLAND_NUMBER, PASSWORD, PORT_BAR, SHARED_NUMBER, TABAC
+from tests.running_web import CAFE, ISLAND, ISLAND_NUMBER, PASSWORD, PORT_BAR, PORT_BAR_NUMBER, SHARED_NUMBER, TABAC
 
 
 def attach_calls(conn: psycopg.Connection, incident: int, *calls: int) -> Attachment:
@@ -119,6 +121,42 @@ def test_undoing_leaves_what_an_agent_said_since(house: psycopg.Connection) -> N
     assert qualification_of(house, call=call) == said
 
 
+def closed_by_the_end(conn: psycopg.Connection, call: int) -> Attachment:
+    incident = declared(conn)
+    made = attach_calls(conn, incident, call)
+    resolve(conn, incident, actor="dsi", detail="", now=at(20))
+    close_with_incidents(conn, now=at(21))
+    return made
+
+
+def test_what_was_seen_before_an_attachment_was_undone_is_stale_for_good(house: psycopg.Connection) -> None:
+    call = call_of(house, ring(house, 0))
+    for seen in (1, 2):
+        made = closed_by_the_end(house, call)
+        undo(house, attachment_id=made.id, author="alice", now=at(30))
+        assert qualification_of(house, call=call) is None
+        with pytest.raises(StaleError):
+            say(house, call, Outcome.SOLVED, seen=seen)
+    said = say(house, call, Outcome.SOLVED)
+    assert said.version == 3
+    with pytest.raises(StaleError):
+        say(house, call, Outcome.ESCALATED, seen=1)
+
+
+@pytest.mark.parametrize(
+    ("direction", "state"),
+    [pytest.param("in", ("dropped", "rang_again"), id="rang again"), pytest.param("out", ("done", ""), id="was reached")],
+)
+def test_undoing_makes_no_shop_be_called_back_that_was_spoken_to_since(
+    house: psycopg.Connection, direction: str, state: tuple[str, str]
+) -> None:
+    made = closed_by_the_end(house, call_of(house, give_up(house, 0)))
+    since = ring(house, 25, direction=direction)
+    tell(house, 26, event="answer", callId=since, user="bruno")
+    undo(house, attachment_id=made.id, author="alice", now=at(30))
+    assert states(house) == [state]
+
+
 def test_calls_of_a_part_wait_for_the_end_of_the_whole(house: psycopg.Connection) -> None:
     part, whole = declared(house), declared(house, "L02")
     attach_calls(house, part, call_of(house, ring(house, 0)))
@@ -188,6 +226,58 @@ def test_the_wait_adds_up_over_both_levels(house: psycopg.Connection) -> None:
     assert wait(20) == timedelta(minutes=6)
 
 
+def on_the_line(conn: psycopg.Connection, minutes: float, kind: Happening, who: str, *, call_id: str) -> None:
+    record_event(conn, event=CallEvent(kind, call_id, str(kind), direction="in", agent=who), now=at(minutes))
+
+
+@pytest.mark.parametrize("who", [pytest.param("carol", id="level 2"), pytest.param("bruno", id="another of level 1")])
+def test_a_caller_whom_level_2_takes_by_telephone_does_not_wait_any_more(house: psycopg.Connection, who: str) -> None:
+    call_id = ring(house, 0)
+    on_the_line(house, 2, Happening.CONNECTED, "alice", call_id=call_id)
+    call = call_of(house, call_id)
+    passed = hand_over(house, call=call, reason="", author="alice", agent=agent(house, "alice"), now=at(10))
+    on_the_line(house, 11, Happening.RELEASED, "alice", call_id=call_id)
+    assert waiting(house, now=at(11)) == [passed]
+    on_the_line(house, 14, Happening.CONNECTED, who, call_id=call_id)
+    (after,) = handovers_of(house, call=call)
+    if who == "bruno":
+        assert after == passed
+        return
+    assert (after.state, after.taken_by_name, after.settled_at) == ("taken", "Carol Smith", at(14))
+    on_the_line(house, 30, Happening.ENDED, "", call_id=call_id)
+    (stored,) = calls_by_id(house, [call])
+    assert waited_in_all(house, stored, now=at(40)) == timedelta(minutes=6)
+
+
+def test_who_asked_level_2_before_passing_the_caller_on_leaves_nobody_waiting(house: psycopg.Connection) -> None:
+    call_id = ring(house, 0)
+    for minute, who in ((2, "alice"), (5, "carol")):
+        on_the_line(house, minute, Happening.CONNECTED, who, call_id=call_id)
+    call = call_of(house, call_id)
+    hand_over(house, call=call, reason="", author="alice", agent=agent(house, "alice"), now=at(10))
+    on_the_line(house, 11, Happening.RELEASED, "alice", call_id=call_id)
+    (after,) = handovers_of(house, call=call)
+    assert (after.state, after.taken_by_name, after.settled_at) == ("taken", "Carol Smith", at(10))
+
+
+@pytest.mark.parametrize("by_button", [False, True])
+def test_who_passed_a_caller_on_over_the_hook_speaks_no_longer_once_level_2_has_them(
+    house: psycopg.Connection, by_button: bool
+) -> None:
+    call_id = ring(house, 0)
+    tell(house, 2, event="answer", callId=call_id, user="alice")
+    call = call_of(house, call_id)
+    passed = hand_over(house, call=call, reason="", author="alice", agent=agent(house, "alice"), now=at(5))
+    if by_button:
+        take_over(house, handover=passed.id, agent=agent(house, "carol"), now=at(6))
+    tell(house, 7, event="answer", callId=call_id, user="carol")
+    tell(house, 20, event="hangup", callId=call_id)
+    spoken = {
+        leg.agent_as: (leg.answered_at, leg.ended_at, leg.outcome) for leg in legs_of(house, call=call) if leg.kind == "agent"
+    }
+    assert spoken == {"alice": (at(2), at(7), "transferred"), "carol": (at(7), at(20), "answered")}
+
+
 def enter(conn: psycopg.Connection, caller: str = PORT_BAR, *, minutes: float = -10, talked: int = 4) -> StoredCall:
     times = {"rang_at": at(minutes), "talked": timedelta(minutes=talked)}
     call = enter_call(conn, caller=caller, **times, agent=agent(conn, "alice"), agent_name="Alice Martin", now=NOW)  # type: ignore[arg-type]  # two kinds of time
@@ -207,6 +297,12 @@ def test_a_call_entered_by_hand_is_a_call_of_its_shop(house: psycopg.Connection)
     assert states(house) == [("dropped", "rang_again")]
 
 
+def test_a_call_sent_twice_is_entered_once(house: psycopg.Connection) -> None:
+    assert enter(house).id == enter(house).id
+    assert enter(house, SHARED_NUMBER).id == enter(house, SHARED_NUMBER).id
+    assert len({enter(house).id, enter(house, minutes=-9).id, enter(house, ISLAND).id, enter(house, PORT_BAR_NUMBER).id}) == 4
+
+
 @pytest.mark.parametrize(
     ("caller", "minutes", "talked", "field"),
     [
@@ -214,6 +310,7 @@ def test_a_call_entered_by_hand_is_a_call_of_its_shop(house: psycopg.Connection)
         (PORT_BAR, 5, 4, "rang_at"),
         (PORT_BAR, -8 * 24 * 60, 4, "rang_at"),
         (PORT_BAR, -10, 300, "minutes"),
+        (PORT_BAR, -10, 12, "minutes"),
     ],
 )
 def test_what_cannot_have_been_is_not_entered(

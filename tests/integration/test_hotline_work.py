@@ -2,6 +2,7 @@
 
 import random
 from collections.abc import Iterator
+from datetime import time
 
 import psycopg
 import pytest
@@ -9,7 +10,8 @@ import pytest
 from hotline.callbacks import Callback, CallbackError, done, give_back, list_callbacks, open_callbacks, take
 from hotline.calls import choose_point_of_sale
 from hotline.qualification import Outcome, QualificationError, StaleError, qualification_of
-from tests.integration.work_house import agent, at, call_of, filled, give_up, ring, say, states, tell
+from hotline.race_days import set_race_days
+from tests.integration.work_house import NOW, agent, at, call_of, filled, give_up, ring, say, states, tell
 from tests.running_web import CAFE, ISLAND_NUMBER, PORT_BAR, PORT_BAR_NUMBER, SHARED_NUMBER, TABAC
 
 
@@ -35,6 +37,15 @@ def test_an_abandoned_call_makes_one_dated_callback(house: psycopg.Connection) -
     assert one.due_at == at(31)
     assert open_callbacks(house, point_of_sale=PORT_BAR) == [one]
     assert open_callbacks(house, point_of_sale=CAFE) == []
+
+
+def test_a_shop_that_gives_up_at_the_races_end_is_called_back_in_the_morning(house: psycopg.Connection) -> None:
+    evening = 8 * 60 + 20
+    give_up(house, evening)
+    assert [one.due_at for one in open_callbacks(house)] == [at(17 * 60)]
+    set_race_days(house, ends={NOW.date(): time(23)}, by="dsi", now=NOW)
+    give_up(house, evening, ISLAND_NUMBER)
+    assert [one.due_at for one in open_callbacks(house)] == [at(evening + 31), at(17 * 60)]
 
 
 def test_an_answered_call_makes_none_even_if_the_answer_is_told_last(house: psycopg.Connection) -> None:

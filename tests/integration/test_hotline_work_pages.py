@@ -10,8 +10,8 @@ import psycopg
 import pytest
 
 from diagnostics.typologies.store import deliver
+from hotline.opening import ZONE
 from hotline.roles import Role
-from hotline.web.pages import HOTLINE_ZONE
 from tests.integration.test_hotline_stream import Screen
 from tests.running_web import RunningWeb
 
@@ -207,9 +207,9 @@ def test_a_second_editor_sees_the_first_and_both_see_a_save(web: RunningWeb) -> 
 
 def test_level_2_is_told_at_once_who_waits_and_takes_the_call_with_its_notes(web: RunningWeb) -> None:
     alice, carol = Browser(web, "alice"), Browser(web, "carol")
-    second, first = Screen(web, "carol"), Screen(web, "bruno")
+    second, first, passed = Screen(web, "carol"), Screen(web, "bruno"), Screen(web, "alice")
     alice.post("/console/calls/1/notes", text="bourrage sans fin")
-    assert "Passer au niveau 2" in alice.get("/console/calls/1/qualification").text
+    assert "Transmettre au niveau 2" in alice.get("/console/calls/1/qualification").text
     alice.post("/console/calls/1/handover", reason="tête à changer ?")
     assert second.next("work") == {"kind": "handovers"}
     assert first.is_quiet(0.1)
@@ -218,6 +218,10 @@ def test_level_2_is_told_at_once_who_waits_and_takes_the_call_with_its_notes(web
     assert all(text in listed for text in ("Le Bar du Port", "Alice Martin", "tête à changer ?", "bourrage sans fin", "waited"))
     assert alice.post("/console/handovers/1/take").status_code == 403
     assert carol.post("/console/handovers/1/take").headers["Location"] == "/console/calls/1"
+    assert passed.next("pop")["call"] == 1
+    # Who passed the caller on sees it, and nobody else of level 1.
+    assert passed.next("work") == {"kind": "handovers"}
+    assert first.is_quiet(0.1)
     assert carol.post("/console/handovers/1/take").status_code == 409
     assert "repris par Carol Smith" in alice.get("/console/calls/1/qualification").text
     assert alice.post("/console/calls/99/handover").status_code == 404
@@ -242,7 +246,7 @@ def test_while_telephony_is_down_everybody_knows_and_calls_are_entered_by_hand(w
     alice, supervisor = Browser(web, "alice"), Browser(web, "supervisor")
     alice.post("/console/telephony/down")
     assert "La téléphonie est en panne depuis" in supervisor.get("/console/incidents").text
-    rang_at = (web.clock() - timedelta(minutes=3)).astimezone(HOTLINE_ZONE).strftime("%Y-%m-%dT%H:%M")
+    rang_at = (web.clock() - timedelta(minutes=3)).astimezone(ZONE).strftime("%Y-%m-%dT%H:%M")
     made = alice.post("/console/manual-calls", caller="PV00001", rang_at=rang_at, minutes=2)
     assert made.status_code == 303, made.text
     page = alice.get(made.headers["Location"]).text

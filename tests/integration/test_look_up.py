@@ -95,6 +95,22 @@ def test_an_exact_id_leads_there_and_a_search_shows_every_kind(web: RunningWeb) 
         assert [(one["kind"], one["id"]) for one in hits] == [("calls", "2"), ("articles", "1")]
 
 
+def test_of_a_hundred_callbacks_and_more_the_most_urgent_are_shown(web: RunningWeb) -> None:
+    with psycopg.connect(web.database_url) as conn:
+        conn.execute(
+            "INSERT INTO hotline.call (call_id, state, rang_at, ended_at) SELECT 'left ' || n, 'ended', now(), now()"
+            " FROM generate_series(1, 103) n"
+        )
+        conn.execute(
+            "INSERT INTO hotline.callback (call, made_by_abandon, number, made_at, due_at, state)"
+            " SELECT id, true, '', now(), now() + id * interval '1 s', 'open' FROM hotline.call WHERE call_id LIKE 'left %'"
+        )
+    with web.client("alice") as alice:
+        page = alice.get("/console/callbacks").text
+    assert page.count('hx-post="/console/callbacks/') == 300
+    assert "Et 3 autres" in page
+
+
 def test_every_word_must_begin_a_word_of_the_text() -> None:
     told = words_of("Coupures du réseau 4G")
     assert says_all(["coup", "reseau"], told)

@@ -264,6 +264,7 @@ PARTS = {
     "StoreSettings",
     "OnlineKeysSettings",
     "DeviceApiSettings",
+    "OpeningSettings",
 }
 
 

@@ -31,8 +31,9 @@ def simulate(
     from rich.console import Console
 
     from fleet.settings import read
+    from simulators.crew import people
+    from simulators.desk_work import DeskWork
     from simulators.play import Performance, run
-    from simulators.ring import Notes
     from simulators.screen import RichScreen
     from simulators.settings import SimulateSettings
 
@@ -44,7 +45,9 @@ def simulate(
         passwords=passwords or settings.simulate_passwords,
         truth=truth or settings.simulate_truth,
         cti_url=settings.simulate_cti_url.get_secret_value(),
-        notes=Notes(settings.simulate_api_url.rstrip("/"), settings.simulate_api_token.get_secret_value())
+        desk_work=DeskWork(
+            settings.simulate_api_url.rstrip("/"), settings.simulate_api_token.get_secret_value(), people(settings.simulate_staff)
+        )
         if settings.simulate_api_url
         else None,
         ddi_url=settings.simulate_ddi_url,

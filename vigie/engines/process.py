@@ -94,6 +94,27 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
+# Bound and never listened on: whoever sets SO_REUSEADDR, as servers do, may still listen there.
+_held: list[socket.socket] = []
+
+
+def hold_port(port: int = 0, host: str = "127.0.0.1") -> int:
+    """A TCP port that nobody else is given until this process ends, for a program that it starts later.
+
+    Without `port` a free one. Raises `OSError` where another program has it.
+    """
+    held = socket.socket()
+    try:
+        held.bind((host, port))
+        # Only now: at the bind above it would have let two of us have one port.
+        held.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    except OSError:
+        held.close()
+        raise
+    _held.append(held)
+    return int(held.getsockname()[1])
+
+
 def insist_free(port: int, host: str = "127.0.0.1") -> None:
     """Refuse to start beside another program: its open door would look like ours."""
     if port_answers(port, host):

@@ -32,7 +32,7 @@ from vigie.engines.fetch import fetch_engines
 from vigie.engines.layout import EngineSettings, Layout, make_folder
 from vigie.engines.mosquitto import Door, EmbeddedMosquitto, terminals_tls
 from vigie.engines.postgres import EmbeddedPostgres
-from vigie.engines.process import EngineError, free_port, port_answers, tail
+from vigie.engines.process import EngineError, hold_port, port_answers, tail
 from vigie.running import forget_environment, save_environment
 from vigie.up.device_key import SETTING, device_key
 from vigie.up.plan import ACCOUNTS, Ports, Program, firmware_places, programs
@@ -66,8 +66,8 @@ class Options:
 
 
 def free_ports() -> Ports:
-    """Ports that were all free a moment ago, for throw-away houses side by side."""
-    return Ports(free_port(), free_port(), free_port(), free_port(), {name: free_port() for name in Ports().metrics})
+    """Ports that are all this process's own, for throw-away houses side by side."""
+    return Ports(hold_port(), hold_port(), hold_port(), hold_port(), {name: hold_port() for name in Ports().metrics})
 
 
 class House:

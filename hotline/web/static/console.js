@@ -10,8 +10,10 @@
   const announce = document.getElementById("announce");
   const wire = document.getElementById("wire");
   const bareTitle = document.title;
-  // Calls put away here, with the state they had: only a call that was ringing comes back, when it is answered.
-  const putAway = new Map();
+  // Calls put away in this tab, on whatever page, with the state they had: only a call that was ringing comes back, when it
+  // is answered.
+  const putAwayKey = `vigie put away ${document.body.dataset.screen}`;
+  const putAway = new Map(JSON.parse(sessionStorage.getItem(putAwayKey) ?? "[]"));
 
   // What the reader has opened, chosen or typed stays when a refreshed call is morphed into place.
   if (window.Idiomorph) {
@@ -93,8 +95,9 @@
       place.id = `pop-${call}`;
       place.innerHTML = html;
       const speaking = pops().some((other) => isOpen(other) && article(other)?.dataset.state === "answered");
-      stack.prepend(place);
-      if (!speaking) open(place);
+      // Newest first by their ring, not by which came off the wire first.
+      stack.insertBefore(place, pops().find((other) => Number(article(other)?.dataset.call) < call) ?? null);
+      if (!speaking && (state === "answered" || place === stack.firstElementChild)) open(place);
       else showExpanded(place);
     } else {
       Idiomorph.morph(article(place), html, { morphStyle: "outerHTML" });
@@ -121,6 +124,7 @@
   function dismiss(place) {
     const { call, state } = article(place).dataset;
     putAway.set(Number(call), state);
+    sessionStorage.setItem(putAwayKey, JSON.stringify([...putAway].slice(-100)));
     leave(Number(call));
   }
 

@@ -4,7 +4,9 @@
 "use strict";
 
 const tabs = new Set();
+// What a tab that opens later is told; an ended call only as long as its agent is to finish the work after it.
 const standing = new Map();
+let agent = 0;
 let wire = "connecting";
 let stream = null;
 
@@ -17,10 +19,22 @@ function setWire(state) {
   tell("wire", state);
 }
 
+function keepPop(data) {
+  const handled = data.handling.includes(agent);
+  if (handled && data.state === "answered") {
+    // Who speaks anew has finished with the calls before.
+    for (const { call, state } of [...standing.values()]) if (state === "ended") standing.delete(call);
+  }
+  if (data.state !== "ended" || (handled && data.left_s > 0)) {
+    standing.set(data.call, { ...data, until: performance.now() + data.left_s * 1000 });
+  } else standing.delete(data.call);
+}
+
 const keep = {
-  pop: (data) => (data.state === "ended" ? standing.delete(data.call) : standing.set(data.call, data)),
+  pop: keepPop,
   leave: (data) => standing.delete(data.call),
   state: (data) => {
+    agent = data.agent;
     for (const call of [...standing.keys()]) if (!data.calls.includes(call)) standing.delete(call);
   },
   // Told to whoever is there: a tab that opens later asks for what it needs.
@@ -53,7 +67,9 @@ function welcome(tab, address) {
   tabs.add(tab);
   if (!stream) listen(address);
   tab.postMessage({ event: "wire", data: wire });
-  for (const data of standing.values()) tab.postMessage({ event: "pop", data });
+  for (const data of standing.values()) {
+    if (data.state !== "ended" || performance.now() < data.until) tab.postMessage({ event: "pop", data });
+  }
 }
 
 globalThis.addEventListener("connect", (connection) => {

@@ -25,6 +25,10 @@
   // Who waits for level 2 is asked for when the stream says that it changed, and after every gap.
   function askWhoWaits() {
     for (const place of document.querySelectorAll("#handover-count, #handovers")) htmx.trigger(place, "handovers");
+    // Of the form it stands in, only this is renewed: what was chosen stays.
+    for (const passed of document.querySelectorAll(".handed[data-waits]")) {
+      htmx.ajax("GET", passed.dataset.waits, { target: passed, select: `#${passed.id}`, swap: "outerHTML" });
+    }
   }
   document.addEventListener("vigie:connected", askWhoWaits);
   document.addEventListener("vigie:work", ({ detail }) => {

@@ -1,15 +1,20 @@
 """What Asterisk's events mean: the sequences are those of a real Asterisk 22, shortened to the fields that count."""
 
+from datetime import UTC, datetime, timedelta
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from hotline.call_events import CallEvent, Happening
+from hotline.call_legs import LegKind, Outcome
+from hotline.call_state import Call, apply
 from hotline.telephony.mapping import Roster, Translator, agent_of, resource_of
 from hotline.telephony.protocol import Message
 
 SHOP = {"Channel": "PJSIP/trunk-00000000", "CallerIDNum": "0199001234", "Exten": "3008", "Uniqueid": "9.0", "Linkedid": "9.0"}
 CALL = "asterisk:9.0"
+START = datetime(2026, 11, 23, 9, 0, tzinfo=UTC)
 
 
 def said(event: str, *parts: Message, **fields: str) -> Message:
@@ -153,6 +158,55 @@ def test_a_caller_who_flows_over_has_not_given_up() -> None:
     expected = ["queued hotline", "offered 4021", "released 4021", "left_queue hotline", "queued overflow", "offered 4031"]
     assert told(messages) == expected
     assert {event.call_id for event in heard(messages)} == {CALL}
+
+
+def test_what_a_queue_says_after_a_calls_end_begins_no_call() -> None:
+    over = [*BEGUN, said("Hangup", SHOP)]
+    late = [
+        said("QueueCallerLeave", SHOP, Queue="hotline"),
+        said("AgentCalled", SHOP, rung("4021", "9.1")),
+        said("AgentConnect", SHOP, rung("4021", "9.1")),
+    ]
+    translator = Translator()
+    for message in over:
+        translator.hear(message)
+    assert [translator.hear(message) for message in late] == [[], [], []]
+    [roster] = translator.hear(said("CoreShowChannelsComplete"))
+    assert roster == Roster(frozenset())
+
+
+def test_a_queue_that_a_caller_comes_back_to_is_another_wait() -> None:
+    messages = [
+        *BEGUN,
+        said("QueueCallerLeave", SHOP, Queue="hotline"),
+        said("QueueCallerJoin", SHOP, Queue="overflow"),
+        said("QueueCallerLeave", SHOP, Queue="overflow"),
+        said("QueueCallerJoin", SHOP, Queue="hotline"),
+        # What was asked for at the beginning is told late.
+        said("QueueEntry", SHOP, Queue="hotline"),
+        said("AgentCalled", SHOP, rung("4021", "9.1")),
+        said("QueueCallerLeave", SHOP, Queue="hotline"),
+        said("AgentConnect", SHOP, rung("4021", "9.1")),
+        said("Hangup", SHOP),
+    ]
+    call: Call | None = None
+    for second, event in enumerate(heard(messages)):
+        call = apply(call, event, now=START + timedelta(seconds=second)).call
+    assert call is not None
+    assert [(leg.queue, leg.kind, leg.outcome) for leg in call.legs] == [
+        ("hotline", LegKind.QUEUE, Outcome.OVERFLOWED),
+        ("overflow", LegKind.QUEUE, Outcome.OVERFLOWED),
+        ("hotline", LegKind.QUEUE, Outcome.ANSWERED),
+        ("hotline", LegKind.AGENT, Outcome.ANSWERED),
+    ]
+
+
+def test_a_wait_of_a_new_connection_is_never_one_of_the_connection_before() -> None:
+    join = said("QueueCallerJoin", SHOP, Queue="hotline")
+    [[first], [second]] = ([*Translator(since).hear(join)] for since in ("12:00", "12:05"))
+    assert isinstance(first, CallEvent)
+    assert isinstance(second, CallEvent)
+    assert first.leg != second.leg
 
 
 def test_a_caller_whom_no_queue_answered_rings_at_a_telephone_at_last() -> None:

@@ -20,6 +20,7 @@ def event(kind: Happening, agent: str = "", *, queue: str = "", leg: str = "", *
 RANG = event(Happening.RANG, direction="in", from_number="0199001234")
 IN_N1, IN_N2 = event(Happening.QUEUED, queue="n1"), event(Happening.QUEUED, queue="n2")
 OUT_OF_N1 = event(Happening.LEFT_QUEUE, queue="n1")
+IN_N1_AGAIN, OUT_OF_N1_AGAIN = (event(kind, queue="n1", leg="again") for kind in (Happening.QUEUED, Happening.LEFT_QUEUE))
 RINGS_ALICE, RINGS_BOB = event(Happening.OFFERED, "alice", queue="n1"), event(Happening.OFFERED, "bob", queue="n1")
 ALICE, BOB = event(Happening.CONNECTED, "alice", queue="n1"), event(Happening.CONNECTED, "bob", queue="n1")
 ALICE_OUT, BOB_OUT = event(Happening.RELEASED, "alice"), event(Happening.RELEASED, "bob")
@@ -149,6 +150,36 @@ def told(leg: CallLeg) -> tuple[str, int, int | None, int | None, str | None]:
             [("n1", 0, None, None, None), ("alice", 1, None, 2, "missed"), ("alice", 3, None, None, None)],
             id="rings twice at one agent",
         ),
+        pytest.param(
+            [IN_N1, OUT_OF_N1, IN_N2, event(Happening.LEFT_QUEUE, queue="n2"), IN_N1_AGAIN, BOB, ENDED],
+            [
+                ("n1", 0, None, 1, "overflowed"),
+                ("n2", 2, None, 3, "overflowed"),
+                ("n1", 4, 5, 5, "answered"),
+                ("bob", 5, 5, 6, "answered"),
+            ],
+            id="comes back to a queue and is answered there",
+        ),
+        pytest.param(
+            [IN_N1, OUT_OF_N1, IN_N2, IN_N1_AGAIN, IN_N1_AGAIN, ENDED],
+            [("n1", 0, None, 1, "overflowed"), ("n2", 2, None, 3, "overflowed"), ("n1", 3, None, 5, "abandoned")],
+            id="comes back to a queue and gives up there",
+        ),
+        pytest.param(
+            [IN_N1, ALICE, ALICE_OUT, IN_N1_AGAIN, OUT_OF_N1_AGAIN, BOB, ENDED],
+            [
+                ("n1", 0, 1, 1, "answered"),
+                ("alice", 1, 1, 2, "transferred"),
+                ("n1", 3, 5, 5, "answered"),
+                ("bob", 5, 5, 6, "answered"),
+            ],
+            id="is given back to the queue it was taken from",
+        ),
+        pytest.param(
+            [event(Happening.RANG, queue="n1"), IN_N1_AGAIN, IN_N1],
+            [("n1", 0, None, None, None)],
+            id="a wait whose name is heard later is the same wait",
+        ),
     ],
 )
 def test_legs(events: list[CallEvent], legs: list[tuple[str, int, int | None, int | None, str | None]]) -> None:
@@ -198,7 +229,7 @@ HAPPENED = [
     RANG,
     event(Happening.RANG, users=("alice",), queue="n1"),
     event(Happening.RANG, users=("alice", "bob")),
-    *(IN_N1, IN_N2, OUT_OF_N1, event(Happening.LEFT_QUEUE)),
+    *(IN_N1, IN_N2, OUT_OF_N1, event(Happening.LEFT_QUEUE), IN_N1_AGAIN, OUT_OF_N1_AGAIN),
     *(RINGS_ALICE, RINGS_BOB, ALICE, BOB, ALICE_OUT, BOB_OUT),
     *(event(Happening.OFFERED, "alice", queue="n2", leg="7"), event(Happening.CONNECTED, "4021", leg="7")),
     *(

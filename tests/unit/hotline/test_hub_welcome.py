@@ -4,21 +4,21 @@ import asyncio
 from collections.abc import Sequence
 from datetime import UTC, datetime
 
-from prometheus_client import CollectorRegistry, Histogram
+from prometheus_client import CollectorRegistry, Counter, Histogram
 
 from hotline.accounts import Agent
-from hotline.masking import Onlooker
 from hotline.roles import Role
-from hotline.web.hub import Hub, Message, Shown
+from hotline.web.hub import Hub
+from hotline.web.screens import Message, Shown, Wanted
 
 ALICE = Agent(1, "alice", "Alice Martin", "4021", Role.LEVEL1, "fr", active=True)
 
 
-def no_call(_call: int, _onlookers: Sequence[Onlooker]) -> Shown | None:
+def no_call(_call: int, _wanted: Wanted) -> Shown | None:
     return None
 
 
-def no_calls(_onlookers: Sequence[Onlooker]) -> list[Shown]:
+def no_calls(_wanted: Wanted) -> list[Shown]:
     return []
 
 
@@ -49,6 +49,7 @@ def test_a_busy_stream_ends_as_soon_as_a_quiet_one() -> None:
         read_live=no_calls,
         saw=saw_nothing,
         shown=Histogram("shown", "", registry=CollectorRegistry()),
+        faults=Counter("faults", "", registry=CollectorRegistry()),
     )
     sent = asyncio.run(asyncio.wait_for(busy_stream(hub, heartbeat_s=0.2), 5))
     assert sent[-1].startswith(b"event: signed-out")

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hotline.occupancy import SLOT, Occupied, Slot, Span, occupancy, slot_of, together, union
+from hotline.occupancy import SLOT, Occupied, Slot, Span, as_table, occupancy, slot_of, together, union
 
 NINE = datetime(2026, 11, 23, 9, 0, tzinfo=UTC)
 TEN = NINE + timedelta(hours=1)
@@ -16,7 +16,7 @@ def span(start_min: float, end_min: float) -> Span:
 
 
 def whole(busy: dict[int, list[Span]], there: dict[int, list[Span]]) -> Occupied:
-    return together(occupancy(busy, there, since=NINE, until=TEN).values())
+    return together(as_table(occupancy(busy, there, since=NINE, until=TEN)))
 
 
 def test_occupancy_is_time_on_calls_of_time_there() -> None:

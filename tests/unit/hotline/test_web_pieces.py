@@ -11,10 +11,11 @@ from fleet.departments import NAMES, department_name
 from hotline.pop import OLD_SAMPLE, never_green_without_data
 from hotline.readings import Reading
 from hotline.settings import WebSettings
-from hotline.web.hub import Message
 from hotline.web.problems import ProblemError
 from hotline.web.rest_models import from_cursor, to_cursor
+from hotline.web.screens import Message
 from hotline.web.sign_in import own_path
+from hotline.web.spreadsheets import plain
 
 NOW = datetime(2026, 11, 23, 9, 0, tzinfo=UTC)
 VENDOR = Path(__file__).resolve().parents[3] / "hotline" / "web" / "static"
@@ -75,6 +76,14 @@ def test_departments_have_names() -> None:
     assert department_name("2A") == "Corse-du-Sud (2A)"
     assert department_name("974") == "La Réunion (974)"
     assert department_name("XX") == "XX"
+
+
+@pytest.mark.parametrize(
+    ("text", "cell"),
+    [("=1+1", "'=1+1"), ("@bar", "'@bar"), ("+33199001234", "'+33199001234"), ("alice", "alice"), ("PV00001", "PV00001"), ("", "")],
+)
+def test_no_cell_of_a_file_is_a_formula(text: str, cell: str) -> None:
+    assert plain(text) == cell
 
 
 def test_a_certificate_without_its_key_stops_the_start() -> None:

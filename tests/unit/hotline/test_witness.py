@@ -1,3 +1,5 @@
+import pytest
+
 from hotline.audit import presentable
 from hotline.web.witness import Memory
 
@@ -21,3 +23,17 @@ def test_the_memory_is_bounded_and_forgets_the_oldest() -> None:
 def test_the_audit_keeps_no_number_and_nothing_long() -> None:
     kept = presentable({"q": "rang from 01 99 00 12 34", "code": "PV00001", "text": "x\x00" * 500})
     assert kept == {"q": "rang from •• •• •• •• 34", "code": "PV00001", "text": "x" * 200}
+
+
+@pytest.mark.parametrize(
+    ("name", "asked", "kept"),
+    [
+        pytest.param("q", "019900", "••••00", id="the beginning of a number"),
+        pytest.param("phone", "99 00 12", "•• •• 12", id="a part of one"),
+        pytest.param("q", "1234", "1234", id="an extension"),
+        pytest.param("q", "T00012", "T00012", id="a terminal"),
+        pytest.param("call", "1234567", "1234567", id="the id of a call in a path"),
+    ],
+)
+def test_the_audit_keeps_no_part_of_a_number_that_somebody_looked_for(name: str, asked: str, kept: str) -> None:
+    assert presentable({name: asked}) == {name: kept}

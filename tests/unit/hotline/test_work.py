@@ -1,15 +1,12 @@
-import random
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime, time, timedelta
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from hotline import work_words
 from hotline.call_state import State
 from hotline.callback_rules import CallFacts, Dropped, Step, due_at, step
+from hotline.opening import Opening
 from hotline.qualification import LATEST_PROMISE, Given, Outcome, QualificationError, Subject, promised_for
-from hotline.waited import waited
 
 NOW = datetime(2026, 11, 23, 13, 0, tzinfo=UTC)
 NUMBER = "+33199001234"
@@ -20,21 +17,20 @@ def facts(state: State = State.ENDED, *, direction: str | None = "in", number: s
 
 
 @pytest.mark.parametrize(
-    ("call", "has_one", "rang_since", "decided"),
+    ("call", "has_one", "decided"),
     [
-        pytest.param(facts(), False, False, Step.MAKE, id="given up"),
-        pytest.param(facts(direction=None), False, False, Step.MAKE, id="given up, direction never told"),
-        pytest.param(facts(), True, False, Step.NOTHING, id="given up, told twice"),
-        pytest.param(facts(), False, True, Step.MAKE_DROPPED, id="its hangup came after the next ring"),
-        pytest.param(facts(State.RINGING), False, False, Step.NOTHING, id="still ringing"),
-        pytest.param(facts(answered=True), False, False, Step.NOTHING, id="answered"),
-        pytest.param(facts(answered=True), True, False, Step.DROP_ANSWERED, id="the answer was told after the hangup"),
-        pytest.param(facts(number=""), False, False, Step.NOTHING, id="number withheld"),
-        pytest.param(facts(direction="out"), False, False, Step.NOTHING, id="we rang, nobody answered"),
+        pytest.param(facts(), False, Step.MAKE, id="given up"),
+        pytest.param(facts(direction=None), False, Step.MAKE, id="given up, direction never told"),
+        pytest.param(facts(), True, Step.NOTHING, id="given up, told twice"),
+        pytest.param(facts(State.RINGING), False, Step.NOTHING, id="still ringing"),
+        pytest.param(facts(answered=True), False, Step.NOTHING, id="answered"),
+        pytest.param(facts(answered=True), True, Step.DROP_ANSWERED, id="the answer was told after the hangup"),
+        pytest.param(facts(number=""), False, Step.NOTHING, id="number withheld"),
+        pytest.param(facts(direction="out"), False, Step.NOTHING, id="we rang, nobody answered"),
     ],
 )
-def test_who_gives_up_is_called_back_once(call: CallFacts, has_one: bool, rang_since: bool, decided: Step) -> None:
-    assert step(call, has_one=has_one, rang_since=rang_since) is decided
+def test_who_gives_up_is_called_back_once(call: CallFacts, has_one: bool, decided: Step) -> None:
+    assert step(call, has_one=has_one) is decided
 
 
 @pytest.mark.parametrize(
@@ -43,10 +39,14 @@ def test_who_gives_up_is_called_back_once(call: CallFacts, has_one: bool, rang_s
         pytest.param(NOW, NOW + timedelta(minutes=30), id="in the day: soon"),
         pytest.param(datetime(2026, 11, 23, 22, 50, tzinfo=UTC), datetime(2026, 11, 24, 6, 0, tzinfo=UTC), id="over midnight"),
         pytest.param(datetime(2026, 7, 1, 3, 0, tzinfo=UTC), datetime(2026, 7, 1, 5, 0, tzinfo=UTC), id="in a summer night"),
+        pytest.param(datetime(2026, 11, 23, 21, 20, tzinfo=UTC), datetime(2026, 11, 24, 6, 0, tzinfo=UTC), id="before the end"),
+        pytest.param(datetime(2026, 11, 24, 21, 20, tzinfo=UTC), datetime(2026, 11, 24, 21, 50, tzinfo=UTC), id="races end late"),
+        pytest.param(datetime(2026, 11, 24, 23, 20, tzinfo=UTC), datetime(2026, 11, 25, 6, 0, tzinfo=UTC), id="after late races"),
     ],
 )
-def test_nobody_is_called_back_before_the_hotline_opens(ended: datetime, due: datetime) -> None:
-    assert due_at(ended) == due
+def test_nobody_is_called_back_while_the_hotline_is_closed(ended: datetime, due: datetime) -> None:
+    late = datetime(2026, 11, 24, 23, 30, tzinfo=UTC)
+    assert due_at(ended, Opening(usual_end=time(22, 30), ends={late.date(): late})) == due
 
 
 TOMORROW = NOW + timedelta(days=1)
@@ -84,19 +84,3 @@ def test_every_subject_outcome_and_reason_has_words() -> None:
     assert set(work_words.SUBJECTS) == set(Subject)
     assert set(work_words.OUTCOMES) == set(Outcome)
     assert set(work_words.DROPPED) == set(Dropped)
-
-
-NOON = datetime(2026, 11, 23, 12, 0, tzinfo=UTC)
-spans = st.lists(
-    st.tuples(st.integers(0, 600), st.integers(0, 300)).map(
-        lambda one: (NOON + timedelta(seconds=one[0]), NOON + timedelta(seconds=one[0] + one[1]))
-    ),
-    max_size=8,
-)
-
-
-@given(spans, st.randoms(use_true_random=False))
-def test_no_second_is_waited_twice_nor_lost(waits: list[tuple[datetime, datetime]], chance: random.Random) -> None:
-    seconds = {second for begun, ended in waits for second in range(600 + 300) if begun <= NOON + timedelta(seconds=second) < ended}
-    shuffled = chance.sample(waits, len(waits))
-    assert waited(shuffled) == timedelta(seconds=len(seconds))

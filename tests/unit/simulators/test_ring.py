@@ -1,7 +1,9 @@
 """Callers: who answers when, what the telephone system posts, and that no failure of the hook ends the play."""
 
 import time
+from collections import Counter
 from collections.abc import Callable
+from typing import Any
 from urllib.parse import parse_qs
 
 import httpx
@@ -11,7 +13,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from simulators.ring import Act, Crew, Notes, Planned, Ring, Step, crew, fields, is_overflow, planned, request, schedule
+from fleet.errors import VigieError
+from simulators.crew import DESKS, LEVEL2, OVERFLOW, OVERFLOW_AFTER_S, OWN, crew, first_desk, is_overflow, people
+from simulators.desk_work import DeskWork
+from simulators.ring import Act, Planned, Ring, Step, Switchboard, fields, planned, request, schedule
 
 HOOK = "http://vigie.test/api/v1/cti/token"
 
@@ -27,23 +32,25 @@ CALLS = st.lists(st.tuples(st.integers(0, 600), st.integers(1, 200), st.integers
 )
 
 
-@given(CALLS, st.integers(0, 5))
+@given(CALLS, st.integers(0, 9))
 def test_every_call_rings_and_ends_and_no_agent_talks_twice_at_once(calls: list[Planned], agents: int) -> None:
-    acts = schedule(calls, agents=crew(agents), seed=3)
-    assert acts == schedule(list(reversed(calls)), agents=crew(agents), seed=3) or len({c.second for c in calls}) < len(calls)
+    sitting = crew(agents)
+    acts = schedule(calls, crew=sitting, seed=3)
+    assert acts == schedule(list(reversed(calls)), crew=sitting, seed=3) or len({c.second for c in calls}) < len(calls)
     busy: dict[str, float] = {}
     for one in calls:
-        steps = [act for act in acts if act.number == one.number]
-        assert [act.step for act in steps] in (
-            [Step.NEW, Step.ANSWER, Step.HANGUP],
-            [Step.NEW, Step.HANGUP],
-        )
-        if len(steps) == 2:
-            assert steps[1].cause == "cancel"
-            assert steps[1].second == one.second + one.patience_s
+        first, *steps = [act for act in acts if act.number == one.number]
+        assert (first.step, first.second, first.users) == (Step.NEW, one.second, tuple(sitting[first.queue]))
+        if steps[0].step is Step.NEW:
+            over = steps.pop(0)
+            assert (first.queue, over.queue, over.second) == (OWN.queue, OVERFLOW.queue, one.second + OVERFLOW_AFTER_S)
+        if len(steps) == 1:
+            assert steps[0][2:5] == (Step.HANGUP, "", "cancel")
+            assert steps[0].second == one.second + one.patience_s
         else:
-            assert steps[1].second - one.second <= one.patience_s
-            assert steps[2].second == pytest.approx(steps[1].second + one.talk_s)
+            assert [act.step for act in steps] == [Step.ANSWER, Step.HANGUP]
+            assert steps[0].second - one.second <= one.patience_s
+            assert steps[1].second == pytest.approx(steps[0].second + one.talk_s)
     for act in acts:
         if act.step is Step.ANSWER:
             assert busy.get(act.agent, 0.0) <= act.second
@@ -51,32 +58,65 @@ def test_every_call_rings_and_ends_and_no_agent_talks_twice_at_once(calls: list[
 
 
 def test_without_agents_everybody_hangs_up() -> None:
-    assert [act.cause for act in schedule([call(0), call(1)], agents=crew(0), seed=1) if act.step is Step.HANGUP] == [
+    assert [act.cause for act in schedule([call(0), call(1)], crew=crew(0), seed=1) if act.step is Step.HANGUP] == [
         "cancel",
         "cancel",
     ]
 
 
+OWN_CALLS = [n for n in range(40) if first_desk(n, technical=True) is OWN]
+
+
 def test_whoever_stands_first_answers_while_free() -> None:
-    calls = [call(0, 100.0), call(1, 110.0), call(2, 200.0)]
-    acts = schedule(calls, agents=crew(3, "level1, level2"), seed=1)
+    calls = [call(number, second) for number, second in zip(OWN_CALLS, (100.0, 110.0, 200.0), strict=False)]
+    acts = schedule(calls, crew=crew(3, "level1, level2"), seed=1)
     assert [act.agent for act in acts if act.step is Step.ANSWER] == ["level1", "level2", "level1"]
-    assert crew(3, "level1, level2") == ["level1", "level2", "agent03"]
 
 
-def test_a_third_of_the_calls_rings_on_the_overflow_floor() -> None:
+def test_the_people_of_the_console_stand_before_the_simulated_ones_of_their_queue() -> None:
+    assert crew(10, "level1, noa@overflow, camille@niveau2") == {
+        "hotline": ["level1", "agent02", "agent03", "agent04", "agent05", "agent06"],
+        "overflow": ["noa", "overflow02", "overflow03"],
+        "niveau2": ["camille"],
+    }
+    assert people("level1, noa@overflow") == {"level1", "noa"}
+    with pytest.raises(VigieError, match="no queue level3"):
+        crew(10, "noa@level3")
+    assert sum(map(len, crew(30).values())) == 30
+
+
+def test_a_call_that_nobody_of_our_own_takes_in_time_flows_over() -> None:
+    first, second = OWN_CALLS[:2]
+    calls = [call(first, 100.0, talk_s=300.0), call(second, 101.0, patience_s=90.0)]
+    acts = schedule(calls, crew={OWN.queue: ["alix"], OVERFLOW.queue: ["noa"]}, seed=1)
+    course = [act for act in acts if act.number == second]
+    assert [(act.step, act.queue or act.agent) for act in course] == [
+        (Step.NEW, "hotline"),
+        (Step.NEW, "overflow"),
+        (Step.ANSWER, "noa"),
+        (Step.HANGUP, "noa"),
+    ]
+    assert course[2].second - 101.0 > OVERFLOW_AFTER_S
+    told = fields(course[1], calls[1], call_id="c")
+    assert (told["event"], told["queue"], told["user[]"]) == ("newCall", "overflow", ["noa"])
+
+
+def test_a_third_of_the_calls_rings_on_the_overflow_floor_and_some_at_level_2() -> None:
     assert sum(is_overflow(number) for number in range(850)) == pytest.approx(300, abs=10)
+    began = Counter(first_desk(number, technical=number % 3 > 0) for number in range(850))
+    assert began[LEVEL2] == pytest.approx(25, abs=10)
+    assert set(began) == set(DESKS)
 
 
 def test_later_events_of_most_calls_leave_the_numbers_out() -> None:
-    told = [fields(Act(1.0, n, Step.ANSWER, "agent04", ""), call(n), call_id="c") for n in range(3)]
+    told = [fields(Act(1.0, n, Step.ANSWER, "agent04"), call(n), call_id="c") for n in range(3)]
     assert ["from" in one for one in told] == [True, False, False]
     assert {name for one in told for name in one if "call" in name.lower()} == {"callId", "call_id", "callid"}
-    assert fields(Act(1.0, 1, Step.NEW, "", ""), call(1), call_id="c")["from"] == "+33199001234"
+    assert fields(Act(1.0, 1, Step.NEW, queue="hotline"), call(1), call_id="c")["from"] == "+33199001234"
 
 
 def test_calls_take_turns_between_json_and_form() -> None:
-    act = Act(1.0, 0, Step.NEW, "", "")
+    act = Act(1.0, 0, Step.NEW, queue="hotline", users=("agent01", "agent02"))
     assert set(request(act, call(0), call_id="c")) == {"json"}
     assert "user" in request(act, call(0), call_id="c")["json"]
     assert "user[]" in request(act, call(1), call_id="c")["data"]
@@ -131,7 +171,7 @@ def rung(hook: Hook, calls: list[Planned], *, until: Callable[[Ring], bool], tim
     def clock_s() -> float:
         return 100.0 + (time.monotonic() - began) * times
 
-    acts = schedule(calls, agents=crew(5), seed=1)
+    acts = schedule(calls, crew=crew(5), seed=1)
     client = httpx.Client(transport=httpx.MockTransport(hook))
     ring = Ring(HOOK, calls, acts, name="t", clock_s=clock_s, client=client)
     ring.start()
@@ -155,32 +195,52 @@ def test_calls_are_told_in_order_and_the_truth_knows_them() -> None:
     assert told[0].rang_ms < told[0].answered_ms
 
 
-def test_the_agent_notes_what_an_answered_call_was_about() -> None:
-    written: list[tuple[str, str, str]] = []
+def test_the_agent_notes_what_an_answered_call_was_about_and_qualifies_it() -> None:
+    asked_for: list[tuple[str, str, Any]] = []
 
     def house(asked: httpx.Request) -> httpx.Response:
+        assert asked.url.path == "/api/v1/cti/token" or asked.headers["Authorization"] == "Bearer abc"
+        if asked.method == "GET":
+            assert asked.url.params["phone"] == "+33199001234"
+            return httpx.Response(200, json={"items": [{"id": 6, "call_id": "other"}, {"id": 7, "call_id": "t-0"}]})
         if asked.method == "PUT":
-            written.append((asked.url.path, asked.headers["Authorization"], msgspec.json.decode(asked.content)["text"]))
+            asked_for.append((asked.url.path, str(asked.headers["Authorization"]), msgspec.json.decode(asked.content)))
         return httpx.Response(204)
 
-    acts = schedule([call(0), call(1)._replace(patience_s=1.0)], agents=crew(1), seed=1)
+    acts = schedule([call(0), call(1)._replace(patience_s=1.0)], crew=crew(1), seed=1)
+    work, began = DeskWork("http://house", "abc"), time.monotonic()
     with httpx.Client(transport=httpx.MockTransport(house)) as client:
+        # The agent takes twenty seconds, of this clock's a fifth of one.
         ring = Ring(
-            HOOK, [call(0), call(1)], acts, name="t", clock_s=lambda: 1e6, client=client, notes=Notes("http://house", "abc")
+            HOOK,
+            [call(0), call(1)],
+            acts,
+            name="t",
+            clock_s=lambda: 1e6 + 100 * (time.monotonic() - began),
+            client=client,
+            desk_work=work,
         )
         ring.start()
-        began = time.monotonic()
-        while ring.posted[Step.HANGUP] < 2:
+        while len(asked_for) < 2:
             assert time.monotonic() - began < 20
             time.sleep(0.01)
         ring.stop()
-    assert written == [("/api/v1/exchange-calls/t-0/note", "Bearer abc", "la borne est en panne")]
+    (note, _, text), (qualified, _, kept) = asked_for
+    assert (note, text) == ("/api/v1/exchange-calls/t-0/note", {"text": "la borne est en panne"})
+    assert qualified == "/api/v1/calls/7/qualification"
+    assert kept["subject"] == "technical"
+    assert kept["outcome"] in {"solved", "escalated", "field_visit"}
+
+
+def test_people_have_their_time_before_a_simulated_agent_qualifies_for_them() -> None:
+    work = DeskWork("http://house", "abc", people=frozenset({"level1"}))
+    assert work.takes_s("level1") > 4 * work.takes_s("agent02")
 
 
 def test_a_call_that_nobody_planned_is_made_and_answered_by_those_called_in() -> None:
     hook = Hook(lambda _: 200)
     client = httpx.Client(transport=httpx.MockTransport(hook))
-    ring = Ring(HOOK, [], [], name="t", clock_s=lambda: 1e6, client=client, late=Crew(crew(2), seed=1))
+    ring = Ring(HOOK, [], [], name="t", clock_s=lambda: 1e6, client=client, late=Switchboard(crew(2), seed=1))
     ring.start()
     ring.add(call(7))
     began = time.monotonic()

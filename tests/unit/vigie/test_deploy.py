@@ -15,7 +15,7 @@ import yaml
 from fleet.broker_access import SERVICE_RULES
 from vigie.engines.layout import Layout, RunAs
 from vigie.engines.mosquitto import Door, EmbeddedMosquitto, configuration
-from vigie.up.plan import ACCOUNTS, PROGRAMS, mqtt_setting
+from vigie.up.plan import ACCOUNTS, PROGRAMS, TELEPHONY, mqtt_setting
 
 DEPLOY = Path(__file__).resolve().parents[3] / "deploy"
 UNITS = ("vigie@.service", "vigie.service")
@@ -51,6 +51,18 @@ def test_compose_runs_every_program_with_its_own_broker_account() -> None:
         url = services[name]["environment"].get(mqtt_setting(name), "")
         assert services[name]["command"] == name
         assert url.startswith(f"mqtt://{ACCOUNTS[name]}:")
+
+
+def test_compose_listens_to_an_exchange_only_where_it_is_asked_to() -> None:
+    services = _compose()["services"]
+    assert [name for name, service in services.items() if "profiles" in service] == [TELEPHONY]
+    telephony = services[TELEPHONY]
+    assert (telephony["command"], telephony["profiles"]) == (TELEPHONY, [TELEPHONY])
+    # What is asked for by `:?` would be asked of everybody, with the profile or without.
+    assert telephony["environment"]["VIGIE_AMI_URL"] == "${VIGIE_AMI_URL:-}"
+    assert telephony["environment"]["VIGIE_DATABASE_URL"] == services["web"]["environment"]["VIGIE_DATABASE_URL"]
+    # It needs no broker.
+    assert list(telephony["depends_on"]) == ["migrate"]
 
 
 def test_compose_gives_a_password_to_exactly_the_accounts_there_are() -> None:
