@@ -89,7 +89,9 @@ _SILENT: Final = """
     WHERE NOT c.online
         AND c.changed_at >= %(start)s - %(silent_after)s::interval AND c.changed_at < %(end)s - %(silent_after)s::interval
         AND NOT EXISTS (SELECT FROM fleet.presence_change b WHERE b.terminal_id = c.terminal_id AND b.online
-            AND b.changed_at > c.changed_at AND b.changed_at <= c.changed_at + %(silent_after)s::interval)
+            -- One batch may bring the loss of a connection and the next one's birth, at the same instant.
+            AND (b.changed_at > c.changed_at OR (b.changed_at = c.changed_at AND b.session > c.session))
+            AND b.changed_at <= c.changed_at + %(silent_after)s::interval)
     GROUP BY 1
 """
 

@@ -217,6 +217,17 @@ def test_a_terminal_lost_after_its_update_is_counted_silent(fleet: Conn) -> None
     assert count(fleet, shops, start=NOW, end=NOW + HOUR, pace=1).of[Metric.SILENCE].sum() == 0, "not before an hour of silence"
 
 
+def test_a_restart_that_one_batch_tells_is_no_silence(fleet: Conn) -> None:
+    begun(fleet)
+    [back, gone] = in_wave(fleet, 1)
+    # The will of a connection and the birth of the next are stored at the same instant; a birth and its own loss as well.
+    changes = ((back, False, 1), (back, True, 2), (gone, True, 1), (gone, False, 1))
+    for terminal, online, session in changes:
+        fleet.execute("INSERT INTO fleet.presence_change VALUES (%s, %s, %s, %s)", [terminal, NOW + HOUR, online, session])
+    shops = [f"P{number:05}" for number in range(1, 11)]
+    assert count(fleet, shops, start=NOW, end=NOW + DAY, pace=1).of[Metric.SILENCE].sum() == 1
+
+
 def obey(conn: Conn, now: datetime) -> None:
     """Every device does at once what it is asked, and comes back with it."""
     asked = conn.execute("SELECT terminal_id, release FROM firmware_rollout.action WHERE state = 'open'").fetchall()
