@@ -16,9 +16,9 @@ from firmware_rollout.policy import Policy
 PACE: Final = 960.0
 # Until a fleet is connected, and has a little past to be compared with.
 FIRST_AFTER: Final = timedelta(minutes=5)
-# Errors of printers, scanners and transactions are many enough for evidence within a few minutes.
-_FREQUENT: Final = (Metric.PRINTER_ERRORS, Metric.SCANNER_ERRORS, Metric.TRANSACTION_ERRORS)
-_NEEDED: Final = (Needed(0.0, 0.02), Needed(5.0, 3.0), Needed(20.0, 10.0))
+# Errors of printers and scanners are many enough for evidence within a few minutes.
+_FREQUENT: Final = (Metric.PRINTER_ERRORS, Metric.SCANNER_ERRORS)
+_NEEDED: Final = (Needed(0.0, 0.02), Needed(5.0, 2.0), Needed(20.0, 5.0))
 _GATE: Final = msgspec.structs.replace(
     DEFAULT_POLICY,
     metrics=tuple(
