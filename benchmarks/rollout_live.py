@@ -252,6 +252,7 @@ def lead_good(house: House, terminals: int) -> dict[str, Any]:
         "reached_after_s": reached_s,
         "runs_it": house.one(runs, version=GOOD),
         "state": house.state("good"),
+        "reason": house.one("SELECT reason FROM firmware_rollout.campaign WHERE name = 'good'"),
         "states": house.states("good"),
         "outcomes": {str(outcome): int(count) for outcome, count in outcomes},
         "done_but_runs_other": done_without,
@@ -320,7 +321,7 @@ def show(bad: dict[str, Any], good: dict[str, Any], cost: dict[str, Any], held: 
         table.add_row("bad: last offer after the halt", f"{bad['last_offer_after_halt_s']} s")
         table.add_row("bad: rolled back", f"after {bad['back_after_s']} s, {bad['still_run_it']} still run it; {bad['states']}")
     if good:
-        table.add_row("good: runs on", f"{good['runs_it']:,} after {good['reached_after_s']} s; {good['state']} {good['states']}")
+        table.add_row("good: runs on", f"{good['runs_it']:,} after {good['reached_after_s']} s; {good['state']} {good['reason']} {good['states']}")
         table.add_row("good: attempts", str(good["outcomes"]))
     for part, used in cost.items():
         table.add_row(f"{part}: cores, MB", f"{used['cores']}, {used['mb']:,.0f}")
