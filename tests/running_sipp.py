@@ -49,7 +49,7 @@ def agent_answers(
     *,
     after_s: float,
     talks_s: float,
-    holds_s: float = 0,
+    holds: bool = False,
     transfers_to: str = "",
     asks: str = "",
     by_hand: bool = False,
@@ -58,7 +58,7 @@ def agent_answers(
     """An agent's telephone rings and is answered; then the agent holds, passes the caller on at once or after asking, or talks.
 
     Who asks a colleague talks to them for `talks_s`; laying down then passes the caller on. With `by_hand` the test says when
-    the agent picks up, keys in, passes on and lays down.
+    the agent picks up, holds and takes back, keys in, passes on and lays down.
     """
 
     def pause(seconds: float) -> str:
@@ -75,8 +75,8 @@ def agent_answers(
         _send("", _answer("200 OK", sdp=True)),
         '<recv request="ACK"/>',
     ]
-    if holds_s:
-        steps += [*_hold(extension, 1, "sendonly"), pause(holds_s), *_hold(extension, 2, "sendrecv")]
+    if holds:
+        steps += [pause(0.3), *_hold(extension, 1, "sendonly"), pause(0.3), *_hold(extension, 2, "sendrecv")]
     if asks:
         steps += [pause(0.3), *_keyed(extension, 10, ASK + asks)]
     if transfers_to:
@@ -114,7 +114,7 @@ class Sipp:
         *,
         after_s: float = 0.3,
         talks_s: float = LONGEST_S,
-        holds_s: float = 0,
+        holds: bool = False,
         transfers_to: str = "",
         asks: str = "",
         by_hand: bool = False,
@@ -126,7 +126,7 @@ class Sipp:
             extension,
             after_s=after_s,
             talks_s=talks_s,
-            holds_s=holds_s,
+            holds=holds,
             transfers_to=transfers_to,
             asks=asks,
             by_hand=by_hand,
@@ -135,7 +135,7 @@ class Sipp:
         self._start(extension, scenario, port=self._asterisk.agent_ports[extension], calls=calls)
 
     def act(self, who: str) -> None:
-        """Let an agent or a shop do what comes next: pick up once it rings, key in, pass the caller on, lay down."""
+        """Let an agent or a shop do what comes next: pick up once it rings, hold, key in, pass the caller on, lay down."""
         port, folder = self._telephones[who]
         log, told = folder / "waits.log", self._told.get(who, 0)
 

@@ -55,6 +55,10 @@ def spoken(kept: list[KeptCall]) -> bool:
     return any(one.call.state is State.ANSWERED for one in kept)
 
 
+def on_hold(kept: list[KeptCall]) -> bool:
+    return any(leg.held_since is not None for one in kept for leg in one.legs)
+
+
 def speaks(agent: str) -> Callable[[list[KeptCall]], bool]:
     """Whether this agent speaks to a caller now."""
     return lambda kept: any(
@@ -93,9 +97,16 @@ def test_who_refuses_a_call_is_passed_over(telephony: RunningTelephony, sipp: Si
 
 
 def test_passed_on_to_level_2_it_stays_one_call(telephony: RunningTelephony, sipp: Sipp) -> None:
-    sipp.agent("4021", holds_s=0.6, transfers_to="600")
+    sipp.agent("4021", holds=True, transfers_to="600", by_hand=True)
     sipp.agent("4023", talks_s=0.5)
     sipp.shop(SHOP)
+    sipp.act("4021")
+    telephony.wait_for(speaks("4021"))
+    sipp.act("4021")
+    telephony.wait_for(on_hold)
+    sipp.act("4021")
+    # Taken back, the caller is passed on.
+    sipp.act("4021")
     [kept] = telephony.wait_for(all_ended)
     assert kept.parts() == [
         ("hotline", "1 own", "answered"),
