@@ -8,7 +8,6 @@ import csv
 import heapq
 import logging
 import random
-import shutil
 import tempfile
 import threading
 import time
@@ -109,7 +108,8 @@ class Updates:
         self._turn = threading.Condition()
         self._stopping = False
         self._chance = chance
-        self._home = Path(tempfile.mkdtemp(prefix="vigie-updates-"))
+        # Gone with the object, whether or not anybody stops it.
+        self._home = tempfile.TemporaryDirectory(prefix="vigie-updates-")
         self._threads = [threading.Thread(target=self._run, args=(n,), name=f"updates {n}", daemon=True) for n in range(THREADS)]
 
     def start(self) -> None:
@@ -125,7 +125,7 @@ class Updates:
         for thread in self._threads:
             if thread.is_alive():
                 thread.join()
-        shutil.rmtree(self._home, ignore_errors=True)
+        self._home.cleanup()
 
     def live(self, second: int, state: Connectivity) -> None:
         """Take note of who can reach the server, and restart who asked for it; in the play's thread."""
@@ -164,7 +164,7 @@ class Updates:
         means = Means(
             # Each thread's terminals share what they have seen of the metadata: one folder for 4,000, instead of one for each.
             Line(self._place.url, ca_file=self._place.ca_file),
-            self._home / str(number),
+            Path(self._home.name) / str(number),
             self._place.root,
             lambda: datetime.fromtimestamp(self._clock_s(), UTC),
             chance,
