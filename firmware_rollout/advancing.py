@@ -7,7 +7,7 @@ read, or was withdrawn, halts.
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from enum import StrEnum
-from typing import Any, NamedTuple
+from typing import Any, Final, NamedTuple
 
 from firmware_rollout.gate.judging import Verdict
 from firmware_rollout.planning import CampaignNow, may_roll_back, runs_target
@@ -28,6 +28,10 @@ class Because(StrEnum):
     RELEASE_WITHDRAWN = "release_withdrawn"
     ALL_SETTLED = "all_settled"
     ALL_BACK = "all_back"
+
+
+# The release does harm, or its maker takes it back: a halt for one of these also asks those to stop that have fetched it.
+HARMS: Final = frozenset({Because.GATE_HALTS, Because.UPDATES_FAIL, Because.RELEASE_WITHDRAWN})
 
 
 class WaveNow(NamedTuple):

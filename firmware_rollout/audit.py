@@ -128,6 +128,16 @@ def entries_of(
         ).fetchall()
 
 
+def newest_move(conn: Connection, campaign_id: int) -> str | None:
+    """What was last done to a campaign, by a person or by the planner: why it is in its state."""
+    row = conn.execute(
+        "SELECT deed FROM firmware_rollout.audit WHERE campaign_id = %(id)s AND deed <> ALL(%(routine)s::text[])"
+        " ORDER BY number DESC LIMIT 1",
+        {"id": campaign_id, "routine": list(ROUTINE)},
+    ).fetchone()
+    return None if row is None else str(row[0])
+
+
 def deeds_known(conn: Connection) -> list[str]:
     """Every kind of deed that stands in the audit, by name."""
     return [row[0] for row in conn.execute("SELECT DISTINCT deed FROM firmware_rollout.audit ORDER BY 1")]

@@ -81,6 +81,7 @@ class CampaignNow(NamedTuple):
     """What planning needs to know of a campaign.
 
     Waves up to `open_wave` have begun. From `give_up_at` on, who was never reached is waited for no more (None: not yet known).
+    `harms`: the release was found to do harm, or was withdrawn, so that a halt also asks those to stop that have fetched it.
     """
 
     state: CampaignState
@@ -88,6 +89,7 @@ class CampaignNow(NamedTuple):
     policy: Policy
     open_wave: int
     give_up_at: datetime | None
+    harms: bool = False
 
 
 # A fleet runs a handful of versions.
@@ -215,7 +217,8 @@ def _stopping(campaign: CampaignNow, one: Standing) -> Step | None:
         return None
     if action.retrieved_at is None:
         return _released(campaign, one, Why.STOPPED, closing=_closing(one, Outcome.CANCELLED))
-    if campaign.state in _ENDING or (campaign.state is CampaignState.HALTED and campaign.policy.cancel_on_halt):
+    asks_to_stop = campaign.harms or campaign.policy.cancel_on_halt
+    if campaign.state in _ENDING or (campaign.state is CampaignState.HALTED and asks_to_stop):
         asked = Closing(action.id, action.state, True, ActionState.CANCELLING, None)
         return _to(one, State.UPDATING, Why.ASKED_TO_STOP, closing=asked)
     return None
@@ -233,7 +236,7 @@ def _overdue(campaign: CampaignNow, one: Standing, now: datetime) -> Step | None
         return _tried_in_vain(campaign, one, Why.SAID_SO_BUT_DID_NOT, now, closing=_closing(one, Outcome.UNTRUE))
     if now - action.opened_at < campaign.policy.deadline:
         return None
-    if action.state is ActionState.CANCELLING:
+    if action.state is ActionState.CANCELLING and (one.online or campaign.state in _ENDING):
         return _released(campaign, one, Why.SILENT, closing=_closing(one, Outcome.CANCELLED))
     if told and old and (one.online or heard_since):
         return _tried_in_vain(campaign, one, Why.SAID_SO_BUT_DID_NOT, now, closing=_closing(one, Outcome.UNTRUE))

@@ -27,7 +27,7 @@ class Policy(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     one is twice as long.
     `halt_failed_pct`, `halt_failed_least`: the campaign halts when of the terminals whose update came to an end more than so many
     percent failed, and at least so many. Health is for the gate; this is for updates that don't install.
-    `cancel_on_halt`: a halt also asks terminals to stop that have fetched their update.
+    `cancel_on_halt`: a halt by a person also asks terminals to stop that have fetched their update; a halt for harm always does.
     `give_up_days`: what was never connected so long after the last wave began has failed.
     """
 

@@ -17,8 +17,8 @@ from typing import Final
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
-from firmware_rollout.advancing import Advance, WaveNow, advance
-from firmware_rollout.audit import PLANNER, canonical, note
+from firmware_rollout.advancing import HARMS, Advance, WaveNow, advance
+from firmware_rollout.audit import PLANNER, canonical, newest_move, note
 from firmware_rollout.campaigns import Campaign, list_campaigns
 from firmware_rollout.gate.policy import PolicyError
 from firmware_rollout.gate_round import judge_round, waves_of
@@ -142,10 +142,12 @@ def _step_campaign(conn: Connection, campaign: Campaign, *, now: datetime) -> li
     waves = waves_of(conn, campaign.id)
     joined = join_newcomers(conn, campaign, release, [wave.share_pct for wave in waves], now=now)
     fleet = standings(conn, campaign.id, now=now)
-    current = _now(campaign, policy, waves)
+    withdrawn = None if release.withdrawn_at is None else release.withdrawn_why
+    halted = campaign.state is CampaignState.HALTED
+    harms = halted and (withdrawn is not None or newest_move(conn, campaign.id) in HARMS)
+    current = _now(campaign, policy, waves, harms=harms)
     due = plan(current, fleet, now=now) if campaign.state is not CampaignState.APPROVED else []
     taken = store_steps(conn, campaign.id, due, now=now)
-    withdrawn = None if release.withdrawn_at is None else release.withdrawn_why
     reading = newest_reading(conn, campaign.id)
     decided = advance(
         current,
@@ -167,11 +169,11 @@ def _step_campaign(conn: Connection, campaign: Campaign, *, now: datetime) -> li
     return taken
 
 
-def _now(campaign: Campaign, policy: Policy, waves: Sequence[WaveNow]) -> CampaignNow:
+def _now(campaign: Campaign, policy: Policy, waves: Sequence[WaveNow], *, harms: bool) -> CampaignNow:
     begun = [wave for wave in waves if wave.opened_at is not None]
     last = begun[-1].opened_at if begun and len(begun) == len(waves) else None
     give_up_at = None if last is None else last + policy.give_up
-    return CampaignNow(campaign.state, campaign.release, policy, begun[-1].number if begun else 0, give_up_at)
+    return CampaignNow(campaign.state, campaign.release, policy, begun[-1].number if begun else 0, give_up_at, harms)
 
 
 def _store_move(conn: Connection, campaign: Campaign, decided: Advance, *, now: datetime) -> bool:

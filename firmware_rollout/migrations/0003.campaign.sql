@@ -114,6 +114,7 @@ CREATE TABLE firmware_rollout.audit (
     before_hash  bytea NOT NULL CHECK (octet_length(before_hash) = 32),
     hash         bytea NOT NULL CHECK (octet_length(hash) = 32)
 );
+CREATE INDEX audit_campaign ON firmware_rollout.audit (campaign_id, number);
 
 CREATE FUNCTION firmware_rollout.audit_is_for_ever() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN

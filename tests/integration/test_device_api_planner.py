@@ -3,17 +3,22 @@
 from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import psycopg
 import pytest
 
+from firmware_rollout.audit import ROUTINE, entries_of
 from firmware_rollout.deeds import Deed, do
+from firmware_rollout.release_deeds import withdraw
 from firmware_rollout.states import State
 from firmware_rollout.trust.facts import file_facts
 from tests.integration.rollout_house import HOUR, MINUTE, NAME, NOW, begun, born, furnish, in_wave, states, take_step
 from tests.running_devices import Devices, running_devices
 
 SAYS_SUCCESS = {"status": {"execution": "closed", "result": {"finished": "success"}, "details": ["Update Installed."]}}
+
+SAYS_FAILURE = {"status": {"execution": "closed", "result": {"finished": "failure"}, "details": ["no room"]}}
 
 
 @pytest.fixture
@@ -35,12 +40,12 @@ def devices(database_url: str, tmp_path: Path) -> Iterator[Devices]:
         yield running
 
 
-def update(devices: Devices, terminal: str) -> None:
-    """Poll, fetch, and say that it is done."""
+def update(devices: Devices, terminal: str, says: dict[str, Any] = SAYS_SUCCESS) -> None:
+    """Poll, fetch, and say that it is done, or what else."""
     with devices.as_device(terminal) as device:
         href = device.get("").json()["_links"]["deploymentBase"]["href"]
         device.get(href).raise_for_status()
-        device.post(f"{href.partition('?')[0]}/feedback", json=SAYS_SUCCESS).raise_for_status()
+        device.post(f"{href.partition('?')[0]}/feedback", json=says).raise_for_status()
 
 
 def offered(devices: Devices, terminal: str) -> bool:
@@ -67,6 +72,24 @@ def test_a_device_that_says_success_and_runs_the_old_version_moves_nothing(devic
         take_step(conn, NOW + 2 * HOUR)
         conn.commit()
         assert offered(devices, liar)
+
+
+@pytest.mark.parametrize("harm", ["updates_fail", "release_withdrawn"])
+def test_a_halt_for_harm_stops_who_has_only_fetched_what_it_is_to_do(devices: Devices, harm: str) -> None:
+    with psycopg.connect(devices.database_url) as conn, devices.as_device(in_wave(conn, 1)[0]) as device:
+        href = device.get("").json()["_links"]["deploymentBase"]["href"]
+        device.get(href).raise_for_status()
+        if harm == "release_withdrawn":
+            withdraw(conn, "4.3.0", why="printers jam", actor="sacha", now=NOW + 2 * MINUTE)
+        else:
+            conn.execute("UPDATE firmware_rollout.campaign SET policy = policy || '{\"halt_failed_least\": 1}'")
+            conn.commit()
+            update(devices, in_wave(conn, 1)[1], SAYS_FAILURE)
+        for minutes in (3, 4, 5):
+            take_step(conn, NOW + minutes * MINUTE)
+        conn.commit()
+        assert [entry.deed for entry in entries_of(conn, without=ROUTINE, limit=1)] == [harm]
+        assert "cancelAction" in device.get("").json()["_links"]
 
 
 def test_a_halt_keeps_the_next_poll_empty_and_an_abort_stops_who_has_fetched(devices: Devices) -> None:

@@ -239,6 +239,19 @@ def test_a_halt_may_ask_to_stop_what_was_fetched() -> None:
     assert step.closing.after is ActionState.CANCELLING
 
 
+def test_a_halt_for_harm_asks_to_stop_what_was_fetched_whatever_the_policy_says() -> None:
+    harmful = in_state(CampaignState.HALTED)._replace(harms=True)
+    [step] = plan(harmful, [terminal(State.UPDATING)], now=NOW)
+    assert (step.why, step.closing and step.closing.after) == (Why.ASKED_TO_STOP, ActionState.CANCELLING)
+    assert plan(in_state(CampaignState.PAUSED)._replace(harms=True), [terminal(State.UPDATING)], now=NOW) == []
+    # Asked to stop and never heard of again is no attempt called off: it may be a brick.
+    asked_long_ago = asked(ActionState.CANCELLING, **LONG_AGO)
+    [dead] = plan(harmful, [terminal(State.UPDATING, action=asked_long_ago, online=False)], now=NOW)
+    assert (dead.after, dead.closing and dead.closing.outcome) == (State.FAILED, Outcome.SILENT)
+    [deaf] = plan(harmful, [terminal(State.UPDATING, action=asked_long_ago)], now=NOW)
+    assert (deaf.after, deaf.closing and deaf.closing.outcome) == (State.PLANNED, Outcome.CANCELLED)
+
+
 def test_an_attempt_taken_back_does_not_count_and_a_failed_one_waits_longer_each_time() -> None:
     [back] = plan(in_state(CampaignState.PAUSED), [terminal(State.UPDATING, action=asked(retrieved_at=None))], now=NOW)
     assert back.memory.attempts == 0
