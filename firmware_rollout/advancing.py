@@ -34,6 +34,10 @@ class Because(StrEnum):
 HARMS: Final = frozenset({Because.GATE_HALTS, Because.UPDATES_FAIL, Because.RELEASE_WITHDRAWN})
 
 
+# What is to begin or may be resumed must not look as if it did, with a release that cannot be had any more.
+_MAY_GO_ON: Final = (CampaignState.APPROVED, CampaignState.RUNNING, CampaignState.PAUSED)
+
+
 class WaveNow(NamedTuple):
     """A wave; `opened_at` None: it has not begun."""
 
@@ -87,9 +91,11 @@ def advance(
     `since`: since when it is in its state; `withdrawn`: why its release was; `overruled`: the newest reading that a person let it
     go on against.
     """
+    if withdrawn is not None and campaign.state in _MAY_GO_ON:
+        return _move(campaign, CampaignState.HALTED, Because.RELEASE_WITHDRAWN, f"the release was withdrawn: {withdrawn}")
     if campaign.state is CampaignState.APPROVED:
         first = waves[0]
-        due = first.planned_at <= now and withdrawn is None
+        due = first.planned_at <= now
         return _move(campaign, CampaignState.RUNNING, Because.FIRST_WAVE_DUE, opens=first.number) if due else None
     if campaign.state is CampaignState.ROLLING_BACK:
         return _rolled_back(campaign, standings, since, now)
@@ -98,8 +104,6 @@ def advance(
         return _halted(campaign, reading, overruled)
     if campaign.state is not CampaignState.RUNNING:
         return None
-    if withdrawn is not None:
-        return _move(campaign, CampaignState.HALTED, Because.RELEASE_WITHDRAWN, f"the release was withdrawn: {withdrawn}")
     return (
         _failing(campaign, standings, since)
         or _halted(campaign, reading, overruled)

@@ -3,17 +3,13 @@
 A poll is one query on a thread of its own few, so that a fleet that polls does not take the console's threads.
 """
 
-import hashlib
 import logging
 from collections.abc import Awaitable, Callable, Coroutine
 from datetime import datetime
 from functools import partial
 from typing import Any, Final, TypeVar
 
-import anyio
 import psycopg
-from anyio import to_thread
-from fastapi import FastAPI
 from prometheus_client import CollectorRegistry, Counter
 from psycopg_pool import ConnectionPool, PoolTimeout
 from starlette.applications import Starlette
@@ -21,7 +17,7 @@ from starlette.datastructures import MutableHeaders
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import JSONResponse, PlainTextResponse, Response
-from starlette.routing import Mount, Route
+from starlette.routing import Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from firmware_rollout.artifacts import ArtifactStore
@@ -32,9 +28,10 @@ from firmware_rollout.ddi.store import note_retrieved, offer_of, save_attributes
 from firmware_rollout.ddi.tokens import is_from
 from firmware_rollout.ddi.visits import Visits
 from firmware_rollout.releases import Release, ReleaseFile
-from firmware_rollout.serving import file_response, firmware_router
+from firmware_rollout.serving import Downloads, Threads, asked_file, asked_metadata, metadata_response
 from firmware_rollout.settings import DeviceApiSettings
 from firmware_rollout.states import ActionState
+from firmware_rollout.trust.metadata_store import metadata_body
 from fleet.clock import Clock
 from fleet.database import Connection
 from fleet.errors import VigieError
@@ -64,7 +61,7 @@ class DeviceApi:
         clock: Clock,
         registry: CollectorRegistry,
     ) -> None:
-        self._settings, self._pool, self._store, self._clock = settings, pool, store, clock
+        self._settings, self._pool, self._clock = settings, pool, clock
         self._key = settings.device_key.get_secret_value()
         self.prefix = f"/{settings.ddi_tenant}/controller/v1/"
         self._requests = Counter(
@@ -74,9 +71,8 @@ class DeviceApi:
             registry=registry,
         )
         self._visits = Visits(pool)
-        self._md5s = _Md5s(store)
-        # A limiter belongs to a running event loop: it is made within the first one.
-        self._limiter: anyio.CapacityLimiter | None = None
+        self._downloads = Downloads(store)
+        self._threads = Threads(THREADS)
         self._app = self._routes()
 
     def start(self) -> None:
@@ -95,8 +91,7 @@ class DeviceApi:
             if message["type"] == "http.response.start":
                 self._requests.labels(scope.get(_KIND, "none"), str(message["status"])).inc()
                 # What a token opened is for no shared cache.
-                headers = MutableHeaders(scope=message)
-                headers["cache-control"] = headers.get("cache-control", "no-store").replace("public", "private")
+                MutableHeaders(scope=message).setdefault("cache-control", "no-store")
             await send(message)
 
         await self._app(scope, receive, counted)
@@ -105,9 +100,6 @@ class DeviceApi:
         base = f"{self.prefix}{{terminal}}"
         action, module = f"{base}/deploymentBase/{{action:int}}", f"{base}/softwaremodules/{{action:int}}/artifacts"
         cancel = f"{base}/cancelAction/{{action:int}}"
-        # For devices that verify what they install by TUF as well.
-        signed = FastAPI(openapi_url=None, exception_handlers=_REFUSALS)
-        signed.include_router(firmware_router(self._pool, self._store, prefix=""))
         return Starlette(
             routes=[
                 Route(base, self._known("poll", self._poll)),
@@ -120,7 +112,9 @@ class DeviceApi:
                 Route(f"{cancel}/feedback", self._known("feedback", partial(self._feedback, on_cancel=True)), methods=["POST"]),
                 Route(module, self._known("artifacts", self._artifacts)),
                 Route(f"{module}/{{filename}}", self._known("artifact", self._artifact)),
-                Mount(f"{base}/firmware", _Guarded(signed, self._is_from)),
+                # For devices that verify what they install by TUF as well; the addresses are those of its clients.
+                Route(f"{base}/firmware/metadata/{{name}}", self._known("metadata", self._metadata)),
+                Route(f"{base}/firmware/files/{{version}}/{{name}}", self._known("artifact", self._signed_file)),
             ],
             exception_handlers=_REFUSALS,
         )
@@ -159,7 +153,7 @@ class DeviceApi:
     async def _deployment(self, request: Request) -> Response:
         now = self._clock()
         release, may_update, windowed = await self._work(lambda conn: _retrieve(conn, *_names(request), now))
-        md5 = await self._md5s.of(_file(release))
+        md5 = await self._downloads.md5(_file(release))
         document = protocol.deployment_document(
             _names(request)[1], release, self._addresses(request), md5=md5, may_update=may_update, windowed=windowed
         )
@@ -179,28 +173,39 @@ class DeviceApi:
 
     async def _artifacts(self, request: Request) -> Response:
         release = await self._work(lambda conn: _downloadable(conn, *_names(request)))
-        md5 = await self._md5s.of(_file(release))
+        md5 = await self._downloads.md5(_file(release))
         return _hal([protocol.artifact_document(_names(request)[1], release, self._addresses(request), md5=md5)])
 
     async def _artifact(self, request: Request) -> Response:
         release = await self._work(lambda conn: _downloadable(conn, *_names(request)))
         file, name = _file(release), request.path_params["filename"]
         if name == f"{file.filename}{_MD5}":
-            return PlainTextResponse(f"{await self._md5s.of(file)}  {file.filename}")
+            return PlainTextResponse(f"{await self._downloads.md5(file)}  {file.filename}")
         if name != file.filename:
             raise HTTPException(404)
-        return file_response(request, release, self._store)
+        return await self._downloads.answer(request, release)
+
+    async def _metadata(self, request: Request) -> Response:
+        role, version = asked_metadata(request.path_params["name"])
+        body = await self._work(lambda conn: metadata_body(conn, role, version))
+        if body is None:
+            raise HTTPException(404)
+        return metadata_response(request, body, versioned=version is not None)
+
+    async def _signed_file(self, request: Request) -> Response:
+        terminal, version, sha256 = request.path_params["terminal"], request.path_params["version"], asked_file(request.path_params["name"])
+        release = await self._work(lambda conn: _wanted(conn, terminal))
+        if (release.version, _file(release).sha256) != (version, sha256):
+            raise HTTPException(404)
+        return await self._downloads.answer(request, release)
 
     async def _work(self, job: Callable[[Connection], Result]) -> Result:
         """Do something with the database on one of the few threads, in a transaction."""
-        if self._limiter is None:
-            self._limiter = anyio.CapacityLimiter(THREADS)
-
         def run() -> Result:
             with self._pool.connection() as conn:
                 return job(conn)
 
-        return await to_thread.run_sync(run, limiter=self._limiter)
+        return await self._threads.run(run)
 
     def _addresses(self, request: Request) -> Addresses:
         root = self._settings.ddi_url or f"{request.url.scheme}://{request.url.netloc}"
@@ -217,45 +222,6 @@ class BesideDevices:
         """Serve one request."""
         ours = scope["type"] == "http" and scope["path"].startswith(self._devices.prefix)
         await (self._devices if ours else self._web)(scope, receive, send)
-
-
-class _Guarded:
-    """Another application behind the same token."""
-
-    def __init__(self, app: ASGIApp, is_known: Callable[[Scope], bool]) -> None:
-        self._app, self._is_known = app, is_known
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        app = self._app if self._is_known(scope) else _unauthorized()
-        await app(scope, receive, send)
-
-
-class _Md5s:
-    """The MD5 of files, which rauc-hawkbit asks for and nothing trusts: read once in the life of a program, one file at a time."""
-
-    def __init__(self, store: ArtifactStore) -> None:
-        self._store = store
-        self._known: dict[str, str] = {}
-        self._lock: anyio.Lock | None = None
-
-    async def of(self, file: ReleaseFile) -> str:
-        """The hexadecimal digits; `VigieError` where the file cannot be read."""
-        if file.sha256 not in self._known:
-            self._lock = self._lock or anyio.Lock()
-            async with self._lock:
-                if file.sha256 not in self._known:
-                    self._known[file.sha256] = await to_thread.run_sync(self._read, file)
-        return self._known[file.sha256]
-
-    def _read(self, file: ReleaseFile) -> str:
-        md5, sha256 = hashlib.md5(usedforsecurity=False), hashlib.sha256()
-        for piece in self._store.read(file.sha256, start=0, length=file.length):
-            md5.update(piece)
-            sha256.update(piece)
-        if sha256.hexdigest() != file.sha256:
-            # Else the MD5 of an altered file would speak for it.
-            raise VigieError(f"release_store: {file.filename} is not what was stored: its SHA-256 is {sha256.hexdigest()}")
-        return md5.hexdigest()
 
 
 def _retrieve(conn: Connection, terminal_id: str, action_id: int, now: datetime) -> tuple[Release, bool, bool]:

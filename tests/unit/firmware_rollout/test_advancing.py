@@ -96,7 +96,16 @@ def test_a_running_campaign_moves_for_a_reason(changed: dict[str, Any], expected
 )
 def test_only_an_approved_campaign_begins_and_only_a_running_one_goes_on(state: CampaignState, expected: object) -> None:
     assert decide(RUNNING._replace(state=state), reading=PASS) == expected
-    assert decide(RUNNING._replace(state=state), reading=PASS, withdrawn="bad") is None or state is CampaignState.RUNNING
+
+
+@pytest.mark.parametrize("state", CampaignState)
+def test_a_withdrawn_release_halts_what_goes_on_or_may(state: CampaignState) -> None:
+    may = state in (CampaignState.APPROVED, CampaignState.RUNNING, CampaignState.PAUSED)
+    waiting = [ONE_OPEN[0]._replace(planned_at=NOW + HOUR)]
+    halts = (CampaignState.HALTED, Because.RELEASE_WITHDRAWN, None)
+    standings = [terminal(State.UPDATING)]
+    found = decide(RUNNING._replace(state=state), waves=waiting, standings=standings, reading=PASS, withdrawn="bad")
+    assert found == (halts if may else None)
 
 
 def test_the_gate_halts_a_paused_campaign_too() -> None:
