@@ -24,6 +24,7 @@ class Because(StrEnum):
     FIRST_WAVE_DUE = "first_wave_due"
     WAVE_PASSED = "wave_passed"
     GATE_HALTS = "gate_halts"
+    GATE_UNDECIDED = "gate_undecided"
     UPDATES_FAIL = "updates_fail"
     RELEASE_WITHDRAWN = "release_withdrawn"
     ALL_SETTLED = "all_settled"
@@ -48,13 +49,17 @@ class WaveNow(NamedTuple):
 
 
 class ReadingNow(NamedTuple):
-    """The gate's newest reading: of which wave, and what it found, in words."""
+    """The gate's newest reading: of which wave, and what it found, in words.
+
+    `worse`: updated shops were found to do worse; a halt without that is one for want of evidence.
+    """
 
     id: int
     wave: int
     at: datetime
     verdict: Verdict
     finding: str
+    worse: bool
 
 
 class Advance(NamedTuple):
@@ -131,7 +136,8 @@ def _halted(campaign: CampaignNow, reading: ReadingNow | None, overruled: int) -
     if reading is None or reading.verdict is not Verdict.HALT or reading.id <= overruled:
         return None
     inputs = {"reading": reading.id, "wave": reading.wave}
-    return _move(campaign, CampaignState.HALTED, Because.GATE_HALTS, reading.finding, inputs=inputs)
+    because = Because.GATE_HALTS if reading.worse else Because.GATE_UNDECIDED
+    return _move(campaign, CampaignState.HALTED, because, reading.finding, inputs=inputs)
 
 
 def _onwards(

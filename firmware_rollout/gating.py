@@ -126,7 +126,8 @@ def newest_reading(conn: Connection, campaign_id: int) -> ReadingNow | None:
     if row is None:
         return None
     reading = msgspec.json.decode(row[3], type=Reading)
-    return ReadingNow(row[0], row[1], row[2], reading.verdict, finding(reading))
+    worse = any(reason.why is Why.WORSE for reason in reading.reasons)
+    return ReadingNow(row[0], row[1], row[2], reading.verdict, finding(reading), worse)
 
 
 def replay(conn: Connection, campaign_id: int) -> Replayed:

@@ -10,7 +10,7 @@ from firmware_rollout.attempts import Member, WaveAttempts, attempts_by_wave, me
 from firmware_rollout.audit import PLANNER, ROUTINE, Entry, entries_of
 from firmware_rollout.campaigns import Campaign, CampaignError, WaveProgress, list_campaigns, progress
 from firmware_rollout.deeds import Deed, possible
-from firmware_rollout.gate.judging import Reason
+from firmware_rollout.gate.judging import Reason, Why
 from firmware_rollout.gate.policy import PolicyError
 from firmware_rollout.gate_story import Story, story_of
 from firmware_rollout.policy import Policy, read_policy
@@ -22,6 +22,7 @@ FAILED_SHOWN: Final = 20
 COURSE_SHOWN: Final = 40
 # A campaign in one of these goes on, or may.
 _OVER: Final = (CampaignState.FINISHED, CampaignState.ABORTED, CampaignState.ROLLED_BACK)
+_BY_THE_GATE: Final = (Because.GATE_HALTS, Because.GATE_UNDECIDED)
 NOBODY: Final = WaveAttempts(0, 0, 0, 0)
 
 
@@ -95,8 +96,13 @@ class CampaignPage:
     @property
     def halted_for(self) -> Sequence[Reason]:
         """Where the gate halted it: what it found."""
-        gate = self.course and self.course[0].entry.deed == Because.GATE_HALTS and self.campaign.state is CampaignState.HALTED
+        gate = self.course and self.course[0].entry.deed in _BY_THE_GATE and self.campaign.state is CampaignState.HALTED
         return self.story.newest.reasons if gate and self.story is not None else ()
+
+    @property
+    def does_harm(self) -> bool:
+        """Whether the gate halted it for proven harm, not for want of evidence."""
+        return any(reason.why is Why.WORSE for reason in self.halted_for)
 
 
 def campaign_by_id(conn: Connection, campaign_id: int) -> Campaign:

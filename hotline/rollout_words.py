@@ -143,6 +143,7 @@ NOTED: Final[Mapping[str, str]] = {
     Because.FIRST_WAVE_DUE: _("began the first wave"),
     Because.WAVE_PASSED: _("let the next wave begin"),
     Because.GATE_HALTS: _("automatic halt: updated shops do worse"),
+    Because.GATE_UNDECIDED: _("automatic halt: undecided for too long, a person has to decide"),
     Because.UPDATES_FAIL: _("automatic halt: updates fail"),
     Because.RELEASE_WITHDRAWN: _("automatic halt: the release was withdrawn"),
     Because.ALL_SETTLED: _("finished it: nothing is left to do"),

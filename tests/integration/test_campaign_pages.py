@@ -1,8 +1,10 @@
 """Campaigns in the console, over HTTP: the list, one campaign's page, making one, and what people do to it."""
 
 from collections.abc import Iterator
+from datetime import timedelta
 
 import httpx
+import msgspec
 import psycopg
 import pytest
 
@@ -12,6 +14,7 @@ from firmware_rollout.deeds import Deed, do
 from firmware_rollout.states import CampaignState
 from hotline.rollout_form import suggested
 from tests import rollout_world
+from tests.integration.rollout_house import DAY, lenient_policy, take_step
 from tests.rollout_world import MAKER, NEW, SECOND
 from tests.running_web import RunningWeb
 
@@ -21,7 +24,7 @@ def web(module_database_url: str) -> Iterator[RunningWeb]:
     """The web program; a campaign that the gate halted, and a few shops of four other carriers."""
     running = RunningWeb(module_database_url)
     with psycopg.connect(module_database_url) as conn:
-        rollout_world.furnish(conn, now=running.clock(), others=["chi", "phi", "psi", "rho"])
+        rollout_world.furnish(conn, now=running.clock(), others=["chi", "phi", "psi", "rho", "tau"])
         rollout_world.halted(conn, now=running.clock())
     running.start()
     yield running
@@ -85,6 +88,28 @@ def test_the_pop_says_the_wave_the_arm_and_why_it_halted(web: RunningWeb) -> Non
         assert "campagne hiver arrêtée, vague 1 · sa vague a commencé · arrêt automatique" in text
         assert "là où elle est installée\u00a0: appels à l&#39;assistance" in text
         assert "vague 2 · groupe témoin\u00a0: son tour n&#39;est pas venu" in browser.get(f"/console/terminals/{waiting}").text
+
+
+def test_a_halt_for_want_of_evidence_is_not_shown_as_harm(web: RunningWeb) -> None:
+    start = web.clock() - 2 * DAY
+    gate = msgspec.structs.replace(lenient_policy().gate, least_days=0.1, longest_days=0.5)
+    with psycopg.connect(web.database_url) as conn:
+        # Nobody fetches the update, so that nothing can be said of it.
+        made = rollout_world.begun(
+            conn, now=start, name="indécise", where={"carrier": "tau"}, policy=lenient_policy(gate=gate, shares_pct=(50.0, 100.0))
+        )
+        for _ in range(2):
+            take_step(conn, start + DAY + timedelta(minutes=16))
+        assert campaign(conn, made.name).state is CampaignState.HALTED
+        rollout_world.judged_again(conn, now=web.clock())
+    with web.client("supervisor") as browser:
+        page = browser.get(f"/console/campaigns/{made.id}").text
+        audit = browser.get("/console/rollout-audit", params={"campaign": made.id}).text
+    assert "le contrôle n'a pas pu dire à temps si la version nuit" in page
+    assert "toujours indécis après 1 jours" in page
+    assert "arrêt automatique\u00a0: indécis depuis trop longtemps" in page, "its course"
+    assert "les points de vente mis à jour vont moins bien" not in page
+    assert "<td>arrêt automatique\u00a0: indécis depuis trop longtemps" in audit
 
 
 def test_a_campaign_is_made_from_the_form_and_begins_when_a_second_person_approves_it(web: RunningWeb) -> None:

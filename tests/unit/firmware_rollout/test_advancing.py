@@ -18,8 +18,8 @@ RUNNING = CampaignNow(CampaignState.RUNNING, "4.3.0", POLICY, 1, None)
 BEGAN = NOW - 5 * DAY
 ONE_OPEN = [WaveNow(1, BEGAN, 5, BEGAN), WaveNow(2, BEGAN, 50, None), WaveNow(3, BEGAN, 100, None)]
 ALL_OPEN = [wave._replace(opened_at=BEGAN) for wave in ONE_OPEN]
-PASS = ReadingNow(9, 1, NOW - HOUR, Verdict.PROMOTE, "unchanged")
-HALT = PASS._replace(verdict=Verdict.HALT, finding="calls 1.8 times as often")
+PASS = ReadingNow(9, 1, NOW - HOUR, Verdict.PROMOTE, "unchanged", worse=False)
+HALT = PASS._replace(verdict=Verdict.HALT, finding="calls 1.8 times as often", worse=True)
 
 
 def failed(number: int) -> list[Standing]:
@@ -63,6 +63,11 @@ FAILS = (CampaignState.HALTED, Because.UPDATES_FAIL, None)
             {"reading": PASS, "withdrawn": "bad"}, (CampaignState.HALTED, Because.RELEASE_WITHDRAWN, None), id="withdrawn"
         ),
         pytest.param({"reading": HALT}, HALTS, id="the gate halts"),
+        pytest.param(
+            {"reading": HALT._replace(worse=False)},
+            (CampaignState.HALTED, Because.GATE_UNDECIDED, None),
+            id="the gate has been undecided for too long",
+        ),
         pytest.param({"reading": HALT, "overruled": 9}, None, id="a person let it go on against that"),
         pytest.param({"standings": failed(3)}, FAILS, id="too many updates fail"),
         pytest.param({"standings": failed(3), "reading": PASS}, FAILS, id="too many fail, whatever the gate says"),
