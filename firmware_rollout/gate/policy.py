@@ -28,14 +28,14 @@ class PolicyError(VigieError):
         self.field = field
 
 
-class Needed(msgspec.Struct, frozen=True):
-    """Before more than `beyond_pct` % of the shops are reached, `odds` to 1 for *unchanged*."""
+class Needed(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Before more than `beyond_pct` % of the fleet's shops are reached, `odds` to 1 for *unchanged*."""
 
     beyond_pct: float
     odds: float
 
 
-class MetricPolicy(msgspec.Struct, frozen=True):
+class MetricPolicy(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """How one metric is judged.
 
     `surge`: a mark is a day worse than the shop's own past; else any event is one. `ratios`: how much worse it may have become,
@@ -51,11 +51,11 @@ class MetricPolicy(msgspec.Struct, frozen=True):
     grace_days: int = 0
 
     def odds_beyond(self, next_pct: float) -> float:
-        """The odds needed before `next_pct` % of the shops are reached; 0 where nothing is asked yet."""
+        """The odds needed before `next_pct` % of the fleet's shops are reached; 0 where nothing is asked yet."""
         return max((one.odds for one in self.needed if next_pct > one.beyond_pct), default=0.0)
 
 
-class GatePolicy(msgspec.Struct, frozen=True):
+class GatePolicy(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """All of it.
 
     `alpha`: the chance that a harmless release is ever halted for being worse, over all metrics and looks, is at most this.

@@ -31,6 +31,8 @@ def test_a_policy_is_read_as_it_was_written() -> None:
         ('{"window": {"local": ["02:00", "2:30"]}}', "window.local"),
         ('{"window": {"needed_minutes": 300}}', "window.needed_minutes"),
         ('{"gate": {"alpha": 2, "metrics": []}}', "alpha"),
+        ('{"gate": {"alpha": 0.01, "metrics": [], "least_day": 9}}', "gate"),
+        ('{"gate": {"alpha": 0.01, "metrics": [{"metric": "calls", "needs": []}]}}', "gate.metrics[0]"),
     ],
 )
 def test_what_cannot_be_followed_is_refused_by_field(text: str, field: str) -> None:
