@@ -6,7 +6,7 @@ A file is there whole or not at all, under the name its bytes give it; nothing r
 import os
 import secrets
 import time
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import suppress
 from pathlib import Path
 from typing import Final, Protocol
@@ -28,7 +28,7 @@ class ArtifactStore(Protocol):
     def put(self, file: Path, expected: FileFacts) -> None:
         """Keep a file, if it is the expected one (`ReleaseError` otherwise); keeping it again changes nothing."""
 
-    def read(self, sha256: str, *, start: int, length: int) -> Iterator[bytes]:
+    def read(self, sha256: str, *, start: int, length: int) -> Generator[bytes, None, None]:
         """Bytes of a kept file, `length` of them from `start`, piece by piece."""
 
     def holds(self, sha256: str, length: int) -> bool:
@@ -58,7 +58,7 @@ class FolderStore:
             part.unlink(missing_ok=True)
         _sync_folder(place.parent)
 
-    def read(self, sha256: str, *, start: int, length: int) -> Iterator[bytes]:
+    def read(self, sha256: str, *, start: int, length: int) -> Generator[bytes, None, None]:
         """The bytes asked for; `VigieError` where the file is gone or shorter."""
         try:
             with self._place(sha256).open("rb") as opened:

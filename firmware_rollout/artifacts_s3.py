@@ -6,7 +6,7 @@ nothing, its SHA-256 is part of what is signed, and the store compares it; so no
 
 import hashlib
 import hmac
-from collections.abc import Iterator, Mapping
+from collections.abc import Generator, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
@@ -22,6 +22,9 @@ from fleet.errors import VigieError
 _NOTHING: Final = hashlib.sha256(b"").hexdigest()
 # Between two pieces; a whole file may take as long as it needs.
 _TIMEOUT_S: Final = 30.0
+# Each download holds a connection to its end, and a campaign's cap is 500 of them. Beyond, a device is soon told to come again.
+MOST_AT_ONCE: Final = 1000
+_POOL_TIMEOUT_S: Final = 0.5
 
 
 class S3Store:
@@ -35,7 +38,10 @@ class S3Store:
             raise VigieError(f"settings: {names}: needed for {settings.release_store}")
         self._settings, self._clock = settings, clock
         self._base = "/".join((settings.s3_endpoint.rstrip("/"), quote(bucket), *filter(None, (quote(prefix.strip("/")),))))
-        self._client = httpx.Client(timeout=_TIMEOUT_S, transport=httpx.HTTPTransport(retries=2))
+        self._client = httpx.Client(
+            timeout=httpx.Timeout(_TIMEOUT_S, pool=_POOL_TIMEOUT_S),
+            transport=httpx.HTTPTransport(retries=2, limits=httpx.Limits(max_connections=MOST_AT_ONCE)),
+        )
 
     def put(self, file: Path, expected: FileFacts) -> None:
         """Send the file as one object; an altered one is never sent to its end, so that the store drops it."""
@@ -48,7 +54,7 @@ class S3Store:
                 raise VigieError(f"release_store: {self._settings.s3_endpoint} did not take the file: {error}") from None
         self._check(answer, {200})
 
-    def read(self, sha256: str, *, start: int, length: int) -> Iterator[bytes]:
+    def read(self, sha256: str, *, start: int, length: int) -> Generator[bytes, None, None]:
         """The bytes asked for; `VigieError` where the store refuses or breaks off."""
         headers = {"range": f"bytes={start}-{start + length - 1}"}
         signed = self._signed("GET", sha256, headers, payload_sha256=_NOTHING)

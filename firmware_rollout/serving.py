@@ -28,7 +28,7 @@ log = logging.getLogger(__name__)
 # What a version names never changes; the timestamp is the one file without a version. What a token opened is for no shared cache.
 _FOR_EVER: Final = "private, max-age=31536000, immutable"
 RETRY_AFTER_S: Final = 60
-# Pieces read at once: as many downloads as there are take turns, since a device takes longer to fetch a piece than a store to give it.
+# Pieces read at once: any number of downloads take turns, since a device takes longer to fetch a piece than a store to give it.
 READERS: Final = 32
 _METADATA: Final = re.compile(r"(?:([1-9][0-9]{0,8})\.)?(root|targets|snapshot|timestamp)\.json")
 _FILE: Final = re.compile(r"([0-9a-f]{64})\.firmware")

@@ -172,12 +172,12 @@ class DeviceApi:
         return _hal(protocol.cancel_document(offer.action_id))
 
     async def _artifacts(self, request: Request) -> Response:
-        release = await self._work(lambda conn: _downloadable(conn, *_names(request)))
+        release = await self._work(lambda conn: self._downloadable(conn, *_names(request)))
         md5 = await self._downloads.md5(_file(release))
         return _hal([protocol.artifact_document(_names(request)[1], release, self._addresses(request), md5=md5)])
 
     async def _artifact(self, request: Request) -> Response:
-        release = await self._work(lambda conn: _downloadable(conn, *_names(request)))
+        release = await self._work(lambda conn: self._downloadable(conn, *_names(request)))
         file, name = _file(release), request.path_params["filename"]
         if name == f"{file.filename}{_MD5}":
             return PlainTextResponse(f"{await self._downloads.md5(file)}  {file.filename}")
@@ -193,19 +193,33 @@ class DeviceApi:
         return metadata_response(request, body, versioned=version is not None)
 
     async def _signed_file(self, request: Request) -> Response:
-        terminal, version, sha256 = request.path_params["terminal"], request.path_params["version"], asked_file(request.path_params["name"])
-        release = await self._work(lambda conn: _wanted(conn, terminal))
-        if (release.version, _file(release).sha256) != (version, sha256):
+        asked, sha256 = request.path_params, asked_file(request.path_params["name"])
+        release = await self._work(lambda conn: self._downloadable(conn, asked["terminal"], _current(conn, asked["terminal"])))
+        if (release.version, _file(release).sha256) != (asked["version"], sha256):
             raise HTTPException(404)
         return await self._downloads.answer(request, release)
 
     async def _work(self, job: Callable[[Connection], Result]) -> Result:
         """Do something with the database on one of the few threads, in a transaction."""
+
         def run() -> Result:
             with self._pool.connection() as conn:
                 return job(conn)
 
         return await self._threads.run(run)
+
+    def _downloadable(self, conn: Connection, terminal_id: str, action_id: int) -> Release:
+        """The release whose file a device may have now.
+
+        410 once its action is over or withdrawn from it. 503 out of its window, also to go on with a part of it: rauc-hawkbit
+        installs what it can fetch, whatever the deployment says. A download that is under way is not cut.
+        """
+        offer, release = _found(conn, terminal_id, action_id)
+        if not offer.stands():
+            raise HTTPException(410)
+        if not offer.may_update(self._clock()):
+            raise HTTPException(503, "out of its maintenance window", headers={"retry-after": str(self._settings.ddi_poll_s)})
+        return release
 
     def _addresses(self, request: Request) -> Addresses:
         root = self._settings.ddi_url or f"{request.url.scheme}://{request.url.netloc}"
@@ -236,12 +250,12 @@ def _retrieve(conn: Connection, terminal_id: str, action_id: int, now: datetime)
     return release, may_update, offer.window() is not None
 
 
-def _downloadable(conn: Connection, terminal_id: str, action_id: int) -> Release:
-    """The release whose file a device may have; 410 once its action is over or withdrawn from it."""
-    offer, release = _found(conn, terminal_id, action_id)
-    if not offer.stands():
-        raise HTTPException(410)
-    return release
+def _current(conn: Connection, terminal_id: str) -> int:
+    """The action that a terminal is at."""
+    standing = standing_of(conn, terminal_id)
+    if standing is None or standing.offer is None:
+        raise HTTPException(404)
+    return standing.offer.action_id
 
 
 def _found(conn: Connection, terminal_id: str, action_id: int) -> tuple[Offer, Release]:

@@ -63,7 +63,7 @@ def asked_of(offer: Offer | None, now: datetime, *, attributes: bool) -> Asked:
     """What a device is asked at its poll.
 
     Out of its window a terminal is offered nothing new, since rauc-hawkbit installs whatever it is offered; one that has fetched
-    its update keeps the link, by which alone swupdate knows what it reports on.
+    its update keeps the link, by which alone swupdate knows what it reports on, and is refused the file.
     """
     if offer is None:
         return Asked(attributes=attributes)

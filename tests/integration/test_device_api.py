@@ -2,7 +2,9 @@
 
 import json
 import threading
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -11,10 +13,13 @@ import httpx
 import psycopg
 import pytest
 
+from firmware_rollout import serving
+from firmware_rollout.artifacts import FolderStore
 from firmware_rollout.ddi import app as ddi_app
 from firmware_rollout.ddi import store
 from firmware_rollout.ddi.protocol import SKIPPED
 from tests.running_devices import NIGHT, TERMINAL, Devices, hashes_of, running_devices, with_shops
+from vigie.engines.process import wait_until
 
 CONTENT = bytes(range(256)) * 3000
 NOON = NIGHT + timedelta(hours=12)
@@ -275,6 +280,67 @@ def test_an_altered_file_is_offered_to_nobody_and_cut_connections_heal(devices: 
             "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()"
         )
         assert device.get("").status_code == 200
+
+
+@dataclass
+class StallingStore:
+    """A store that gives nothing before it may; it keeps how many readers waited at once."""
+
+    kept: FolderStore
+    may: threading.Event = field(default_factory=threading.Event)
+    waiting: int = 0
+    most: int = 0
+
+    def read(self, sha256: str, *, start: int, length: int) -> Generator[bytes, None, None]:
+        self.waiting += 1
+        self.most = max(self.most, self.waiting)
+        assert self.may.wait(30)
+        self.waiting -= 1
+        yield from self.kept.read(sha256, start=start, length=length)
+
+    def __getattr__(self, name: str) -> object:
+        return getattr(self.kept, name)
+
+
+def test_a_store_that_stalls_delays_no_poll_and_takes_a_few_threads(
+    module_database_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(serving, "READERS", 2)
+    stalling = StallingStore(FolderStore(tmp_path / "store"))
+    file = tmp_path / "fw-4.3.0.swu"
+    file.write_bytes(CONTENT)
+    with_shops(module_database_url)
+    with (
+        running_devices(module_database_url, tmp_path / "store", store=stalling) as devices,  # type: ignore[arg-type]  # by __getattr__
+        devices.as_device() as device,
+        ThreadPoolExecutor(4) as downloads,
+    ):
+        devices.add_release(file)
+        address = f"softwaremodules/{devices.open_action()}/artifacts/{file.name}"
+        try:
+            coming = [downloads.submit(device.get, address, timeout=30) for _ in range(4)]
+            assert wait_until(lambda: stalling.waiting == 2, timeout_s=10)
+            for _ in range(5):
+                assert "deploymentBase" in links(device.get("", timeout=2))
+        finally:
+            stalling.may.set()
+        assert all(answer.result().content == CONTENT for answer in coming)
+    assert stalling.most == 2, "and no thread of the program's others"
+
+
+def test_out_of_its_window_no_file_is_begun_nor_resumed_and_a_running_download_goes_on(devices: Devices) -> None:
+    action = devices.open_action()
+    address = f"softwaremodules/{action}/artifacts/fw-4.3.0.swu"
+    with devices.as_device() as device:
+        device.get(f"deploymentBase/{action}").raise_for_status()
+        with device.stream("GET", address) as running:
+            devices.now[0] = NOON
+            for headers in ({}, {"range": "bytes=300000-"}):
+                refused = device.get(address, headers=headers)
+                assert (refused.status_code, refused.headers["retry-after"]) == (503, "300")
+            assert running.read() == CONTENT
+        devices.now[0] = NIGHT + timedelta(days=1)
+        assert device.get(address, headers={"range": "bytes=300000-"}).content == CONTENT[300_000:]
 
 
 def test_a_database_out_of_reach_is_told_as_a_pause(devices: Devices, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -189,15 +189,18 @@ def test_swupdate_ends_its_download_when_its_window_closes(house: House, device:
     assert not house.slot.exists() or house.slot.read_bytes() != CONTENT
 
 
-def test_rauc_hawkbit_minds_no_window_so_it_must_be_offered_nothing(house: House, rauc_device: Client) -> None:
+def test_rauc_hawkbit_minds_no_window_so_it_is_offered_nothing_and_given_no_file(house: House, rauc_device: Client) -> None:
     fetched = house.bring(policy="{}")
     house.devices.now[0] = NIGHT + timedelta(hours=12)
     rauc_device.start()
     seen = "SELECT attributes FROM firmware_rollout.device WHERE attributes <> '{}'"
     house.until(rauc_device, lambda: bool(house.devices.sql(seen)))
     assert house.devices.words(fetched) == []
-    # Had it fetched the deployment before, "skip" would not keep it from installing.
+    # It has fetched the deployment before, and "skip" does not keep it from trying.
     house.devices.sql("UPDATE firmware_rollout.action SET retrieved_at = %s", NIGHT)
+    house.until(rauc_device, lambda: rauc_device.log.read_text().count("Starting bundle download") > 1)
+    assert (house.devices.action(fetched)["state"], house.devices.words(fetched), house.slot.exists()) == ("open", [], False)
+    house.devices.now[0] = NIGHT + timedelta(hours=24)
     house.until(rauc_device, house.is_now(fetched, "told"))
 
 

@@ -49,10 +49,12 @@ def test_the_web_program_serves_devices_before_its_layers_for_people(database_ur
             # No session, no token of a form, no row in the audit of who saw what.
             assert client.put(f"{PATH}/configData", json={"data": {"a": "b"}}, headers=HEADERS).status_code == 200
             assert client.get(PATH).status_code == 401
+            assert client.get(f"{PATH}/firmware/metadata/timestamp.json", headers=HEADERS).status_code == 404
             assert "content-security-policy" in client.get("/healthz").headers
             counted = client.get("/metrics").text
             assert 'vigie_devices_requests_total{kind="poll",status="200"} 1.0' in counted
             assert 'vigie_devices_requests_total{kind="poll",status="401"} 1.0' in counted
+            assert 'vigie_devices_requests_total{kind="metadata",status="404"} 1.0' in counted
             assert client.get("/console", follow_redirects=False).status_code == 303
     finally:
         server.stop()
