@@ -198,8 +198,22 @@ def _situation(conn: Connection, run: Run, waves: list[WaveNow], *, end: datetim
         {"campaign": run.campaign_id, "wave": current.number, "ended": [state.value for state in _ENDED]},
     ).fetchone()
     ended, its = row or (0, 0)
-    days = math.floor((end - current.opened_at) / run.period + _NEARLY)
-    return Situation(current.number, current.share_pct, following, float(days), 100 * ended / max(its, 1))
+    # Whoever lets it go on after a halt has it judged anew: what was not decided by then has its time again.
+    days = math.floor((end - max(current.opened_at, run.began_at)) / run.period + _NEARLY)
+    updated_pct = 100 * ended / max(its, 1)
+    return Situation(current.number, current.share_pct, following, float(days), updated_pct, _of_fleet(conn, run.campaign_id))
+
+
+def _of_fleet(conn: Connection, campaign_id: int) -> float:
+    """What part of all shops with terminals a campaign aims at, up to 1."""
+    row = conn.execute(
+        "SELECT count(DISTINCT t.point_of_sale) FILTER (WHERE a.terminal_id IS NOT NULL), count(DISTINCT t.point_of_sale)"
+        " FROM fleet.terminal t LEFT JOIN firmware_rollout.assignment a"
+        " ON a.terminal_id = t.id AND a.campaign_id = %(campaign)s",
+        {"campaign": campaign_id},
+    ).fetchone()
+    its, of_all = row or (0, 0)
+    return float(its / of_all) if of_all else 1.0
 
 
 def _mark(counts: I64, limits: I64 | None) -> Bool:

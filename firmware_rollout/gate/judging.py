@@ -46,11 +46,12 @@ class Reason(msgspec.Struct, frozen=True):
     needed: float
 
 
-class Situation(msgspec.Struct, frozen=True):
+class Situation(msgspec.Struct, frozen=True, omit_defaults=True):
     """Where the campaign stands.
 
-    Its wave (from 1), the part of the shops it has reached and would reach next (%), the wave's age in days, and how many of
-    its shops have been updated, or have failed to be (%).
+    Its wave (from 1), the part of its shops that it has reached and would reach next (%), the wave's age in days, and how many of
+    its shops have been updated, or have failed to be (%). `of_fleet`: its shops as a part of all that there are, up to 1, which is
+    left out where it is written: a campaign for everybody reads as it did before there were others.
     """
 
     wave: int
@@ -58,6 +59,7 @@ class Situation(msgspec.Struct, frozen=True):
     next_pct: float
     days: float
     updated_pct: float
+    of_fleet: float = 1.0
 
 
 class MetricReading(msgspec.Struct, frozen=True):
@@ -125,7 +127,8 @@ def _decide(policy: GatePolicy, situation: Situation, metrics: Sequence[MetricRe
         doubts.append(Reason(Why.TOO_FEW_UPDATED, None, situation.updated_pct, policy.least_updated_pct))
     sure: list[Reason] = []
     for one, its in zip(metrics, policy.metrics, strict=True):
-        odds = its.odds_beyond(situation.next_pct)
+        # What a bad release can do hangs on how many shops it reaches, not on how many its campaign has.
+        odds = its.odds_beyond(situation.next_pct * situation.of_fleet)
         needed = math.log(odds) if odds > 0 else -math.inf
         told = sure if one.log_odds >= needed else doubts
         if odds > 0:

@@ -71,6 +71,29 @@ def test_the_first_wave_waits_for_silence_alone() -> None:
     assert judged(Situation(1, 0.5, 2.0, 5, 100), silence=EVEN).verdict is Verdict.PROMOTE
 
 
+@pytest.mark.parametrize(
+    ("of_fleet", "verdict", "waits_for"),
+    [
+        pytest.param(1.0, Verdict.WAIT, set(Metric), id="everybody's: 40 % of the fleet at stake"),
+        pytest.param(0.2, Verdict.WAIT, set(Metric) - {Metric.CALLS}, id="a fifth of the fleet: 8 % at stake"),
+        pytest.param(
+            0.03, Verdict.WAIT, {Metric.SILENCE}, id="three hundred shops: 1.2 % at stake, as in a large one's first wave"
+        ),
+        pytest.param(0.01, Verdict.PROMOTE, set(), id="a hundred shops: 0.4 % at stake, no more than anybody's first wave"),
+    ],
+)
+def test_odds_are_asked_by_the_part_of_the_fleet_at_stake(of_fleet: float, verdict: Verdict, waits_for: set[Metric]) -> None:
+    reading = judged(msgspec.structs.replace(at(40), of_fleet=of_fleet))
+    assert (reading.verdict, {one.metric for one in reading.reasons if one.why is Why.NOT_SURE_YET}) == (verdict, waits_for)
+
+
+def test_a_reading_of_everybodys_campaign_is_written_as_before_there_were_others() -> None:
+    kept = msgspec.json.encode(judged(at(15)))
+    assert b"of_fleet" not in kept
+    small = judged(msgspec.structs.replace(at(15), of_fleet=0.03))
+    assert replay(msgspec.json.decode(msgspec.json.encode(small), type=Reading)) == small
+
+
 def days_of_a_campaign() -> list[Reading]:
     rng = np.random.default_rng(5)
     shops = 2000
