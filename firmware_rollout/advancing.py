@@ -14,9 +14,6 @@ from firmware_rollout.planning import CampaignNow, may_roll_back, runs_target
 from firmware_rollout.snapshot import Standing
 from firmware_rollout.states import SETTLED, CampaignState, State
 
-# An older word of the gate opens nothing: the world has moved on.
-_FRESH_PERIODS = 2
-
 
 class Because(StrEnum):
     """Why a campaign moves."""
@@ -49,7 +46,7 @@ class WaveNow(NamedTuple):
 
 
 class ReadingNow(NamedTuple):
-    """The gate's newest reading: of which wave, and what it found, in words.
+    """The gate's newest reading: of which wave, when the period ended that it judged, and what it found, in words.
 
     `worse`: updated shops were found to do worse; a halt without that is one for want of evidence.
     """
@@ -154,7 +151,9 @@ def _onwards(
         return _move(campaign, CampaignState.FINISHED, Because.ALL_SETTLED, inputs=inputs) if settled else None
     if reading is None or reading.verdict is not Verdict.PROMOTE or reading.wave != campaign.open_wave:
         return None
-    if now - reading.at > _FRESH_PERIODS * campaign.policy.period or following.planned_at > now:
+    # A newer period is due to be judged by then: an older word opens nothing, whenever it was given.
+    stale = now - reading.at >= campaign.policy.period + campaign.policy.settle
+    if stale or following.planned_at > now:
         return None
     inputs = {"reading": reading.id, "wave": reading.wave}
     return _move(campaign, CampaignState.RUNNING, Because.WAVE_PASSED, reading.finding, opens=following.number, inputs=inputs)

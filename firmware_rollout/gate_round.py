@@ -8,7 +8,7 @@ from firmware_rollout.advancing import WaveNow
 from firmware_rollout.campaigns import Campaign, list_campaigns, progress
 from firmware_rollout.gate.judging import Reading, Verdict
 from firmware_rollout.gate.policy import PolicyError
-from firmware_rollout.gating import begin_run, judge_due, newest_reading, newest_run
+from firmware_rollout.gating import begin_run, judge_due, newest_reading, newest_run, standing_halt
 from firmware_rollout.policy import read_policy
 from firmware_rollout.states import CampaignState
 from fleet.database import Connection
@@ -47,6 +47,9 @@ def _judge(conn: Connection, campaign: Campaign, *, now: datetime) -> Reading | 
         policy = read_policy(campaign.policy)
     except PolicyError:
         # Planning halts it, and says so.
+        return None
+    if standing_halt(conn, campaign.id, overruled=campaign.overruled) is not None:
+        # It halts as soon as planning looks; whoever lets it go on begins a new run.
         return None
     live, word = newest_run(conn, campaign.id), newest_reading(conn, campaign.id)
     overruled = word is not None and word.verdict is Verdict.HALT and word.id <= campaign.overruled

@@ -28,10 +28,6 @@ from fleet.database import Connection
 Bool = NDArray[np.bool_]
 I64 = NDArray[np.int64]
 
-# What terminals say comes late, and is rolled up later: a period is judged when so much time of the campaign has passed since.
-SETTLE: Final = timedelta(minutes=15)
-# A terminal reports every half minute at best, however compressed the campaign's time.
-SETTLE_AT_LEAST: Final = timedelta(seconds=45)
 # A wave begins just after a reading, which comes just after a period's end; that period's rest is no day lost.
 _NEARLY: Final = 0.1
 # Updated, or failed to be.
@@ -100,7 +96,7 @@ def judge_due(conn: Connection, run: Run, policy: Policy, waves: list[WaveNow], 
     heard = heard_until(conn)
     measured = heard is not None and heard >= end
     # Data that are late are waited for; but whoever waits for ever never halts.
-    settled = end + max(SETTLE / policy.pace, SETTLE_AT_LEAST)
+    settled = end + policy.settle
     if now < settled or (not measured and now < settled + run.period):
         return None
     counts = count(conn, run.shops, start=start, end=end, pace=policy.pace)
@@ -119,9 +115,20 @@ def judge_due(conn: Connection, run: Run, policy: Policy, waves: list[WaveNow], 
 
 def newest_reading(conn: Connection, campaign_id: int) -> ReadingNow | None:
     """The gate's newest word about a campaign."""
+    return _newest(conn, campaign_id, "true", 0)
+
+
+def standing_halt(conn: Connection, campaign_id: int, *, overruled: int) -> ReadingNow | None:
+    """The newest halt that no person let the campaign go on against; what was read since then does not take it back."""
+    return _newest(conn, campaign_id, "r.verdict = 'halt' AND r.id > %(overruled)s", overruled)
+
+
+def _newest(conn: Connection, campaign_id: int, which: str, overruled: int) -> ReadingNow | None:
     row = conn.execute(
-        "SELECT id, wave, at, reading FROM firmware_rollout.gate_reading WHERE campaign_id = %(id)s ORDER BY id DESC LIMIT 1",
-        {"id": campaign_id},
+        "SELECT r.id, r.wave, u.began_at + r.period * make_interval(secs => u.period_s), r.reading"
+        " FROM firmware_rollout.gate_reading r JOIN firmware_rollout.gate_run u ON u.id = r.run_id"
+        f" WHERE r.campaign_id = %(id)s AND {which} ORDER BY r.id DESC LIMIT 1".encode(),
+        {"id": campaign_id, "overruled": overruled},
     ).fetchone()
     if row is None:
         return None

@@ -13,6 +13,10 @@ from firmware_rollout.gate.policy import DEFAULT_POLICY, GatePolicy, PolicyError
 from firmware_rollout.windows import Window, WindowError, check_window
 
 DAY: Final = timedelta(days=1)
+# What terminals say comes late, and is rolled up later: a period is judged when so much time of the campaign has passed since.
+SETTLE: Final = timedelta(minutes=15)
+# A terminal reports every half minute at best, however compressed the campaign's time.
+SETTLE_AT_LEAST: Final = timedelta(seconds=45)
 
 
 class Policy(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -59,6 +63,11 @@ class Policy(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     def period(self) -> timedelta:
         """A day of the campaign, on the clock: what the gate counts and judges at a time."""
         return DAY / self.pace
+
+    @property
+    def settle(self) -> timedelta:
+        """How long after a period's end it is judged, on the clock."""
+        return max(SETTLE / self.pace, SETTLE_AT_LEAST)
 
     @property
     def give_up(self) -> timedelta:

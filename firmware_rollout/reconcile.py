@@ -22,7 +22,7 @@ from firmware_rollout.audit import PLANNER, canonical, newest_move, note
 from firmware_rollout.campaigns import Campaign, list_campaigns
 from firmware_rollout.gate.policy import PolicyError
 from firmware_rollout.gate_round import judge_round, waves_of
-from firmware_rollout.gating import newest_reading
+from firmware_rollout.gating import newest_reading, standing_halt
 from firmware_rollout.joining import join_newcomers
 from firmware_rollout.planning import MOST_STEPS, CampaignNow, Step, Why, count_whys, plan
 from firmware_rollout.policy import Policy, read_policy
@@ -148,7 +148,8 @@ def _step_campaign(conn: Connection, campaign: Campaign, *, now: datetime) -> li
     current = _now(campaign, policy, waves, harms=harms)
     due = plan(current, fleet, now=now) if campaign.state is not CampaignState.APPROVED else []
     taken = store_steps(conn, campaign.id, due, now=now)
-    reading = newest_reading(conn, campaign.id)
+    # Planning may have been away while the gate read on: a halt is not lost behind newer words.
+    reading = standing_halt(conn, campaign.id, overruled=campaign.overruled) or newest_reading(conn, campaign.id)
     decided = advance(
         current,
         waves,

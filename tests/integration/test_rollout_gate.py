@@ -11,7 +11,9 @@ from firmware_rollout.deeds import Deed, do
 from firmware_rollout.gate.judging import Reading, Why
 from firmware_rollout.gate.policy import Metric
 from firmware_rollout.gate_counts import count
-from firmware_rollout.gating import SETTLE, newest_reading, replay
+from firmware_rollout.gate_round import judge_round
+from firmware_rollout.gating import newest_reading, replay, standing_halt
+from firmware_rollout.policy import SETTLE
 from firmware_rollout.states import CampaignState, State
 from tests.integration.rollout_house import (
     DAY,
@@ -144,6 +146,45 @@ def test_updated_shops_that_ring_more_halt_the_campaign_and_the_halt_is_replayed
     take_step(big, NOW + 4 * DAY)
     assert len(readings(big)) == before + 1
     assert replay(big, found.id) == (before + 1, None)
+
+
+def test_a_halt_is_not_lost_behind_what_the_gate_reads_next(big: Conn) -> None:
+    rang(big, in_wave(big, 1)[:30], at=NOW + DAY - HOUR)
+    rang(big, in_wave(big, 2)[:60], at=NOW + 2 * DAY - HOUR)
+    now = NOW + 2 * DAY + SETTLE
+    heard(big, now)
+    for _ in range(3):
+        judge_round(big, now=now)
+    assert [reading.verdict for reading in readings(big)] == ["halt"], "planning is away, and the gate judges no further"
+    found = campaign(big, NAME)
+    # As an earlier release left it: it had read on.
+    big.execute(
+        "INSERT INTO firmware_rollout.gate_reading (campaign_id, wave, at, verdict, reading, run_id, period)"
+        " SELECT campaign_id, wave, at, 'wait', replace(reading, %s, %s), run_id, 2 FROM firmware_rollout.gate_reading",
+        ['"verdict":"halt"', '"verdict":"wait"'],
+    )
+    halt = standing_halt(big, found.id, overruled=0)
+    assert halt is not None
+    take_step(big, now)
+    assert (campaign(big, NAME).state, campaign(big, NAME).reason) == (CampaignState.HALTED, halt.finding)
+    assert standing_halt(big, found.id, overruled=halt.id) is None
+
+
+def test_catching_up_opens_a_wave_by_the_newest_period_only(conn: Conn) -> None:
+    born(conn, [*furnish(conn), *add_shops(conn, 200, first=300, terminals_each=1)], at=NOW - HOUR)
+    begun(conn, policy=lenient_policy(shares_pct=(25.0, 50.0, 100.0)))
+    born(conn, in_wave(conn, 1), at=NOW + MINUTE, firmware="4.3.0", boot=2)
+    for hours in (1, 3):
+        take_step(conn, NOW + hours * HOUR)
+    # The rollout is away for three days; on the last two the updated ring.
+    for day in (2, 3):
+        rang(conn, in_wave(conn, 1)[day * 15 : day * 15 + 15], at=NOW + day * DAY - HOUR)
+    now = NOW + 3 * DAY + SETTLE
+    heard(conn, now)
+    for _ in range(4):
+        take_step(conn, now)
+    assert [reading.verdict for reading in readings(conn)][:2] == ["pass", "halt"], "the first day was well"
+    assert (open_waves(conn), campaign(conn, NAME).state) == (1, CampaignState.HALTED)
 
 
 def test_as_many_calls_of_both_arms_halt_nothing(big: Conn) -> None:

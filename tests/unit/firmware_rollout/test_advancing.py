@@ -58,6 +58,8 @@ FAILS = (CampaignState.HALTED, Because.UPDATES_FAIL, None)
         pytest.param({"reading": PASS._replace(verdict=Verdict.WAIT)}, None, id="the gate waits"),
         pytest.param({"reading": PASS._replace(wave=0)}, None, id="its word is about an earlier wave"),
         pytest.param({"reading": PASS._replace(at=NOW - 3 * DAY)}, None, id="its word is old"),
+        pytest.param({"reading": PASS._replace(at=NOW - 25 * HOUR)}, None, id="a newer day is due to be judged"),
+        pytest.param({"reading": PASS._replace(at=NOW - 24 * HOUR)}, OPENS_TWO, id="a newer day has yet to settle"),
         pytest.param({"reading": PASS, "waves": [ONE_OPEN[0], ONE_OPEN[1]._replace(planned_at=NOW + HOUR)]}, None, id="too early"),
         pytest.param(
             {"reading": PASS, "withdrawn": "bad"}, (CampaignState.HALTED, Because.RELEASE_WITHDRAWN, None), id="withdrawn"
