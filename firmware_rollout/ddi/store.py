@@ -42,7 +42,7 @@ def standing_of(conn: Connection, terminal_id: str) -> Standing | None:
     """What there is for a terminal; None where the registry has no such terminal. One query: it is every poll's."""
     row = conn.execute(
         f"""
-        SELECT coalesce(device.attributes <> '{{}}', false), {_OFFER}
+        SELECT device.attributes IS NOT NULL, {_OFFER}
         FROM fleet.terminal JOIN fleet.point_of_sale AS shop ON shop.code = terminal.point_of_sale
         LEFT JOIN firmware_rollout.device ON device.terminal_id = terminal.id
         LEFT JOIN (firmware_rollout.action JOIN {_OF_CAMPAIGN})

@@ -83,11 +83,11 @@ CREATE TABLE firmware_rollout.feedback (
 );
 CREATE INDEX feedback_action ON firmware_rollout.feedback (action_id, id);
 
--- A device's last visit to the device API and what it says of itself.
+-- A device's last visit to the device API and what it says of itself: null until it said anything, be it that there is nothing.
 CREATE TABLE firmware_rollout.device (
     terminal_id  text PRIMARY KEY,
     polled_at    timestamptz NOT NULL,
-    attributes   jsonb NOT NULL DEFAULT '{}'
+    attributes   jsonb
 );
 
 -- Every judgement of the gate with all it was made from: a halt can be judged again, bit for bit.

@@ -209,6 +209,11 @@ def test_what_a_device_says_of_itself_is_kept_and_asked_for_once(devices: Device
         assert devices.sql("SELECT attributes FROM firmware_rollout.device") == [({"slot": "B"},)]
         assert device.put(href, json={"mode": "replace", "data": {"x": "\0é"}}).status_code == 200
         assert devices.sql("SELECT attributes FROM firmware_rollout.device") == [({"x": "é"},)]
+    with devices.as_device("T00002") as silent:
+        for _ in range(2):
+            assert "configData" in links(silent.get("")), "a visit says nothing of it"
+        assert silent.put("configData", json={"data": {}}).status_code == 200
+        assert "configData" not in links(silent.get("")), "it said that there is nothing to say"
 
 
 def test_what_nobody_can_read_is_refused_and_changes_nothing(devices: Devices) -> None:
@@ -243,7 +248,7 @@ def test_visits_are_written_together(module_database_url: str, tmp_path: Path) -
                 device.get("").raise_for_status()
             devices.now[0] += timedelta(minutes=1)
     seen = devices.sql("SELECT terminal_id, polled_at, attributes FROM firmware_rollout.device ORDER BY 1")
-    assert seen == [("T00001", NIGHT + timedelta(minutes=2), {}), ("T00002", NIGHT + timedelta(minutes=1), {})]
+    assert seen == [("T00001", NIGHT + timedelta(minutes=2), None), ("T00002", NIGHT + timedelta(minutes=1), None)]
 
 
 def test_the_planner_and_a_device_at_once_leave_one_of_their_ends(devices: Devices) -> None:
