@@ -2,10 +2,11 @@
 
 import random
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import psycopg
 import pytest
@@ -20,7 +21,7 @@ from simulators.swarm import Swarm
 from simulators.updates import client, fleet
 from simulators.updates.client import Again, Means, Next, Restart, UpdateClient
 from simulators.updates.fleet import Place, Updates
-from simulators.updates.http import Line
+from simulators.updates.http import Line, Reply
 from simulators.world import build_world
 from tests.integration.signed_releases import NOW, Maker, add, trusting
 from tests.running_devices import KEY, TERMINAL, Devices, running_devices, with_shops
@@ -98,10 +99,20 @@ def test_a_cut_download_is_resumed(house: House, monkeypatch: pytest.MonkeyPatch
     monkeypatch.setattr(client, "CUT_SHARE", 1.0)
     open_action(house)
     terminal = house.terminal()
+    ranges: list[str] = []
+    ask = house.means.line.ask
+
+    def watched(method: str, path: str, *, headers: Mapping[str, str], **more: Any) -> Reply:
+        if "/artifacts/" in path:
+            ranges.append(headers.get("Range", "all"))
+        return ask(method, path, headers=headers, **more)
+
+    monkeypatch.setattr(house.means.line, "ask", watched)
     assert isinstance(house.visit(terminal), Again)
     assert terminal.job is not None
     assert bytes(terminal.job.content) == house.maker.contents[VERSION][:20_000]
     assert house.visit(terminal) == Restart(VERSION)
+    assert ranges == ["all", "bytes=20000-39999"]
 
 
 def test_a_slow_terminal_fetches_piece_by_piece(house: House) -> None:
