@@ -10,7 +10,8 @@ from enum import StrEnum
 from typing import Any, Final, NamedTuple
 
 from firmware_rollout.gate.judging import Verdict
-from firmware_rollout.planning import CampaignNow, may_roll_back, runs_target
+from firmware_rollout.planning import CampaignNow, may_roll_back
+from firmware_rollout.seeing import runs_target
 from firmware_rollout.snapshot import Standing
 from firmware_rollout.states import SETTLED, CampaignState, State
 
@@ -167,7 +168,7 @@ def _rolled_back(campaign: CampaignNow, standings: Sequence[Standing], since: da
     if on_their_way or (left and not given_up):
         return None
     back = sum(one.state is State.ROLLED_BACK for one in standings)
-    stranded = sum(runs_target(campaign, one) and not one.way_back for one in standings)
+    stranded = sum(runs_target(one, campaign.release) and not one.way_back for one in standings)
     inputs = {"rolled_back": back, "left": left, "stranded": stranded}
     words = f"{back:,} terminals are back"
     words += f", {left:,} were not reached" if left else ""

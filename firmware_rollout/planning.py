@@ -8,12 +8,11 @@ again in which the steps were taken plans nothing.
 from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime
 from enum import StrEnum
-from functools import lru_cache
 from itertools import islice
 from typing import Final, NamedTuple
 
 from firmware_rollout.policy import Policy
-from firmware_rollout.releases import is_at_least as compare
+from firmware_rollout.seeing import is_at_least, is_proven, is_well, runs_other, runs_target, way_back_attempts
 from firmware_rollout.snapshot import Memory, Standing
 from firmware_rollout.states import ActionKind, ActionState, CampaignState, Outcome, State
 from firmware_rollout.windows import Window, ask
@@ -92,14 +91,11 @@ class CampaignNow(NamedTuple):
     harms: bool = False
 
 
-# A fleet runs a handful of versions.
-is_at_least = lru_cache(maxsize=1024)(compare)
 # So many steps at most are taken at once, so that an abort of a whole fleet does not keep a halt of another campaign waiting.
 MOST_STEPS: Final = 1_000
 # On its way to the end of a campaign nobody is begun any more.
 _ENDING = (CampaignState.ABORTED, CampaignState.ROLLING_BACK)
 _STOPPED = (*_ENDING, CampaignState.PAUSED, CampaignState.HALTED)
-_RANK = {"ok": 0, "closed": 0, "degraded": 1, "down": 2}
 
 
 def plan(campaign: CampaignNow, standings: Sequence[Standing], *, now: datetime) -> list[Step]:
@@ -137,22 +133,9 @@ def may_roll_back(campaign: CampaignNow, one: Standing) -> bool:
         campaign.state is CampaignState.ROLLING_BACK
         and one.state in (State.SOAKING, State.DONE, State.FAILED)
         and one.way_back
-        and runs_target(campaign, one)
-        and _way_back_attempts(one) < campaign.policy.max_attempts
+        and runs_target(one, campaign.release)
+        and way_back_attempts(one) < campaign.policy.max_attempts
     )
-
-
-def runs_target(campaign: CampaignNow, one: Standing) -> bool:
-    """Whether this terminal is known to run the campaign's release, or a later one."""
-    return is_at_least(one.reported, campaign.release) is True
-
-
-def is_well(one: Standing) -> bool | None:
-    """Whether it is connected and no worse than before its update; None: nobody knows."""
-    if not one.online:
-        return False
-    rank = _RANK.get(one.health)
-    return None if rank is None else rank <= _RANK.get(one.memory.health_before or "", 0)
 
 
 class _Windows(dict[tuple[str, str], bool]):
@@ -196,7 +179,7 @@ def _updating(campaign: CampaignNow, one: Standing, now: datetime) -> Step | Non
     action = one.action
     if action is None:
         return _released(campaign, one, Why.STOPPED)
-    if _is_proven(campaign, one):
+    if is_proven(one, campaign.release):
         closing = _closing(one, Outcome.SUCCESS)
         if action.kind is ActionKind.ROLL_BACK:
             return _to(one, State.ROLLED_BACK, Why.OLD_SEEN, closing=closing)
@@ -228,7 +211,7 @@ def _overdue(campaign: CampaignNow, one: Standing, now: datetime) -> Step | None
     """What is said of a terminal whose proof does not come."""
     action = one.action
     assert action is not None  # only asked of one that has
-    old = _runs_other(campaign, one)
+    old = runs_other(one, campaign.release)
     told = action.told_at is not None
     rebooted = action.boot_before is not None and one.boot not in (None, action.boot_before)
     heard_since = told and one.heard_at is not None and one.heard_at > (action.told_at or now)
@@ -304,7 +287,7 @@ _OF_STATE: dict[State, Callable[[CampaignNow, Standing, datetime], Step | None]]
 def _begin(campaign: CampaignNow, one: Standing) -> Step:
     if campaign.state is CampaignState.ROLLING_BACK:
         kind, release, why = ActionKind.ROLL_BACK, one.memory.firmware_before or "", Why.ROLLING_BACK
-        attempt, memory = _way_back_attempts(one) + 1, one.memory
+        attempt, memory = way_back_attempts(one) + 1, one.memory
     else:
         kind, release, why = ActionKind.UPDATE, campaign.release, Why.WAVE_DUE
         attempt = one.memory.attempts + 1
@@ -336,35 +319,6 @@ def _released(campaign: CampaignNow, one: Standing, why: Why, *, closing: Closin
         return _to(one, State.FAILED, why, closing=closing)
     after = State.WITHDRAWN if campaign.state in _ENDING else State.PLANNED
     return _to(one, after, why, memory=one.memory._replace(attempts=max(one.memory.attempts - 1, 0)), closing=closing)
-
-
-def _is_proven(campaign: CampaignNow, one: Standing) -> bool:
-    """Whether what was asked for was seen running, in another boot than before."""
-    action = one.action
-    assert action is not None  # only asked of one that has
-    if one.boot is not None and action.boot_before is not None:
-        if one.boot == action.boot_before:
-            return False
-    elif one.heard_at is None or one.heard_at < action.opened_at:
-        # Nobody told its boots; then what it runs must have been told since.
-        return False
-    if action.kind is ActionKind.ROLL_BACK:
-        return one.reported == action.release
-    return is_at_least(one.reported, campaign.release) is True
-
-
-def _runs_other(campaign: CampaignNow, one: Standing) -> bool:
-    """Whether it is known to run something else than what was asked for."""
-    action = one.action
-    if action is not None and action.kind is ActionKind.ROLL_BACK:
-        return one.reported is not None and one.reported != action.release
-    return is_at_least(one.reported, campaign.release) is False
-
-
-def _way_back_attempts(one: Standing) -> int:
-    """How often its way back was tried; the attempts of its update don't count."""
-    tried = one.action is not None and one.action.kind is ActionKind.ROLL_BACK
-    return one.memory.attempts if tried else 0
 
 
 def _closing(one: Standing, outcome: Outcome) -> Closing | None:

@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from firmware_rollout.planning import MOST_STEPS, Step, Why, is_well, next_step, plan
+from firmware_rollout.planning import MOST_STEPS, Step, Why, next_step, plan
+from firmware_rollout.seeing import is_well
 from firmware_rollout.snapshot import Action, Memory, Standing
 from firmware_rollout.states import SETTLED, ActionKind, ActionState, CampaignState, Outcome, State
 from tests.unit.firmware_rollout.standing_terminals import DAY, HOUR, MINUTE, NOW, RUNNING, SOAKED, TRIED, asked, in_state, terminal
