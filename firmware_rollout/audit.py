@@ -121,7 +121,8 @@ def entries_of(
     with conn.cursor(row_factory=class_row(Entry)) as cursor:
         return cursor.execute(
             f"{_ENTRY} WHERE (%(id)s::bigint IS NULL OR campaign_id = %(id)s)"
-            " AND (%(actor)s = '' OR lower(actor) = lower(%(actor)s)) AND (%(deed)s = '' OR deed = %(deed)s)"
+            " AND (%(actor)s = '' OR lower(actor) = lower(%(actor)s) OR starts_with(lower(actor), lower(%(actor)s || ' [cli: ')))"
+            " AND (%(deed)s = '' OR deed = %(deed)s)"
             " AND deed <> ALL(%(without)s::text[]) AND (%(before)s::bigint IS NULL OR number < %(before)s)"
             " ORDER BY number DESC LIMIT %(limit)s",
             {"id": campaign_id, "actor": actor, "deed": deed, "without": list(without), "before": before, "limit": limit},

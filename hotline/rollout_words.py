@@ -5,6 +5,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, Final
 
 from diagnostics.plot_axes import number
+from firmware_rollout.actors import account, person
 from firmware_rollout.advancing import Because
 from firmware_rollout.audit import PLANNER
 from firmware_rollout.deeds import Deed
@@ -164,6 +165,8 @@ _BACK: Final[Mapping[str, str]] = {
 }
 # In place of a name.
 AUTOMATIC: Final = _("automatically")
+_BY_COMMAND: Final = _("%(name)s (server account %(account)s)")
+_ONE_ACCOUNT: Final = _("made and approved by one account of the server, %(account)s")
 
 # What is wrong with a form, by the field that is refused.
 REFUSALS: Final[Mapping[str, str]] = {
@@ -212,8 +215,12 @@ def power(log: float) -> float:
 
 
 def who(actor: str, names: Mapping[str, str], *, translate: Translate) -> str:
-    """Who did it: a name where the login is known; the planner did it by itself."""
-    return translate(AUTOMATIC) if actor == PLANNER else names.get(actor, actor)
+    """Who did it: a name where the login is known, with the server's account by which it was; the planner did it by itself."""
+    if actor == PLANNER:
+        return translate(AUTOMATIC)
+    by, said = account(actor), person(actor)
+    # A name that was only said on a server's command line is not shown as a console's person is.
+    return translate(_BY_COMMAND) % {"name": said, "account": by} if by is not None else names.get(actor, actor)
 
 
 def step_text(reason: str, *, translate: Translate) -> str:
@@ -265,6 +272,8 @@ def noted_text(deed: str, details: Mapping[str, Any], *, translate: Translate) -
     elif deed == Because.ALL_BACK:
         counted = [translate(text) % {"count": inputs[name]} for name, text in _BACK.items() if inputs.get(name)]
         said += f" ({', '.join(counted)})" if counted else ""
+    elif details.get("one_account"):
+        said += f" ({translate(_ONE_ACCOUNT) % {'account': details['one_account']}})"
     return said
 
 

@@ -7,6 +7,7 @@ from fastapi import APIRouter, Depends, Form, Request
 from fastapi.responses import RedirectResponse, Response
 from starlette.exceptions import HTTPException
 
+from firmware_rollout.actors import person
 from firmware_rollout.campaigns import CampaignError, create_campaign, list_campaigns
 from firmware_rollout.deeds import Deed, do
 from firmware_rollout.gate.policy import PolicyError
@@ -140,7 +141,7 @@ def _read(request: Request, session: Session, program: Web, campaign: int) -> di
         "policy_figures": figures_of(view.policy) if view.policy else {},
         "metrics": plots.metrics(view.story, [one.wave for one in view.waves]) if view.story else [],
         "acts": session.may(Right.MANAGE_ROLLOUT),
-        "made_it": session.agent.login.casefold() == view.campaign.created_by.casefold(),
+        "made_it": session.agent.login.casefold() == person(view.campaign.created_by).casefold(),
     }
 
 

@@ -8,11 +8,15 @@ import psycopg
 import pytest
 from typer.testing import CliRunner
 
+from firmware_rollout.audit import entries_of
 from firmware_rollout.campaigns import CampaignError
+from firmware_rollout.deeds import Deed, do
 from firmware_rollout.gate.policy import PolicyError
 from firmware_rollout.policy import Policy, read_policy, written
+from fleet.errors import VigieError
 from tests.integration.rollout_house import furnish, lenient_policy, take_step
 from vigie.cli import app
+from vigie.commands.acting import account
 
 
 class Run:
@@ -44,10 +48,11 @@ def test_a_campaign_goes_its_way_by_the_command_line(run: Run, database_url: str
         "campaign", "create", "autumn", "--release", "4.3.0", "--where", "model=B", "--policy", "DIR/policy.json", "--by", "alix"
     )
     assert "autumn: draft since" in made
-    assert "release 4.3.0 for model=B; 20 terminals; seed 1; made by alix, not approved" in made
+    assert f"release 4.3.0 for model=B; 20 terminals; seed 1; made by alix [cli: {account()}], not approved" in made
     with pytest.raises(CampaignError, match="a second person approves it"):
         run("campaign", "approve", "autumn", "--by", "alix")
-    assert run("campaign", "approve", "autumn", "--by", "sacha") == "autumn is approved"
+    approved = run("campaign", "approve", "autumn", "--by", "sacha")
+    assert approved.startswith(f"autumn is approved made and approved by the one account {account()}: nothing proves two people")
     with psycopg.connect(database_url) as conn:
         for _ in range(2):
             take_step(conn, datetime.now(UTC))
@@ -66,6 +71,35 @@ def test_a_campaign_goes_its_way_by_the_command_line(run: Run, database_url: str
     assert "aborted" in run("campaign", "list")
     assert run("campaign", "replay", "autumn") == "0 readings, each comes out as it was stored"
     assert "rows, each follows from the one before; the newest hash is " in run("audit", "verify")
+
+
+def test_a_name_that_was_only_said_stands_beside_the_account_that_said_it(
+    run: Run, database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("LOGNAME", "somebody-else")
+    for by in ("vigie rollout", "sacha [cli: dsi]"):
+        named = ("campaign", "create", by[:5], "--release", "4.3.0", "--where", "model=B", "--by", by)
+        if "[" in by:
+            with pytest.raises(VigieError, match="a name without brackets"):
+                run(*named)
+        else:
+            run(*named)
+    run("campaign", "abort", "vigie", "--why", "a try")
+    made = run("campaign", "create", "autumn", "--release", "4.3.0", "--where", "model=B", "--by", "Alix")
+    assert f"made by Alix [cli: {account()}]" in made
+    with psycopg.connect(database_url) as conn:
+        with pytest.raises(CampaignError, match="alix made this campaign"):
+            do(conn, "autumn", Deed.APPROVE, actor="alix", why="", now=datetime.now(UTC))
+        assert do(conn, "autumn", Deed.APPROVE, actor="sacha", why="", now=datetime.now(UTC)).approved_by == "sacha"
+        entries = entries_of(conn)
+        assert [one.actor for one in entries] == [
+            "sacha",
+            f"Alix [cli: {account()}]",
+            f"{account()} [cli: {account()}]",
+            f"vigie rollout [cli: {account()}]",
+        ]
+        assert "one_account" not in entries[0].details, "a console's person is somebody else"
+        assert [one.number for one in entries_of(conn, actor="alix")] == [3]
 
 
 def test_a_policy_to_start_from_can_be_read_again(run: Run) -> None:

@@ -1,11 +1,11 @@
 """`vigie campaign`: who gets a release, and when; approve, watch and stop it."""
 
-import getpass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from vigie.commands.acting import acting
 from vigie.commands.transaction import connection, transaction
 
 if TYPE_CHECKING:
@@ -16,7 +16,7 @@ campaigns = typer.Typer(help="Campaigns: which terminals get a release, in waves
 
 NameArgument = Annotated[str, typer.Argument(help="The campaign's name.")]
 WhyOption = Annotated[str, typer.Option(help="The reason, for whoever finds it so.")]
-ByOption = Annotated[str, typer.Option("--by", help="Who does it; default: the account on this machine.")]
+ByOption = Annotated[str, typer.Option("--by", help="Who does it; the account on this machine is noted beside it.")]
 
 
 def add_to(app: typer.Typer) -> None:
@@ -59,7 +59,7 @@ def create_campaign(
             waves=[parse_wave(text) for text in wave or []],
             policy=_read_policy(policy),
             seed=seed,
-            actor=by or getpass.getuser(),
+            actor=acting(by),
             now=now,
         )
     show_campaign(made.name)
@@ -192,11 +192,13 @@ def replay_campaign(name: NameArgument) -> None:
 
 
 def _do(name: str, deed: "Deed", by: str, why: str) -> None:
-    from firmware_rollout.deeds import do
+    from firmware_rollout.deeds import Deed, do, one_account
 
     with transaction("campaigns") as (conn, now):
-        done = do(conn, name, deed, actor=by or getpass.getuser(), why=why, now=now)
+        done = do(conn, name, deed, actor=acting(by), why=why, now=now)
     typer.echo(f"{name} is {done.state.replace('_', ' ')}")
+    if deed is Deed.APPROVE and (one := one_account(done.created_by, done.approved_by)):
+        typer.echo(f"made and approved by the one account {one}: nothing proves two people, and the audit says so", err=True)
 
 
 def _read_policy(path: Path | None) -> "Policy | None":

@@ -1,12 +1,12 @@
 """`vigie release`: which firmware there is; and the maker's side of it, which needs files and keys but no database."""
 
-import getpass
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from vigie.commands.acting import acting
 from vigie.commands.transaction import transaction
 
 if TYPE_CHECKING:
@@ -124,7 +124,7 @@ def add_release(
 
     store = open_store(_settings())
     with transaction("releases") as (conn, now):
-        release = take_in(conn, store, file=file, targets=read_metadata(targets), actor=getpass.getuser(), now=now)
+        release = take_in(conn, store, file=file, targets=read_metadata(targets), actor=acting(), now=now)
         _renew(conn, now)
     typer.echo(
         f"release {release.version} added, for model {', '.join(release.models)}" if release else "the metadata was taken in"
@@ -185,7 +185,7 @@ def withdraw_release(
     from firmware_rollout.release_deeds import withdraw
 
     with transaction("releases") as (conn, now):
-        withdraw(conn, version, why=why, actor=getpass.getuser(), now=now)
+        withdraw(conn, version, why=why, actor=acting(), now=now)
     typer.echo(f"release {version} is withdrawn; the maker leaves it out by `vigie release resign --without {version}`")
 
 

@@ -11,7 +11,7 @@ from firmware_rollout.planning import Why as Step
 from firmware_rollout.states import ActionKind, ActionState, CampaignState, Outcome, State
 from firmware_rollout.status import Arm, Kind, RolloutStatus
 from hotline import rollout_words
-from hotline.rollout_words import campaign_line, noted_text, reason_text, step_text
+from hotline.rollout_words import campaign_line, noted_text, reason_text, step_text, who
 from hotline.translations import load
 
 FR, EN = (load()[language].gettext for language in ("fr", "en"))
@@ -98,6 +98,17 @@ def test_the_gates_reasons_are_said_with_their_figures(reason: Reason, said: str
 )
 def test_a_call_tells_wave_arm_and_evidence(changed: dict[str, Any], line: str) -> None:
     assert campaign_line(replace(STATUS, **changed), translate=EN) == line
+
+
+def test_a_name_that_was_only_said_is_not_shown_as_a_person_who_signed_in() -> None:
+    names = {"sacha": "Sacha Martin"}
+    assert who("sacha", names, translate=EN) == "Sacha Martin"
+    assert who("sacha [cli: root]", names, translate=EN) == "sacha (server account root)"
+    assert who("vigie rollout", names, translate=EN) == "automatically"
+    assert who("vigie rollout [cli: root]", names, translate=EN) == "vigie rollout (server account root)"
+    assert noted_text("approve", {"one_account": "root"}, translate=EN) == (
+        "approved it (made and approved by one account of the server, root)"
+    )
 
 
 def test_what_was_noted_tells_the_wave_and_the_failures() -> None:
