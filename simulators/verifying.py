@@ -28,7 +28,7 @@ from tuf.ngclient import FetcherInterface, Updater, UpdaterConfig
 # A stream of bytes for an address; raises tuf's `DownloadError`, or `DownloadHTTPError` with the status.
 Fetch = Callable[[str], Iterable[bytes]]
 
-# An endless file fills no memory: what is longer is refused at once.
+# An endless file fills no memory: what is longer is refused at once, here as at the upload.
 LIMITS: Final = UpdaterConfig(
     max_root_rotations=32,
     max_delegations=1,

@@ -22,7 +22,6 @@ from firmware_rollout.releases import (
 )
 from firmware_rollout.trust.checking import Accepted, check_root, check_targets
 from firmware_rollout.trust.facts import ReleaseFacts
-from firmware_rollout.trust.keys import bounded
 from firmware_rollout.trust.metadata_store import Stored, lock_metadata, newest, store_metadata
 from fleet.database import Connection
 
@@ -37,7 +36,7 @@ def trust_root(conn: Connection, body: bytes, *, now: datetime) -> Stored:
     """
     lock_metadata(conn)
     held = newest(conn).get("root")
-    root = check_root(held.body if held else None, bounded(body, "root"), now=now)
+    root = check_root(held.body if held else None, body, now=now)
     stored = Stored("root", root.version, body, root.expires)
     store_metadata(conn, stored, now=now)
     log.info("root %s is trusted", root.version, extra={"action": "trust_root", "version": root.version})
@@ -55,7 +54,6 @@ def add_signed_release(
         ReleaseError: names the field, what is wrong and what to do; nothing was added.
         VigieError: the store does not take the file.
     """
-    bounded(targets, "targets")
     facts = _check(conn, targets, file=file, now=now).brings
     if facts is not None and file is not None:
         # Without the lock: a long upload must not keep the timestamp from being renewed.
@@ -103,6 +101,8 @@ def _check_file(file: Path, facts: ReleaseFacts) -> None:
         length = file.stat().st_size
     except OSError as error:
         raise ReleaseError("file", f"{file} cannot be read: {error.strerror}") from None
+    if not length:
+        raise ReleaseError("file", f"is empty, its maker signed {facts.file.length:,} bytes: upload the signed one")
     if length != facts.file.length:
         raise ReleaseError("file", f"has {length:,} bytes, its maker signed {facts.file.length:,}: upload the signed one")
 

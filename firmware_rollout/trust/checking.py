@@ -59,6 +59,10 @@ def check_targets(root: bytes, current: bytes | None, new: bytes, *, withdrawn: 
         ReleaseError: too few signatures, expired, no new version, a release that vanished or changed, several new ones.
     """
     trusted = parsed(Root, root, "root").signed
+    if trusted.is_expired(now):
+        # Devices believe nothing that follows from it.
+        why = f"cannot be believed: the root that names their keys expired on {trusted.expires:%Y-%m-%d}"
+        raise ReleaseError("targets", f"{why}; its holders sign a new one, then `vigie release trust`")
     metadata = parsed(Targets, new, "targets")
     try:
         trusted.verify_delegate("targets", metadata.signed_bytes, metadata.signatures)

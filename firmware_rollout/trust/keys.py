@@ -125,17 +125,17 @@ def read_metadata(path: Path) -> bytes:
     return bounded(body, path.name)
 
 
-def bounded(body: bytes, field: str) -> bytes:
+def bounded(body: bytes, field: str, *, most: int = LARGEST_METADATA_BYTES) -> bytes:
     """The same bytes, unless they are too many to be metadata."""
-    if len(body) > LARGEST_METADATA_BYTES:
-        raise ReleaseError(field, f"is longer than {LARGEST_METADATA_BYTES:,} bytes: this is no release metadata")
+    if len(body) > most:
+        raise ReleaseError(field, f"is longer than {most:,} bytes: devices take no more")
     return body
 
 
 def parsed(kind: type[Kind], body: bytes, field: str) -> Metadata[Kind]:
     """Read metadata of one kind without trusting it; `ReleaseError` where it is none."""
     try:
-        metadata = Metadata[Kind].from_bytes(bounded(body, field))
+        metadata = Metadata[Kind].from_bytes(bounded(body, field, most=ROLES[kind.type].longest))
     except RepositoryError as error:
         raise ReleaseError(field, f"cannot be read as release metadata: {error.__cause__ or error}") from None
     if metadata.signed.type != kind.type:

@@ -14,19 +14,22 @@ class RoleRule:
     threshold: int
     life: timedelta
     """How long what the role signed is good."""
+    longest: int
+    """How many bytes at most its metadata has; devices give up beyond."""
     online: bool
     """Whether Vigie holds the key, or the maker does."""
 
 
 ROLES: Final[Mapping[str, RoleRule]] = {
     # Two of three: a stolen key is not enough, a lost one not too many.
-    "root": RoleRule(3, 2, timedelta(days=2 * 365), online=False),
-    "targets": RoleRule(3, 2, timedelta(days=365), online=False),
-    "snapshot": RoleRule(1, 1, timedelta(days=7), online=True),
+    "root": RoleRule(3, 2, timedelta(days=2 * 365), 64_000, online=False),
+    # One release's facts take about 600 bytes.
+    "targets": RoleRule(3, 2, timedelta(days=365), 1_000_000, online=False),
+    "snapshot": RoleRule(1, 1, timedelta(days=7), 64_000, online=True),
     # Whoever keeps newer releases from a terminal can do so for a day; from then on it installs nothing at all.
-    "timestamp": RoleRule(1, 1, timedelta(days=1), online=True),
+    "timestamp": RoleRule(1, 1, timedelta(days=1), 16_000, online=True),
 }
-# One release's facts take about 600 bytes; devices give up at the same length (simulators/verifying.py).
-LARGEST_METADATA_BYTES: Final = 1_000_000
+# Of any role.
+LARGEST_METADATA_BYTES: Final = max(rule.longest for rule in ROLES.values())
 # Of a firmware file, as it is uploaded.
 LARGEST_FILE_BYTES: Final = 1 << 30

@@ -18,6 +18,7 @@ from firmware_rollout.trust.keys import make_keys, parsed, read_root, replace_ke
 from firmware_rollout.trust.metadata_store import Stored
 from firmware_rollout.trust.online import Due, expiring, is_due, sign_role
 from firmware_rollout.trust.roles import ROLES
+from simulators.verifying import LIMITS
 from tests.signed_world import BEGIN, DAY, HOUR, VERSIONS, Repository, firmware, honest_history, new_signers, root_of
 
 
@@ -214,6 +215,24 @@ def test_a_weak_root_is_refused_whoever_signed_it(change: Callable[[Root], objec
     first, second = weaker(change)
     with pytest.raises(ReleaseError, match=f"root: .*{words}"):
         check_root(first, second, now=BEGIN)
+
+
+def test_what_devices_would_give_up_on_is_not_taken_in(root: bytes) -> None:
+    limits = {role: getattr(LIMITS, f"{role}_max_length") for role in ROLES}
+    assert limits == {role: rule.longest for role, rule in ROLES.items()}
+    check_root(None, root + b" " * (limits["root"] - len(root)), now=BEGIN)
+    with pytest.raises(ReleaseError, match="root: is longer than 64,000 bytes"):
+        check_root(None, root + b" " * (limits["root"] - len(root) + 1), now=BEGIN)
+
+
+def test_targets_of_an_expired_root_are_refused(keys: Path, root: bytes, file: Path) -> None:
+    later = BEGIN + ROLES["root"].life
+    targets = parsed(Targets, signed(keys, file), "targets").signed
+    targets.expires = later + DAY
+    body = signed_by(targets, signers_of(keys, parsed(Root, root, "root").signed, "targets"))
+    assert check_targets(root, None, body, withdrawn=(), now=later - DAY).brings is not None
+    with pytest.raises(ReleaseError, match=r"targets: .* root .* expired on 2028-11-22"):
+        check_targets(root, None, body, withdrawn=(), now=later)
 
 
 def held_of(repository: Repository) -> dict[str, Stored]:
