@@ -12,6 +12,7 @@ from firmware_rollout.deeds import Deed
 from firmware_rollout.gate.judging import Reason, Verdict, Why
 from firmware_rollout.gate.policy import Metric
 from firmware_rollout.planning import Why as Step
+from firmware_rollout.release_deeds import ADDED, DECLARED, TOOK_TARGETS, TRUSTED, WITHDREW
 from firmware_rollout.states import ActionKind, ActionState, CampaignState, Outcome, State
 from firmware_rollout.status import Arm, RolloutStatus
 from hotline.translations import mark as _
@@ -153,9 +154,14 @@ NOTED: Final[Mapping[str, str]] = {
     "planned": _("moved terminals"),
     "judged": _("judged the evidence"),
     "joined": _("let new terminals join"),
-    "added_release": _("added a release"),
-    "withdrew_release": _("withdrew a release"),
+    TRUSTED: _("trusted a maker's root"),
+    ADDED: _("added a release"),
+    TOOK_TARGETS: _("took in metadata signed anew"),
+    DECLARED: _("declared a version without a file"),
+    WITHDREW: _("withdrew a release"),
 }
+_OF_RELEASES: Final = frozenset({TRUSTED, ADDED, TOOK_TARGETS, DECLARED, WITHDREW})
+_LEFT_OUT: Final = _("without %(versions)s")
 WAVE: Final = _("wave %(wave)s")
 _FAILED: Final = _("%(failed)s of %(of)s")
 _BACK: Final[Mapping[str, str]] = {
@@ -261,7 +267,7 @@ def campaign_line(status: RolloutStatus, *, translate: Translate) -> str:
 
 
 def noted_text(deed: str, details: Mapping[str, Any], *, translate: Translate) -> str:
-    """What was done, as the audit noted it, with the wave that began, the updates that failed or the terminals that are back."""
+    """What was done, as the audit noted it, with its wave, failed updates, terminals or version."""
     said = translate(NOTED[deed]) if deed in NOTED else deed
     inputs = details.get("inputs") or {}
     if details.get("opens"):
@@ -272,6 +278,11 @@ def noted_text(deed: str, details: Mapping[str, Any], *, translate: Translate) -
     elif deed == Because.ALL_BACK:
         counted = [translate(text) % {"count": inputs[name]} for name, text in _BACK.items() if inputs.get(name)]
         said += f" ({', '.join(counted)})" if counted else ""
+    elif deed in _OF_RELEASES:
+        which = [str(details[name]) for name in ("root", "version") if details.get(name)]
+        if details.get("left_out"):
+            which.append(translate(_LEFT_OUT) % {"versions": ", ".join(details["left_out"])})
+        said += f" ({', '.join(which)})" if which else ""
     elif details.get("one_account"):
         said += f" ({translate(_ONE_ACCOUNT) % {'account': details['one_account']}})"
     return said

@@ -9,8 +9,8 @@ from typing import Final
 from tuf.api.metadata import Root
 
 from firmware_rollout.artifacts import ArtifactStore
+from firmware_rollout.release_deeds import take_in, trust
 from firmware_rollout.trust import signing
-from firmware_rollout.trust.adding import add_signed_release, trust_root
 from firmware_rollout.trust.keys import ROOT_FILE, make_keys, parsed, signers_of
 from firmware_rollout.trust.online import renew
 from fleet.database import Connection
@@ -18,6 +18,8 @@ from fleet.registry import all_terminals
 
 # Small enough for 16,000 downloads on one machine.
 FILE_BYTES: Final = 64 * 1024
+# Who is written down in the audit.
+ACTOR: Final = "vigie demo"
 
 
 def add_releases(
@@ -35,7 +37,7 @@ def add_releases(
     """
     root = make_keys(home / "keys", now=now)
     (home / "keys/online").rename(online)
-    trust_root(conn, root, now=now)
+    trust(conn, root, actor=ACTOR, now=now)
     signers = signers_of(home / "keys", parsed(Root, root, "root").signed, "targets")
     hw = sorted({terminal.hw for terminal in all_terminals(conn)})
     signed: bytes | None = None
@@ -44,6 +46,6 @@ def add_releases(
         file.write_bytes(random.Random(version).randbytes(FILE_BYTES))
         facts = signing.describe(file, version=version, models=list(models), hw=hw, notes=notes)
         signed = signing.sign_release(facts, root=root, signers=signers, before=signed, now=now).body
-        add_signed_release(conn, store, file=file, targets=signed, now=now)
+        take_in(conn, store, file=file, targets=signed, actor=ACTOR, now=now)
     renew(conn, keys=online, now=now)
     return online / ROOT_FILE

@@ -152,6 +152,8 @@ def test_the_audit_is_read_and_its_chain_checked_on_the_page_and_by_rest(web: Ru
         halts = browser.get("/console/rollout-audit", params={"deed": "gate_halts"}).text
         assert halts.count("<tr>") == 2
         assert "automatiquement" in halts
+        halted_by_hand = browser.get("/console/rollout-audit", params={"deed": "approve"}).text
+        assert "<p>essayé sur dix terminaux</p><details" in halted_by_hand, "a reason does not hide what else was noted"
         assert "Rien n'a été fait" in browser.get("/console/rollout-audit", params={"actor": "nobody"}).text
         with psycopg.connect(web.database_url) as conn:
             conn.execute("ALTER TABLE firmware_rollout.audit DISABLE TRIGGER audit_is_for_ever")

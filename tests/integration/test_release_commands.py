@@ -1,14 +1,18 @@
 """A release's whole way by the command line: keys, signing by two holders, trusting, adding, showing, withdrawing, a stolen key."""
 
+import json
+from hashlib import sha256
 from pathlib import Path
 
 import psycopg
 import pytest
 from typer.testing import CliRunner
 
+from firmware_rollout.audit import entries_of
 from firmware_rollout.releases import ReleaseError, list_releases
 from tests.integration.small_fleet import add_shops
 from vigie.cli import app
+from vigie.commands.acting import acting
 
 
 @pytest.fixture
@@ -74,6 +78,22 @@ def test_a_release_goes_its_way_from_two_holders_to_the_fleet_and_out(run: Run, 
     assert "withdrawn" in run("show 4.3.0")
     run("resign --without 4.3.0 --keys DIR/keys --out DIR/targets.json")
     assert "the metadata was taken in" in run("add --targets DIR/targets.json")
+    with psycopg.connect(database_url) as conn:
+        noted = [(one.deed, json.loads(one.details), one.actor) for one in reversed(entries_of(conn))]
+    assert [deed for deed, _, _ in noted] == [
+        "trusted_root",
+        "added_release",
+        "declared_release",
+        "withdrew_release",
+        "took_targets",
+    ]
+    assert {actor for _, _, actor in noted} == {acting()}
+    trusted, added, declared, withdrew, taken = (details for _, details, _ in noted)
+    assert trusted["sha256"] == sha256((run.folder / "keys/online/root.json").read_bytes()).hexdigest()
+    assert trusted["root"] == 1
+    assert (added["version"], added["targets"], declared["version"]) == ("4.3.0", 1, "4.2.1")
+    assert (withdrew["version"], withdrew["why"]) == ("4.3.0", "smoke")
+    assert (taken["targets"], taken["left_out"]) == (2, ["4.3.0"])
 
 
 def test_a_stolen_key_is_rotated_away(run: Run) -> None:

@@ -103,11 +103,11 @@ def resign(
 @releases.command("trust")
 def trust(root: Annotated[Path, typer.Argument(help="root.json, from `vigie release keys` or `rotate`.")]) -> None:
     """Trust the maker's root: the first on your word, each later one because the keys before it say so."""
-    from firmware_rollout.trust.adding import trust_root
+    from firmware_rollout.release_deeds import trust as do
     from firmware_rollout.trust.keys import read_metadata
 
     with transaction("releases") as (conn, now):
-        stored = trust_root(conn, read_metadata(root), now=now)
+        stored = do(conn, read_metadata(root), actor=acting(), now=now)
         _renew(conn, now)
     typer.echo(f"root {stored.version} is trusted, until {stored.expires_at:%Y-%m-%d}")
 
@@ -138,10 +138,10 @@ def declare_release(
     notes: Annotated[str, typer.Option(help="What it is.")] = "",
 ) -> None:
     """Name a version without a file, because terminals came with it; no campaign can bring it."""
-    from firmware_rollout.releases import add_release as add
+    from firmware_rollout.release_deeds import declare
 
     with transaction("releases") as (conn, now):
-        release = add(conn, version=version, models=model, notes=notes, now=now)
+        release = declare(conn, version=version, models=model, notes=notes, actor=acting(), now=now)
     typer.echo(f"release {release.version} declared, for model {', '.join(release.models)}")
 
 

@@ -111,6 +111,21 @@ def test_a_name_that_was_only_said_is_not_shown_as_a_person_who_signed_in() -> N
     )
 
 
+@pytest.mark.parametrize(
+    ("deed", "details", "said"),
+    [
+        ("trusted_root", {"root": 2, "sha256": "ab"}, "trusted a maker's root (2)"),
+        ("added_release", {"version": "4.3.0", "targets": 1}, "added a release (4.3.0)"),
+        ("took_targets", {"targets": 2, "left_out": ["4.2.0", "4.3.0"]}, "took in metadata signed anew (without 4.2.0, 4.3.0)"),
+        ("took_targets", {"targets": 2}, "took in metadata signed anew"),
+        ("declared_release", {"version": "4.2.1"}, "declared a version without a file (4.2.1)"),
+        ("withdrew_release", {"version": "4.3.0", "why": "smoke"}, "withdrew a release (4.3.0)"),
+    ],
+)
+def test_what_was_done_to_releases_names_them(deed: str, details: dict[str, Any], said: str) -> None:
+    assert noted_text(deed, details, translate=EN) == said
+
+
 def test_what_was_noted_tells_the_wave_and_the_failures() -> None:
     assert noted_text("wave_passed", {"opens": 3}, translate=EN) == "let the next wave begin (wave 3)"
     assert noted_text("updates_fail", {"inputs": {"failed": 12, "updated": 28}}, translate=EN) == (
