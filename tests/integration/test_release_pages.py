@@ -1,7 +1,10 @@
 """Releases in the console and by REST: what is uploaded is verified and kept, whoever may not is not even read."""
 
+import asyncio
 import socket
+import tracemalloc
 from collections.abc import Iterator
+from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -9,6 +12,7 @@ from urllib.parse import urlsplit
 import httpx
 import psycopg
 import pytest
+from fastapi import Request
 
 from firmware_rollout.artifacts import FolderStore
 from firmware_rollout.audit import entries_of
@@ -16,6 +20,7 @@ from firmware_rollout.releases import release_of
 from firmware_rollout.trust.roles import LARGEST_FILE_BYTES
 from hotline.roles import Role
 from hotline.web.app import LARGEST_BODY_BYTES
+from hotline.web.uploads import spool
 from tests.integration.signed_releases import NOW, Maker, trusting
 from tests.running_web import RunningWeb
 
@@ -97,12 +102,53 @@ def test_what_does_not_verify_is_refused_by_name_and_not_kept(house: House) -> N
             answer = program.post("/releases", files=parts)
             assert answer.status_code == 422, answer.text
             assert [error["field"] for error in answer.json()["errors"]] == [field]
+        for name in ("file", "targets"):
+            empty = program.post("/releases", files=house.parts(file) | {name: ("fw.swu", b"")})
+            assert (empty.status_code, "is empty" in empty.json()["detail"]) == (422, True), empty.text
+            [error] = empty.json()["errors"]
+            assert error["field"] == name
+            # As a browser sends it where nobody chose a file.
+            unnamed = program.post("/releases", content=form_of(name), headers={"Content-Type": "multipart/form-data; boundary=x"})
+            assert "is needed" in unnamed.json()["detail"]
         for body in (b"", b"no form at all"):
             assert program.post("/releases", content=body).status_code == 422
         assert program.get("/releases/5.1.0").status_code == 404
         made = program.post("/releases", files=house.parts(file))
         assert made.status_code == 201, made.text
         assert made.json()["length"] == file.stat().st_size
+
+
+def form_of(name: str) -> bytes:
+    """A form with one part, whose file has neither name nor bytes."""
+    return f'--x\r\nContent-Disposition: form-data; name="{name}"; filename=""\r\n\r\n\r\n--x--\r\n'.encode()
+
+
+def test_a_long_text_in_the_form_is_held_nowhere() -> None:
+    """As long as an upload may be, it takes no more memory than a piece of it does."""
+    length = 40 * 1024 * 1024
+
+    async def receive() -> dict[str, object]:
+        body = next(pieces, None)
+        return {"type": "http.request", "body": body or b"", "more_body": body is not None}
+
+    def sent() -> Iterator[bytes]:
+        yield b'--x\r\nContent-Disposition: form-data; name="note"\r\n\r\n'
+        for _ in range(length // 65_536):
+            yield b"y" * 65_536
+        yield b'\r\n--x\r\nContent-Disposition: form-data; name="targets"; filename="t"\r\n\r\n{}\r\n--x--\r\n'
+
+    async def read() -> bytes:
+        headers = [(b"content-type", b"multipart/form-data; boundary=x")]
+        async with asynccontextmanager(spool)(Request({"type": "http", "headers": headers}, receive)) as upload:
+            return upload.read_targets()
+
+    pieces = sent()
+    tracemalloc.start()
+    try:
+        assert asyncio.run(read()) == b"{}"
+        assert tracemalloc.get_traced_memory()[1] < length / 4
+    finally:
+        tracemalloc.stop()
 
 
 def test_whoever_may_not_add_a_release_is_refused_before_anything_is_read(house: House) -> None:
