@@ -165,15 +165,20 @@ def _rolled_back(campaign: CampaignNow, standings: Sequence[Standing], since: da
     left = sum(may_roll_back(campaign, one) for one in standings)
     on_their_way = sum(one.state in (State.UPDATING, State.PLANNED) for one in standings)
     given_up = now - since >= campaign.policy.give_up
-    if on_their_way or (left and not given_up):
+    if on_their_way or ((left or away) and not given_up):
         return None
-    back = sum(one.state is State.ROLLED_BACK for one in standings)
-    stranded = sum(runs_target(one, campaign.release) and not one.way_back for one in standings)
-    inputs = {"rolled_back": back, "left": left, "stranded": stranded}
+    back = sum(one.state is State.ROLLED_BACK for one in standings) - sum(one.state is State.ROLLED_BACK for one in run_it)
+    stranded = sum(not one.way_back for one in run_it)
+    in_vain = len(run_it) - left - stranded
+    inputs = {"rolled_back": back, "left": left, "away": away, "in_vain": in_vain, "stranded": stranded}
     words = f"{back:,} terminals are back"
     words += f", {left:,} were not reached" if left else ""
     words += f", {stranded:,} have no way back: what they ran before is no release with a file" if stranded else ""
     return _move(campaign, CampaignState.ROLLED_BACK, Because.ALL_BACK, words, inputs=inputs)
+    run_it = [one for one in standings if runs_target(one, campaign.release)]
+    # Tried, and not heard of since: they may come up with it.
+    away = sum(one.state is State.FAILED and one.memory.attempts > 0 and not one.online for one in standings)
+    away -= sum(one.state is State.FAILED and one.memory.attempts > 0 and not one.online for one in run_it)
 
 
 def _move(
@@ -183,6 +188,8 @@ def _move(
     finding: str = "",
     *,
     opens: int | None = None,
+    words += f", {away:,} are away since they were asked to update" if away else ""
+    words += f", {in_vain:,} run it after every attempt to bring them back" if in_vain else ""
     inputs: Mapping[str, Any] | None = None,
 ) -> Advance:
     return Advance(campaign.state, after, because, finding, opens, inputs or {})

@@ -13,7 +13,7 @@ from typing import Final, NamedTuple
 
 from firmware_rollout.policy import Policy
 from firmware_rollout.seeing import is_at_least, is_proven, is_well, runs_other, runs_target, way_back_attempts
-from firmware_rollout.snapshot import Memory, Standing
+from firmware_rollout.snapshot import Action, Memory, Standing
 from firmware_rollout.states import ActionKind, ActionState, CampaignState, Outcome, State
 from firmware_rollout.windows import Window, ask
 
@@ -95,6 +95,7 @@ class CampaignNow(NamedTuple):
 MOST_STEPS: Final = 1_000
 # On its way to the end of a campaign nobody is begun any more.
 _ENDING = (CampaignState.ABORTED, CampaignState.ROLLING_BACK)
+_MAY_RUN_IT = (State.SOAKING, State.DONE, State.FAILED, State.ROLLED_BACK)
 _STOPPED = (*_ENDING, CampaignState.PAUSED, CampaignState.HALTED)
 
 
@@ -109,7 +110,7 @@ def plan(campaign: CampaignNow, standings: Sequence[Standing], *, now: datetime)
         return steps
     moved = {step.terminal_id for step in steps}
     ended = {step.terminal_id for step in steps if step.before is State.UPDATING and step.after is not State.UPDATING}
-    in_flight = sum(one.state is State.UPDATING for one in standings) - len(ended)
+    in_flight = sum(_takes_room(campaign, one) for one in standings if one.terminal_id not in ended)
     room = max(campaign.policy.cap_in_flight - in_flight, 0)
     windows = _Windows(campaign.policy.window, now)
     waiting = (one for one in standings if one.terminal_id not in moved and _wants_to_begin(campaign, one, now, windows))
@@ -131,7 +132,7 @@ def may_roll_back(campaign: CampaignNow, one: Standing) -> bool:
     """Whether this terminal runs what is to be undone and has a way back that has not failed too often."""
     return (
         campaign.state is CampaignState.ROLLING_BACK
-        and one.state in (State.SOAKING, State.DONE, State.FAILED)
+        and one.state in _MAY_RUN_IT
         and one.way_back
         and runs_target(one, campaign.release)
         and way_back_attempts(one) < campaign.policy.max_attempts
@@ -162,14 +163,23 @@ def _wants_to_begin(campaign: CampaignNow, one: Standing, now: datetime, windows
     return bool(one.online) and windows[one.opening_hours, one.timezone]
 
 
+def _takes_room(campaign: CampaignNow, one: Standing) -> bool:
+    """Whether it is on its way; on the way back, those of whom one only waits to see what they run don't count."""
+    if campaign.state is CampaignState.ROLLING_BACK and not (one.action and one.action.kind is ActionKind.ROLL_BACK):
+        return False
+    return one.state is State.UPDATING
+
+
 def _planned(campaign: CampaignNow, one: Standing, now: datetime) -> Step | None:
+    tried = one.memory.attempts > 0
+    if tried and runs_target(one, campaign.release):
+        return _came_late(one, now)
     if campaign.state in _ENDING:
-        return _to(one, State.WITHDRAWN, Why.STOPPED)
-    if is_at_least(one.reported, campaign.release):
-        if one.memory.attempts == 0:
-            return _to(one, State.DONE, Why.ALREADY_THERE)
-        if is_well(one):
-            return _came_late(one, now)
+        # Whoever was tried may still come up with it.
+        after = State.FAILED if tried else State.WITHDRAWN
+        return _to(one, after, Why.STOPPED, memory=one.memory._replace(retry_at=None))
+    if runs_target(one, campaign.release):
+        return _to(one, State.DONE, Why.ALREADY_THERE)
     if campaign.give_up_at is not None and now >= campaign.give_up_at:
         return _to(one, State.FAILED, Why.NEVER_REACHED)
     return None
@@ -186,9 +196,21 @@ def _updating(campaign: CampaignNow, one: Standing, now: datetime) -> Step | Non
         fresh = one.memory._replace(treated_at=now, well_since=now if is_well(one) else None, retry_at=None)
         return _to(one, State.SOAKING, Why.TARGET_SEEN, memory=fresh, closing=closing)
     if action.state is ActionState.CLOSED:
+        if _may_come_up_with_it(campaign, action, now):
+            return None
         stopped = action.outcome is Outcome.CANCELLED
         return _released(campaign, one, Why.STOPPED) if stopped else _tried_in_vain(campaign, one, Why.DEVICE_FAILED, now)
     return _stopping(campaign, one) or _overdue(campaign, one, now)
+
+
+def _may_come_up_with_it(campaign: CampaignNow, action: Action, now: datetime) -> bool:
+    """Whether an ending campaign still waits to see what a device runs that was asked to stop.
+
+    One that could not stop says that it failed; and one may say that it stopped when all it still had to do was to restart.
+    """
+    ends = (CampaignState.ROLLING_BACK,) if action.outcome is Outcome.CANCELLED else _ENDING
+    late = now - action.opened_at >= campaign.policy.deadline
+    return campaign.state in ends and action.kind is ActionKind.UPDATE and not late
 
 
 def _stopping(campaign: CampaignNow, one: Standing) -> Step | None:
@@ -219,7 +241,7 @@ def _overdue(campaign: CampaignNow, one: Standing, now: datetime) -> Step | None
         return _tried_in_vain(campaign, one, Why.SAID_SO_BUT_DID_NOT, now, closing=_closing(one, Outcome.UNTRUE))
     if now - action.opened_at < campaign.policy.deadline:
         return None
-    if action.state is ActionState.CANCELLING and (one.online or campaign.state in _ENDING):
+    if action.state is ActionState.CANCELLING and one.online and campaign.state not in _ENDING:
         return _released(campaign, one, Why.SILENT, closing=_closing(one, Outcome.CANCELLED))
     if told and old and (one.online or heard_since):
         return _tried_in_vain(campaign, one, Why.SAID_SO_BUT_DID_NOT, now, closing=_closing(one, Outcome.UNTRUE))
@@ -255,8 +277,8 @@ def _failed(campaign: CampaignNow, one: Standing, now: datetime) -> Step | None:
     if campaign.state in _ENDING:
         return None
     if is_at_least(one.reported, campaign.release):
-        # Late is better than never, but it has to be well as long as any other.
-        return _came_late(one, now) if is_well(one) else None
+        # Late is better than never, but it has to be well as long as any other; who was not in time is waited for no more.
+        return _came_late(one, now) if one.memory.treated_at is None or is_well(one) else None
     again = one.memory.attempts < campaign.policy.max_attempts and one.memory.retry_at is not None
     if campaign.state is CampaignState.RUNNING and again and one.online:
         return _to(one, State.PLANNED, Why.CAME_BACK)
@@ -268,8 +290,15 @@ def _rolled_back(campaign: CampaignNow, one: Standing, now: datetime) -> Step | 
     return _came_late(one, now) if late and is_well(one) else None
 
 
+def _withdrawn(campaign: CampaignNow, one: Standing, now: datetime) -> Step | None:
+    """Who was begun and withdrawn again runs it all the same, whatever it said when it was asked to stop."""
+    asked = one.memory.firmware_before is not None
+    return _came_late(one, now) if asked and runs_target(one, campaign.release) else None
+
+
 def _came_late(one: Standing, now: datetime) -> Step:
-    kept = one.memory._replace(treated_at=one.memory.treated_at or now, well_since=now, retry_at=None)
+    well_since = now if is_well(one) else None
+    kept = one.memory._replace(treated_at=one.memory.treated_at or now, well_since=well_since, retry_at=None)
     return _to(one, State.SOAKING, Why.CAME_LATE, memory=kept)
 
 
@@ -280,7 +309,7 @@ _OF_STATE: dict[State, Callable[[CampaignNow, Standing, datetime], Step | None]]
     State.DONE: _done,
     State.FAILED: _failed,
     State.ROLLED_BACK: _rolled_back,
-    State.WITHDRAWN: lambda *_: None,
+    State.WITHDRAWN: _withdrawn,
 }
 
 
@@ -304,12 +333,11 @@ def _tried_in_vain(
     back = one.action is not None and one.action.kind is ActionKind.ROLL_BACK
     retry_at = now + campaign.policy.backoff(max(attempts, 1)) if attempts < campaign.policy.max_attempts else None
     kept = one.memory._replace(retry_at=retry_at, well_since=None)
+    last = State.ROLLED_BACK if why is Why.FELL_BACK else State.FAILED
     if campaign.state in _ENDING and not back:
-        after = State.ROLLED_BACK if why is Why.FELL_BACK else State.WITHDRAWN
-        return _to(one, State.FAILED if gone else after, why, memory=kept._replace(retry_at=None), closing=closing)
+        return _to(one, last, why, memory=kept._replace(retry_at=None), closing=closing)
     if retry_at is not None and not gone and not back:
         return _to(one, State.PLANNED, why, memory=kept, closing=closing)
-    last = State.ROLLED_BACK if why is Why.FELL_BACK else State.FAILED
     return _to(one, last, why, memory=kept, closing=closing)
 
 
@@ -317,8 +345,10 @@ def _released(campaign: CampaignNow, one: Standing, why: Why, *, closing: Closin
     """An attempt that was called off and so does not count."""
     if one.action is not None and one.action.kind is ActionKind.ROLL_BACK:
         return _to(one, State.FAILED, why, closing=closing)
-    after = State.WITHDRAWN if campaign.state in _ENDING else State.PLANNED
-    return _to(one, after, why, memory=one.memory._replace(attempts=max(one.memory.attempts - 1, 0)), closing=closing)
+    before = max(one.memory.attempts - 1, 0)
+    ended = State.FAILED if before else State.WITHDRAWN
+    after = ended if campaign.state in _ENDING else State.PLANNED
+    return _to(one, after, why, memory=one.memory._replace(attempts=before), closing=closing)
 
 
 def _closing(one: Standing, outcome: Outcome) -> Closing | None:

@@ -40,7 +40,8 @@ class Standing(NamedTuple):
 
     `reported`: the firmware that it last said it runs, `boot` the boot in which it was last born on the network, `heard_at` when
     that came (of one that is lost: its last report), `online` None where it was never seen. `health`: diagnostics' word, `unknown`
-    where nobody watches. `way_back`: what it ran before can be brought again. `action`: of a terminal that updates or failed.
+    where nobody watches. `way_back`: what it ran before can be brought again. `action`: of a terminal that updates, failed or
+    is back.
     """
 
     terminal_id: str
@@ -77,10 +78,11 @@ _STANDING: Final = f"""
     LEFT JOIN firmware_rollout.release b ON b.version = a.firmware_before
     LEFT JOIN LATERAL (
         SELECT * FROM firmware_rollout.action x
-        WHERE x.campaign_id = a.campaign_id AND x.terminal_id = a.terminal_id AND a.state IN ('updating', 'failed')
+        WHERE x.campaign_id = a.campaign_id AND x.terminal_id = a.terminal_id AND a.state IN ('updating', 'failed', 'rolled_back')
         ORDER BY x.id DESC LIMIT 1
     ) c ON true
-    WHERE a.campaign_id = %(campaign)s AND a.state <> 'withdrawn'
+    -- Who was withdrawn after it was begun may have installed it all the same.
+    WHERE a.campaign_id = %(campaign)s AND (a.state <> 'withdrawn' OR a.firmware_before IS NOT NULL)
         -- A newer campaign takes a terminal over from an older one.
         AND NOT EXISTS (SELECT FROM firmware_rollout.assignment n
                         WHERE n.terminal_id = a.terminal_id AND n.campaign_id > a.campaign_id AND n.state <> 'withdrawn')
@@ -89,7 +91,7 @@ _STANDING: Final = f"""
 
 
 def standings(conn: Connection, campaign_id: int, *, now: datetime) -> list[Standing]:
-    """The terminals of a campaign, by id, without those that were withdrawn or that a newer campaign has taken over."""
+    """The terminals of a campaign, by id; not those withdrawn before their turn, nor those that a newer campaign has taken over."""
     watched = _watched_at(conn)
     parameters = {"campaign": campaign_id, "watched": watched is not None and now - watched <= WATCH_LASTS}
     return list(_read(conn.execute(_STANDING, parameters).fetchall()))

@@ -171,6 +171,8 @@ _BACK: Final[Mapping[str, str]] = {
 }
 # In place of a name.
 AUTOMATIC: Final = _("automatically")
+    "away": _("away since they were asked to update: %(count)s"),
+    "in_vain": _("run it after every attempt: %(count)s"),
 _BY_COMMAND: Final = _("%(name)s (server account %(account)s)")
 _ONE_ACCOUNT: Final = _("made and approved by one account of the server, %(account)s")
 

@@ -9,6 +9,8 @@ import pytest
 
 from firmware_rollout.audit import entries_of, verify
 from firmware_rollout.campaigns import CampaignError, campaign, list_campaigns, progress, reasons
+from firmware_rollout.ddi.protocol import Execution, Feedback, Finished
+from firmware_rollout.ddi.store import take_feedback
 from firmware_rollout.deeds import Deed, do
 from firmware_rollout.planning import CampaignNow, plan
 from firmware_rollout.policy import Policy
@@ -166,6 +168,37 @@ def test_a_roll_back_brings_back_what_ran_before(fleet: Conn) -> None:
         take_step(fleet, NOW + 3 * HOUR)
     assert states(fleet) == {State.ROLLED_BACK: 2, State.WITHDRAWN: 18}
     assert campaign(fleet, NAME).state is CampaignState.ROLLED_BACK
+
+
+def test_a_roll_back_brings_back_who_could_not_stop_and_who_comes_up_with_it_late(fleet: Conn) -> None:
+    begun(fleet)
+    stubborn, away = in_wave(fleet, 1)
+    fetched(fleet, [stubborn, away], at=NOW)
+    do(fleet, NAME, Deed.ROLL_BACK, actor="sacha", why="the printers", now=NOW + MINUTE)
+    take_step(fleet, NOW + MINUTE)
+    [asked] = fleet.execute("SELECT id FROM firmware_rollout.action WHERE terminal_id = %s", [stubborn]).fetchall()
+    could_not = Feedback(Execution.CLOSED, Finished.FAILURE, details=("cannot stop",))
+    assert take_feedback(fleet, stubborn, asked[0], could_not, on_cancel=True, now=NOW + 2 * MINUTE) == 200
+    lost(fleet, [away], at=NOW + 3 * MINUTE)
+    take_step(fleet, NOW + 3 * MINUTE)
+    born(fleet, [stubborn], at=NOW + 5 * MINUTE, firmware="4.3.0", boot=2)
+    for _ in range(2):
+        take_step(fleet, NOW + 6 * MINUTE)
+    way_back = "SELECT terminal_id FROM firmware_rollout.action WHERE kind = 'roll_back' ORDER BY id"
+    assert fleet.execute(way_back).fetchall() == [(stubborn,)]
+    born(fleet, [stubborn], at=NOW + HOUR, boot=3)
+    for hours in (1, 25):
+        take_step(fleet, NOW + hours * HOUR)
+    assert campaign(fleet, NAME).state is CampaignState.ROLLING_BACK, "the one that is away may come up with it"
+    born(fleet, [away], at=NOW + 26 * HOUR, firmware="4.3.0", boot=2)
+    take_step(fleet, NOW + 26 * HOUR)
+    assert fleet.execute(way_back).fetchall() == [(stubborn,), (away,)]
+    born(fleet, [away], at=NOW + 27 * HOUR, boot=3)
+    for _ in range(2):
+        take_step(fleet, NOW + 27 * HOUR)
+    found = campaign(fleet, NAME)
+    assert (found.state, found.reason) == (CampaignState.ROLLED_BACK, "2 terminals are back")
+    assert found.states == {State.ROLLED_BACK: 2, State.WITHDRAWN: 18}
 
 
 def test_a_campaign_halts_when_updates_fail(fleet: Conn) -> None:

@@ -10,8 +10,8 @@ from firmware_rollout.gate.judging import Verdict
 from firmware_rollout.planning import CampaignNow
 from firmware_rollout.policy import Policy
 from firmware_rollout.snapshot import Memory, Standing
-from firmware_rollout.states import CampaignState, State
-from tests.unit.firmware_rollout.standing_terminals import DAY, HOUR, NOW, terminal
+from firmware_rollout.states import ActionKind, CampaignState, State
+from tests.unit.firmware_rollout.standing_terminals import DAY, HOUR, NOW, asked, terminal
 
 POLICY = Policy(halt_failed_least=3, halt_failed_pct=10)
 RUNNING = CampaignNow(CampaignState.RUNNING, "4.3.0", POLICY, 1, None)
@@ -133,6 +133,20 @@ def test_the_way_back_ends_when_nobody_is_on_it_or_after_a_long_wait() -> None:
     away = terminal(State.DONE, online=False)
     assert decide(rolling, standings=[*back, away]) is None
     assert decide(rolling, standings=[*back, away], since=NOW - timedelta(days=31)) == ended
+
+
+def test_the_way_back_says_who_still_runs_it_and_who_may() -> None:
+    rolling = RUNNING._replace(state=CampaignState.ROLLING_BACK)
+    tried = Memory(attempts=3, firmware_before="4.2.1")
+    in_vain = terminal(State.FAILED, reported="4.3.0", memory=tried, action=asked()._replace(kind=ActionKind.ROLL_BACK))
+    stranded = terminal(State.DONE, way_back=False)
+    ended = advance(rolling, ONE_OPEN, [in_vain, stranded], None, since=BEGAN, withdrawn=None, overruled=0, now=NOW)
+    assert ended is not None
+    assert ended.inputs == {"rolled_back": 0, "left": 0, "away": 0, "in_vain": 1, "stranded": 1}
+    assert ended.finding.startswith("0 terminals are back, 1 run it after every attempt to bring them back, 1 have no way back")
+    away = terminal(State.FAILED, memory=Memory(attempts=1), online=False)
+    assert decide(rolling, standings=[away]) is None, "nobody knows what it will come up with"
+    assert decide(rolling, standings=[away], since=NOW - 31 * DAY) is not None
 
 
 def test_who_was_never_begun_has_not_failed() -> None:

@@ -205,7 +205,7 @@ def test_a_terminal_moves_for_a_reason(one: Standing, after: State | None, why: 
         pytest.param(
             CampaignState.ABORTED,
             terminal(State.UPDATING, action=asked(ActionState.CANCELLING, **LONG_AGO), online=False),
-            State.WITHDRAWN,
+            State.FAILED,
             ActionState.CLOSED,
             id="aborted: who does not answer is not waited for without end",
         ),
@@ -222,6 +222,70 @@ def test_a_terminal_moves_for_a_reason(one: Standing, after: State | None, why: 
         ),
         pytest.param(CampaignState.ROLLING_BACK, terminal(State.SOAKING), State.UPDATING, None, id="rolling back: what soaks, too"),
         pytest.param(CampaignState.ROLLING_BACK, terminal(State.DONE, way_back=False), None, None, id="there is no way back"),
+        pytest.param(
+            CampaignState.ROLLING_BACK,
+            terminal(State.UPDATING, action=asked(ActionState.CLOSED, outcome=Outcome.CANCELLED)),
+            None,
+            None,
+            id="rolling back: who says it stopped may come up with it all the same",
+        ),
+        pytest.param(
+            CampaignState.ROLLING_BACK,
+            terminal(State.UPDATING, action=asked(ActionState.CLOSED, outcome=Outcome.CANCELLED, **LONG_AGO)),
+            State.WITHDRAWN,
+            None,
+            id="rolling back: it stopped, and did not come up with it in time",
+        ),
+        *(
+            pytest.param(
+                ending,
+                terminal(State.UPDATING, action=asked(ActionState.CLOSED, outcome=Outcome.FAILURE, **when)),
+                after,
+                None,
+                id=f"{ending}: it could not stop, {words}",
+            )
+            for ending in (CampaignState.ABORTED, CampaignState.ROLLING_BACK)
+            for when, after, words in (({}, None, "and may come up with it"), (LONG_AGO, State.FAILED, "and did not come up"))
+        ),
+        *(
+            pytest.param(
+                ending,
+                terminal(State.UPDATING, action=asked(ActionState.CANCELLING, **LONG_AGO), online=online),
+                State.FAILED,
+                ActionState.CLOSED,
+                id=f"{ending}: it fetched it and never answered, online {online}",
+            )
+            for ending in (CampaignState.ABORTED, CampaignState.ROLLING_BACK)
+            for online in (True, False)
+        ),
+        pytest.param(
+            CampaignState.ROLLING_BACK,
+            terminal(memory=TRIED._replace(retry_at=NOW + HOUR)),
+            State.FAILED,
+            None,
+            id="rolling back: who was tried may come up with it",
+        ),
+        pytest.param(
+            CampaignState.ROLLING_BACK,
+            terminal(memory=TRIED, reported="4.3.0", health="down"),
+            State.SOAKING,
+            None,
+            id="rolling back: it came up with it late, and unwell",
+        ),
+        pytest.param(
+            CampaignState.ROLLING_BACK,
+            terminal(State.WITHDRAWN, memory=Memory(firmware_before="4.2.1"), reported="4.3.0"),
+            State.SOAKING,
+            None,
+            id="rolling back: it said it stopped, and runs it",
+        ),
+        pytest.param(
+            CampaignState.ROLLING_BACK,
+            terminal(State.ROLLED_BACK, reported="4.3.0"),
+            State.UPDATING,
+            None,
+            id="rolling back: it was back, and runs it again",
+        ),
         pytest.param(CampaignState.ROLLING_BACK, terminal(State.FAILED), None, None, id="it never ran it"),
         pytest.param(CampaignState.APPROVED, terminal(), None, None, id="approved: not begun"),
     ],
@@ -300,6 +364,15 @@ def test_as_many_are_begun_as_there_is_room_for_and_shop_by_shop() -> None:
     assert full == []
 
 
+def test_those_who_are_asked_to_stop_keep_nobody_from_the_way_back() -> None:
+    stopping = [terminal(State.UPDATING, terminal_id=f"T{number:05}", action=asked(ActionState.CANCELLING)) for number in range(5)]
+    back = asked()._replace(kind=ActionKind.ROLL_BACK, release="4.2.1", boot_before=8)
+    on_its_way = terminal(State.UPDATING, terminal_id="T00050", reported="4.3.0", boot=8, action=back)
+    done = [terminal(State.DONE, terminal_id=f"T{number:05}") for number in range(60, 65)]
+    found = plan(in_state(CampaignState.ROLLING_BACK, cap_in_flight=3), [*stopping, on_its_way, *done], now=NOW)
+    assert [step.terminal_id for step in found] == ["T00060", "T00061"]
+
+
 def test_a_whole_fleet_is_taken_back_in_portions() -> None:
     fleet = [terminal(terminal_id=f"T{number:05}") for number in range(MOST_STEPS + 1)]
     assert len(plan(in_state(CampaignState.ABORTED), fleet, now=NOW)) == MOST_STEPS
@@ -345,7 +418,7 @@ class Played:
             opening = step.opening
             action = Action(2, opening.kind, opening.release, ActionState.OPEN, None, now, boot_before=opening.boot_before)
         moved = step.before is not step.after
-        shown = action if step.after in (State.UPDATING, State.FAILED) else None
+        shown = action if step.after in (State.UPDATING, State.FAILED, State.ROLLED_BACK) else None
         self.one = self.one._replace(state=step.after, memory=step.memory, action=shown, since=now if moved else self.one.since)
 
 
