@@ -98,6 +98,14 @@ def test_systemd_units_are_understood(unit: str, tmp_path: Path) -> None:
     assert (done.returncode, done.stderr) == (0, "")
 
 
+def test_the_programs_units_can_write_where_the_runbook_keeps_releases() -> None:
+    unit = (DEPLOY / "vigie@.service").read_text()
+    assert "ProtectSystem=strict" in unit, "so that nothing else can be written"
+    assert "\nStateDirectory=vigie\n" in unit
+    for text in (unit, (DEPLOY.parent / "docs/runbook.md").read_text()):
+        assert "VIGIE_RELEASE_STORE=/var/lib/vigie/firmware" in text
+
+
 def _directives(text: str) -> list[str]:
     lines = [line.strip() for line in text.splitlines() if line.strip() and not line.startswith("#")]
     return sorted(line for line in lines if line.split()[0] not in PLACES)
