@@ -1,7 +1,7 @@
 """Decides about a campaign as a whole: begin, open the next wave, halt, finish; rows and `now` in, a decision with its inputs out.
 
-A wave opens only because the gate said so in its newest reading, and only a gate that could read says so. Whatever cannot be
-read, or was withdrawn, halts.
+A wave opens only because the gate said so in its newest reading, and only a gate that could read says so; or because a person
+answers for it where the gate is not sure. Whatever cannot be read, or was withdrawn, halts.
 """
 
 from collections.abc import Mapping, Sequence
@@ -21,6 +21,7 @@ class Because(StrEnum):
 
     FIRST_WAVE_DUE = "first_wave_due"
     WAVE_PASSED = "wave_passed"
+    LET_PASS = "let_pass"
     GATE_HALTS = "gate_halts"
     GATE_UNDECIDED = "gate_undecided"
     UPDATES_FAIL = "updates_fail"
@@ -88,11 +89,12 @@ def advance(
     withdrawn: str | None,
     overruled: int,
     now: datetime,
+    let_pass: int = 0,
 ) -> Advance | None:
     """The campaign's own next move, None: it stays.
 
     `since`: since when it is in its state; `withdrawn`: why its release was; `overruled`: the newest reading that a person let it
-    go on against.
+    go on against; `let_pass`: the wave that one let pass although the gate was not sure.
     """
     if withdrawn is not None and campaign.state in _MAY_GO_ON:
         return _move(campaign, CampaignState.HALTED, Because.RELEASE_WITHDRAWN, f"the release was withdrawn: {withdrawn}")
@@ -110,7 +112,7 @@ def advance(
     return (
         _failing(campaign, standings, since)
         or _halted(campaign, reading, overruled)
-        or _onwards(campaign, waves, standings, reading, now)
+        or _onwards(campaign, waves, standings, reading, now, let_pass=let_pass)
     )
 
 
@@ -139,7 +141,13 @@ def _halted(campaign: CampaignNow, reading: ReadingNow | None, overruled: int) -
 
 
 def _onwards(
-    campaign: CampaignNow, waves: Sequence[WaveNow], standings: Sequence[Standing], reading: ReadingNow | None, now: datetime
+    campaign: CampaignNow,
+    waves: Sequence[WaveNow],
+    standings: Sequence[Standing],
+    reading: ReadingNow | None,
+    now: datetime,
+    *,
+    let_pass: int,
 ) -> Advance | None:
     following = next((wave for wave in waves if wave.opened_at is None), None)
     if following is not None and campaign.open_wave == 0:
@@ -150,6 +158,9 @@ def _onwards(
         settled = all(one.state in SETTLED for one in standings)
         inputs = {"terminals": len(standings)}
         return _move(campaign, CampaignState.FINISHED, Because.ALL_SETTLED, inputs=inputs) if settled else None
+    if let_pass == campaign.open_wave and following.planned_at <= now:
+        words = f"a person let wave {let_pass} pass"
+        return _move(campaign, CampaignState.RUNNING, Because.LET_PASS, words, opens=following.number, inputs={"wave": let_pass})
     if reading is None or reading.verdict is not Verdict.PROMOTE or reading.wave != campaign.open_wave:
         return None
     # A newer period is due to be judged by then: an older word opens nothing, whenever it was given.
@@ -163,6 +174,10 @@ def _onwards(
 def _rolled_back(campaign: CampaignNow, standings: Sequence[Standing], since: datetime, now: datetime) -> Advance | None:
     """The way back ends when nobody is on it or still to go; those who stay away are not waited for without end."""
     left = sum(may_roll_back(campaign, one) for one in standings)
+    run_it = [one for one in standings if runs_target(one, campaign.release)]
+    # Tried, and not heard of since: they may come up with it.
+    away = sum(one.state is State.FAILED and one.memory.attempts > 0 and not one.online for one in standings)
+    away -= sum(one.state is State.FAILED and one.memory.attempts > 0 and not one.online for one in run_it)
     on_their_way = sum(one.state in (State.UPDATING, State.PLANNED) for one in standings)
     given_up = now - since >= campaign.policy.give_up
     if on_their_way or ((left or away) and not given_up):
@@ -173,12 +188,10 @@ def _rolled_back(campaign: CampaignNow, standings: Sequence[Standing], since: da
     inputs = {"rolled_back": back, "left": left, "away": away, "in_vain": in_vain, "stranded": stranded}
     words = f"{back:,} terminals are back"
     words += f", {left:,} were not reached" if left else ""
+    words += f", {away:,} are away since they were asked to update" if away else ""
+    words += f", {in_vain:,} run it after every attempt to bring them back" if in_vain else ""
     words += f", {stranded:,} have no way back: what they ran before is no release with a file" if stranded else ""
     return _move(campaign, CampaignState.ROLLED_BACK, Because.ALL_BACK, words, inputs=inputs)
-    run_it = [one for one in standings if runs_target(one, campaign.release)]
-    # Tried, and not heard of since: they may come up with it.
-    away = sum(one.state is State.FAILED and one.memory.attempts > 0 and not one.online for one in standings)
-    away -= sum(one.state is State.FAILED and one.memory.attempts > 0 and not one.online for one in run_it)
 
 
 def _move(
@@ -188,8 +201,6 @@ def _move(
     finding: str = "",
     *,
     opens: int | None = None,
-    words += f", {away:,} are away since they were asked to update" if away else ""
-    words += f", {in_vain:,} run it after every attempt to bring them back" if in_vain else ""
     inputs: Mapping[str, Any] | None = None,
 ) -> Advance:
     return Advance(campaign.state, after, because, finding, opens, inputs or {})

@@ -50,7 +50,8 @@ class Wave:
 class Campaign:
     """A campaign; `states` counts its terminals by state, `policy` is JSON (`policy.read_policy`).
 
-    `overruled`: the newest of the gate's readings that a person let it go on against, 0: none.
+    `overruled`: the newest of the gate's readings that a person let it go on against, 0: none. `let_pass`: the wave that one let
+    pass although the gate was not sure, 0: none.
     """
 
     id: int
@@ -66,6 +67,7 @@ class Campaign:
     approved_by: str
     policy: str
     overruled: int
+    let_pass: int
     states: dict[State, int]
 
 
@@ -202,7 +204,7 @@ def list_campaigns(conn: Connection) -> list[Campaign]:
         states.setdefault(campaign_id, {})[State(state)] = count
     rows = conn.execute(
         "SELECT id, name, release, target, seed, created_at, created_by, state, reason, COALESCE(state_since, created_at),"
-        " approved_by, policy::text, COALESCE(overruled, 0) FROM firmware_rollout.campaign ORDER BY id DESC"
+        " approved_by, policy::text, COALESCE(overruled, 0), COALESCE(let_pass, 0) FROM firmware_rollout.campaign ORDER BY id DESC"
     )
     return [
         Campaign(
@@ -219,9 +221,10 @@ def list_campaigns(conn: Connection) -> list[Campaign]:
             approved,
             policy,
             overruled,
+            let_pass,
             states.get(id_, {}),
         )
-        for id_, name, release, target, seed, at, by, state, reason, since, approved, policy, overruled in rows
+        for id_, name, release, target, seed, at, by, state, reason, since, approved, policy, overruled, let_pass in rows
     ]
 
 

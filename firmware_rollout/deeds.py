@@ -1,16 +1,18 @@
-"""What people do to a campaign: approve, pause, resume, halt, abort, roll back; each with its reason, and noted in the audit.
+"""What people do to a campaign: approve, pause, resume, let a wave pass, halt, abort, roll back.
 
-A deed is one guarded row: devices are offered nothing from the moment it is stored, and the planner does the rest.
+Each has its reason, and is noted in the audit. A deed is one guarded row: devices are offered nothing from the moment it is
+stored, and the planner does the rest.
 """
 
 from collections.abc import Mapping
 from datetime import datetime
 from enum import StrEnum
-from typing import Final
+from typing import Any, Final
 
 from firmware_rollout.actors import account, person
 from firmware_rollout.audit import note
 from firmware_rollout.campaigns import Campaign, CampaignError, campaign
+from firmware_rollout.passing import refused_pass, wave_to_pass
 from firmware_rollout.releases import release_of
 from firmware_rollout.states import CampaignState
 from fleet.database import Connection
@@ -22,6 +24,7 @@ class Deed(StrEnum):
     APPROVE = "approve"
     PAUSE = "pause"
     RESUME = "resume"
+    PASS = "pass"
     HALT = "halt"
     ABORT = "abort"
     ROLL_BACK = "roll_back"
@@ -33,6 +36,8 @@ DEEDS: Final[Mapping[Deed, tuple[frozenset[CampaignState], CampaignState]]] = {
     Deed.APPROVE: (frozenset({_C.DRAFT}), _C.APPROVED),
     Deed.PAUSE: (frozenset({_C.RUNNING}), _C.PAUSED),
     Deed.RESUME: (frozenset({_C.PAUSED, _C.HALTED}), _C.RUNNING),
+    # Where the gate is not sure; after it halted for want of evidence it goes on as well.
+    Deed.PASS: (frozenset({_C.RUNNING, _C.HALTED}), _C.RUNNING),
     Deed.HALT: (frozenset({_C.RUNNING, _C.PAUSED}), _C.HALTED),
     Deed.ABORT: (frozenset({_C.DRAFT, _C.APPROVED, _C.RUNNING, _C.PAUSED, _C.HALTED, _C.ROLLING_BACK}), _C.ABORTED),
     Deed.ROLL_BACK: (frozenset({_C.RUNNING, _C.PAUSED, _C.HALTED, _C.FINISHED, _C.ABORTED}), _C.ROLLING_BACK),
@@ -44,11 +49,17 @@ def possible(state: CampaignState) -> list[Deed]:
     return [deed for deed, (before, _) in DEEDS.items() if state in before]
 
 
+def possible_now(conn: Connection, one: Campaign) -> list[Deed]:
+    """What can be done to this campaign as it stands."""
+    return [deed for deed in possible(one.state) if deed is not Deed.PASS or refused_pass(conn, one) is None]
+
+
 def do(conn: Connection, name: str, deed: Deed, *, actor: str, why: str, now: datetime) -> Campaign:
     """Do it, and note it; the caller commits.
 
     Raises:
-        CampaignError: there is no such campaign, it is in another state, no reason is given, or who approves it made it.
+        CampaignError: there is no such campaign, it is in another state, no reason is given, who approves it made it, or its
+            wave cannot be let pass.
     """
     found = campaign(conn, name)
     before, after = DEEDS[deed]
@@ -60,33 +71,45 @@ def do(conn: Connection, name: str, deed: Deed, *, actor: str, why: str, now: da
     if found.state not in before:
         can = ", ".join(possible(found.state)) or "nothing"
         raise CampaignError("state", f"{name} is {found.state}; what can be done to it: {can}")
-    details = {"from": found.state, "to": after, "why": why}
+    details: dict[str, Any] = {"from": found.state, "to": after, "why": why}
     if deed is Deed.APPROVE:
         _check_approval(conn, found, actor)
         if one := one_account(found.created_by, actor):
             details["one_account"] = one
+    if deed is Deed.PASS:
+        if against := refused_pass(conn, found):
+            raise CampaignError("evidence", against)
+        details["wave"] = wave_to_pass(conn, found.id)
+    _move(conn, found, deed, actor=actor, why=why, let_pass=details.get("wave"), now=now)
+    note(conn, actor=actor, deed=deed.value, campaign_id=found.id, details=details, now=now)
+    return campaign(conn, name)
+
+
+def _move(conn: Connection, found: Campaign, deed: Deed, *, actor: str, why: str, let_pass: int | None, now: datetime) -> None:
     moved = conn.execute(
-        "UPDATE firmware_rollout.campaign SET state = %(after)s, reason = %(why)s, state_since = %(now)s,"
+        "UPDATE firmware_rollout.campaign SET state = %(after)s, reason = %(why)s,"
+        " state_since = CASE WHEN state = %(after)s THEN state_since ELSE %(now)s END,"
         " approved_by = CASE WHEN %(approves)s THEN %(actor)s ELSE approved_by END,"
         " approved_at = CASE WHEN %(approves)s THEN %(now)s ELSE approved_at END,"
         " overruled = CASE WHEN %(overrules)s THEN"
-        "   (SELECT max(g.id) FROM firmware_rollout.gate_reading g WHERE g.campaign_id = campaign.id) ELSE overruled END"
+        "   (SELECT max(g.id) FROM firmware_rollout.gate_reading g WHERE g.campaign_id = campaign.id) ELSE overruled END,"
+        # Whatever else is done to it takes back that a wave was let pass.
+        " let_pass = %(let_pass)s"
         " WHERE id = %(id)s AND state = %(before)s",
         {
             "id": found.id,
             "before": found.state.value,
-            "after": after.value,
+            "after": DEEDS[deed][1].value,
             "why": why,
             "actor": actor,
             "approves": deed is Deed.APPROVE,
-            "overrules": deed is Deed.RESUME and found.state is CampaignState.HALTED,
+            "overrules": deed in (Deed.RESUME, Deed.PASS) and found.state is CampaignState.HALTED,
+            "let_pass": let_pass,
             "now": now,
         },
     )
     if moved.rowcount != 1:
-        raise CampaignError("state", f"{name} has just changed; look again")
-    note(conn, actor=actor, deed=deed.value, campaign_id=found.id, details=details, now=now)
-    return campaign(conn, name)
+        raise CampaignError("state", f"{found.name} has just changed; look again")
 
 
 def one_account(maker: str, approver: str) -> str | None:

@@ -158,6 +158,7 @@ def _step_campaign(conn: Connection, campaign: Campaign, *, now: datetime) -> li
         since=campaign.state_since,
         withdrawn=withdrawn,
         overruled=campaign.overruled,
+        let_pass=campaign.let_pass,
         now=now,
     )
     moved = decided if decided is not None and _store_move(conn, campaign, decided, now=now) else None

@@ -9,7 +9,7 @@ from firmware_rollout.advancing import Because
 from firmware_rollout.attempts import Member, WaveAttempts, attempts_by_wave, members_after
 from firmware_rollout.audit import PLANNER, ROUTINE, Entry, entries_of
 from firmware_rollout.campaigns import Campaign, CampaignError, WaveProgress, list_campaigns, progress
-from firmware_rollout.deeds import Deed, possible
+from firmware_rollout.deeds import Deed, possible_now
 from firmware_rollout.gate.judging import Reason, Why
 from firmware_rollout.gate.policy import PolicyError
 from firmware_rollout.gate_story import Story, story_of
@@ -122,7 +122,7 @@ def read_campaign_page(conn: Connection, campaign_id: int) -> CampaignPage:
         campaign=found,
         policy=readable_policy(found),
         waves=[WaveView(wave, attempts.get(wave.number, NOBODY)) for wave in progress(conn, found.id)],
-        deeds=possible(found.state),
+        deeds=possible_now(conn, found),
         course=[Step(entry, json.loads(entry.details)) for entry in course],
         failed=members_after(conn, found.id, states=[State.FAILED], limit=FAILED_SHOWN),
         story=story_of(conn, found.id),

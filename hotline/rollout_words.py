@@ -45,6 +45,7 @@ DEEDS: Final[Mapping[Deed, str]] = {
     Deed.APPROVE: _("Approve"),
     Deed.PAUSE: _("Pause"),
     Deed.RESUME: _("Resume"),
+    Deed.PASS: _("Let the wave pass"),
     Deed.HALT: _("Halt"),
     Deed.ABORT: _("Abort"),
     Deed.ROLL_BACK: _("Roll back"),
@@ -55,6 +56,7 @@ MEANS: Final[Mapping[Deed, str]] = {
     Deed.APPROVE: _("The first wave begins in its next maintenance window."),
     Deed.PAUSE: _("No further terminal begins; those on their way go on. It can be resumed."),
     Deed.RESUME: _("It goes on. After a halt the gate judges anew, without what was held against the release."),
+    Deed.PASS: _("The next wave begins although the evidence does not suffice: you answer for it."),
     Deed.HALT: _("Nothing more is offered, at once, until a person decides. It can be resumed, aborted or rolled back."),
     Deed.ABORT: _("It ends where it stands, for good; terminals on their way are asked to stop."),
     Deed.ROLL_BACK: _("Every terminal that runs the new version gets its previous one again."),
@@ -139,11 +141,13 @@ NOTED: Final[Mapping[str, str]] = {
     Deed.APPROVE: _("approved it"),
     Deed.PAUSE: _("paused it"),
     Deed.RESUME: _("resumed it"),
+    Deed.PASS: _("let the wave pass without enough evidence"),
     Deed.HALT: _("halted it"),
     Deed.ABORT: _("aborted it"),
     Deed.ROLL_BACK: _("had it rolled back"),
     Because.FIRST_WAVE_DUE: _("began the first wave"),
     Because.WAVE_PASSED: _("let the next wave begin"),
+    Because.LET_PASS: _("began the next wave, on a person's word"),
     Because.GATE_HALTS: _("automatic halt: updated shops do worse"),
     Because.GATE_UNDECIDED: _("automatic halt: undecided for too long, a person has to decide"),
     Because.UPDATES_FAIL: _("automatic halt: updates fail"),
@@ -167,12 +171,12 @@ _FAILED: Final = _("%(failed)s of %(of)s")
 _BACK: Final[Mapping[str, str]] = {
     "rolled_back": _("back: %(count)s"),
     "left": _("not reached: %(count)s"),
+    "away": _("away since they were asked to update: %(count)s"),
+    "in_vain": _("run it after every attempt: %(count)s"),
     "stranded": _("without a way back: %(count)s"),
 }
 # In place of a name.
 AUTOMATIC: Final = _("automatically")
-    "away": _("away since they were asked to update: %(count)s"),
-    "in_vain": _("run it after every attempt: %(count)s"),
 _BY_COMMAND: Final = _("%(name)s (server account %(account)s)")
 _ONE_ACCOUNT: Final = _("made and approved by one account of the server, %(account)s")
 
@@ -189,6 +193,7 @@ REFUSALS: Final[Mapping[str, str]] = {
     "policy": _("This figure does not go with the others."),
     "why": _("Say why: whoever finds it so will read it."),
     "state": _("The campaign has changed meanwhile: look again."),
+    "evidence": _("This wave cannot be let pass: where the evidence shows harm, or it was halted for another reason, resume it."),
     "actor": _("You made this campaign: a second person approves it."),
     "file": _("This file cannot be taken."),
     "targets": _("This signed description (targets.json) cannot be taken."),

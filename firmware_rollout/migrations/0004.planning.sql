@@ -11,8 +11,11 @@ ALTER TABLE firmware_rollout.assignment
 -- The boot number that the device had told when the action was opened: the new firmware must come with another one.
 ALTER TABLE firmware_rollout.action ADD COLUMN boot_before bigint;
 
--- The newest reading of the gate when a person let the campaign go on after a halt: it, and those before it, halt no more.
-ALTER TABLE firmware_rollout.campaign ADD COLUMN overruled bigint;
+ALTER TABLE firmware_rollout.campaign
+    -- The newest reading of the gate when a person let the campaign go on after a halt: it, and those before it, halt no more.
+    ADD COLUMN overruled bigint,
+    -- The wave that a person let pass although the gate was not sure: the next one may begin.
+    ADD COLUMN let_pass integer;
 
 -- One run of a campaign's gate, from a first wave or from a person's decision to go on after a halt.
 CREATE TABLE firmware_rollout.gate_run (

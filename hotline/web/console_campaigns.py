@@ -99,7 +99,7 @@ def campaign_now(request: Request, campaign: int, session: PollingSession, progr
 
 @router.post("/console/campaigns/{campaign}/{deed}")
 def do_deed(*, request: Request, campaign: int, deed: Deed, session: ActingSession, program: Program, why: Reason = "") -> Response:
-    """Approve, pause, resume, halt, abort or roll back; or show the page again, with what stands against it."""
+    """Approve, pause, resume, let pass, halt, abort or roll back; or show the page again, with what stands against it."""
     try:
         with program.pool.connection() as conn:
             found = campaign_by_id(conn, campaign)

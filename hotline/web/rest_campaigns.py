@@ -1,7 +1,7 @@
 """REST: campaigns, their terminals and the gate's readings, and what people do to them.
 
-Programs may read, and pause, halt or abort. What brings firmware to terminals (drafting, approving, resuming, rolling back) is for
-people who have signed in: whoever holds a token could else be both persons whom a campaign needs.
+Programs may read, and pause, halt or abort. What brings firmware to terminals (drafting, approving, resuming, letting a wave pass,
+rolling back) is for people who have signed in: whoever holds a token could else be both persons whom a campaign needs.
 """
 
 from datetime import datetime
@@ -13,7 +13,7 @@ from fastapi import APIRouter, Depends, Query
 from firmware_rollout.attempts import asked_of, attempts_by_wave, members_after
 from firmware_rollout.audit import entries_of, verify
 from firmware_rollout.campaigns import Campaign, CampaignError, Wave, create_campaign, list_campaigns, progress
-from firmware_rollout.deeds import Deed, do
+from firmware_rollout.deeds import Deed, do, possible_now
 from firmware_rollout.gate.policy import PolicyError
 from firmware_rollout.gate_story import readings_before
 from firmware_rollout.policy import Policy, read_policy
@@ -59,8 +59,9 @@ def get_campaigns(*, program: Program, caller: Reading, cursor: str | None = Non
     """Every campaign, page by page."""
     before = _number(cursor)
     with program.pool.connection() as conn:
-        found = [one for one in list_campaigns(conn) if before is None or one.id < before]
-    return page_of([campaign_out(one, viewer=caller) for one in found[: limit + 1]], limit=limit, last_key="id")
+        found = [one for one in list_campaigns(conn) if before is None or one.id < before][: limit + 1]
+        told = [campaign_out(one, deeds=possible_now(conn, one), viewer=caller) for one in found]
+    return page_of(told, limit=limit, last_key="id")
 
 
 @router.get("/campaigns/{campaign}", summary="One campaign with its waves")
@@ -117,7 +118,7 @@ def post_campaign(new: NewCampaign, program: Program, caller: Acting) -> Campaig
         raise ProblemError(422, str(error), field={"where": "target", "wave": "begins"}.get(error.field, error.field)) from None
 
 
-@router.post("/campaigns/{campaign}/{deed}", summary="Approve, pause, resume, halt, abort or roll back")
+@router.post("/campaigns/{campaign}/{deed}", summary="Approve, pause, resume, let pass, halt, abort or roll back")
 def post_deed(*, campaign: int, deed: Deed, program: Program, caller: Acting, why: Why | None = None) -> CampaignDetail:
     """Do it, with its reason; 409 where the campaign's state, or who asks, does not allow it."""
     if deed not in BY_PROGRAMS:
@@ -203,7 +204,7 @@ def _find(conn: Connection, campaign: int) -> Campaign:
 def _detail(conn: Connection, found: Campaign, caller: Caller) -> CampaignDetail:
     attempts = attempts_by_wave(conn, found.id)
     waves = [WaveView(wave, attempts.get(wave.number, NOBODY)) for wave in progress(conn, found.id)]
-    return campaign_detail(found, waves, viewer=caller)
+    return campaign_detail(found, waves, deeds=possible_now(conn, found), viewer=caller)
 
 
 def _number(cursor: str | None) -> int | None:

@@ -1,6 +1,7 @@
 """What the REST API answers of the firmware rollout; the shapes are part of the contract with programs."""
 
 import json
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
@@ -9,7 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from firmware_rollout.attempts import Asked, Member
 from firmware_rollout.audit import Entry
 from firmware_rollout.campaigns import Campaign
-from firmware_rollout.deeds import possible
+from firmware_rollout.deeds import Deed
 from firmware_rollout.gate.judging import Reading
 from firmware_rollout.releases import Release
 from hotline.masking import Viewer, shown_text
@@ -181,7 +182,7 @@ class Why(BaseModel):
     why: str = Field("", max_length=500)
 
 
-def campaign_out(one: Campaign, *, viewer: Viewer) -> CampaignOut:
+def campaign_out(one: Campaign, *, deeds: Sequence[Deed], viewer: Viewer) -> CampaignOut:
     """A campaign for programs."""
     return CampaignOut(
         id=one.id,
@@ -196,11 +197,11 @@ def campaign_out(one: Campaign, *, viewer: Viewer) -> CampaignOut:
         created_by=one.created_by,
         approved_by=one.approved_by or None,
         terminals={state.value: count for state, count in one.states.items()},
-        possible=[deed.value for deed in possible(one.state)],
+        possible=[deed.value for deed in deeds],
     )
 
 
-def campaign_detail(one: Campaign, waves: list[WaveView], *, viewer: Viewer) -> CampaignDetail:
+def campaign_detail(one: Campaign, waves: list[WaveView], *, deeds: Sequence[Deed], viewer: Viewer) -> CampaignDetail:
     """A campaign with its waves, for programs."""
     told = [
         WaveOut(
@@ -214,7 +215,7 @@ def campaign_detail(one: Campaign, waves: list[WaveView], *, viewer: Viewer) -> 
         )
         for view in waves
     ]
-    return CampaignDetail(**campaign_out(one, viewer=viewer).model_dump(), policy=json.loads(one.policy), waves=told)
+    return CampaignDetail(**campaign_out(one, deeds=deeds, viewer=viewer).model_dump(), policy=json.loads(one.policy), waves=told)
 
 
 def reading_out(id_: int, at: datetime, reading: Reading) -> ReadingOut:

@@ -71,6 +71,11 @@ def test_a_halted_campaign_says_why_and_shows_its_evidence(web: RunningWeb, halt
         assert "Personne rollout_manager" in text
         assert "essayé sur dix terminaux" in text
         assert 'data-deed="' not in text, "a supervisor sees, and does nothing"
+    with web.client(MAKER) as browser:
+        assert 'data-deed="pass"' not in browser.get(f"/console/campaigns/{made.id}").text, "harm is overruled, not let pass"
+        refused = acts(browser, made, "pass", "on est pressé")
+        assert (refused.status_code, "Cette vague ne peut pas être laissée passer" in refused.text) == (422, True)
+    with web.client("supervisor") as browser:
         now = browser.get(f"/console/campaigns/{made.id}/now").text
         assert "<html" not in now
         assert "plot-threshold" in now
@@ -110,6 +115,13 @@ def test_a_halt_for_want_of_evidence_is_not_shown_as_harm(web: RunningWeb) -> No
     assert "arrêt automatique\u00a0: indécis depuis trop longtemps" in page, "its course"
     assert "automatique\u00a0: les points de vente" not in page
     assert "<td>arrêt automatique\u00a0: indécis depuis trop longtemps" in audit
+    with web.client(MAKER) as browser:
+        assert 'data-deed="pass"' in browser.get(f"/console/campaigns/{made.id}").text
+        refused = acts(browser, made, "pass", " ")
+        assert (refused.status_code, "Dites pourquoi" in refused.text) == (422, True)
+        assert acts(browser, made, "pass", "rien à signaler").status_code == 303
+        assert "a laissé passer la vague sans preuves suffisantes" in browser.get(f"/console/campaigns/{made.id}").text
+    assert state_of(web, made.name) is CampaignState.RUNNING
 
 
 def test_a_campaign_is_made_from_the_form_and_begins_when_a_second_person_approves_it(web: RunningWeb) -> None:
@@ -199,7 +211,9 @@ def test_people_pause_resume_halt_abort_and_roll_back_each_with_a_reason(web: Ru
         noted = conn.execute(
             "SELECT actor, subject FROM hotline.audit WHERE route = 'POST /console/campaigns/{campaign}/{deed}' AND status = 303"
         ).fetchall()
-    assert [subject["deed"] for actor, subject in noted if actor == MAKER] == [deed for deed, _ in way]
+    assert [subject["deed"] for actor, subject in noted if (actor, subject["campaign"]) == (MAKER, str(made.id))] == [
+        deed for deed, _ in way
+    ]
 
 
 def test_a_campaign_changed_meanwhile_is_said_and_left(web: RunningWeb) -> None:

@@ -95,7 +95,8 @@ def test_programs_stop_campaigns_and_bring_firmware_to_nobody(web: RunningWeb, p
     path = f"/campaigns/{stored(web, 'chi').id}"
     problem(program.post(f"{path}/pause"), 422, "why")
     assert program.post(f"{path}/pause", json={"why": "l'hôtel des ventes ferme"}).json()["state"] == "paused"
-    problem(program.post(f"{path}/resume", json={"why": "x"}), 409, "actor")
+    for deed in ("resume", "pass"):
+        problem(program.post(f"{path}/{deed}", json={"why": "x"}), 409, "actor")
     assert program.post(f"{path}/halt", json={"why": "x"}).json()["state"] == "halted"
     problem(program.post(f"{path}/halt", json={"why": "x"}), 409, "state")
     problem(program.post(f"{path}/roll_back", json={"why": "x"}), 409, "actor")

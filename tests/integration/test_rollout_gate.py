@@ -4,16 +4,18 @@ from datetime import datetime
 
 import msgspec
 import pytest
+from prometheus_client import CollectorRegistry
 
-from firmware_rollout.audit import entries_of
-from firmware_rollout.campaigns import campaign, progress
-from firmware_rollout.deeds import Deed, do
+from firmware_rollout.audit import ROUTINE, entries_of
+from firmware_rollout.campaigns import CampaignError, campaign, progress
+from firmware_rollout.deeds import Deed, do, possible_now
 from firmware_rollout.gate.judging import Reading, Why
-from firmware_rollout.gate.policy import Metric
+from firmware_rollout.gate.policy import Metric, Needed
 from firmware_rollout.gate_counts import count
 from firmware_rollout.gate_round import judge_round
 from firmware_rollout.gating import newest_reading, replay, standing_halt
 from firmware_rollout.policy import SETTLE
+from firmware_rollout.reconcile import Metrics, step
 from firmware_rollout.states import CampaignState, State
 from tests.integration.rollout_house import (
     DAY,
@@ -90,9 +92,39 @@ def test_a_device_that_lies_does_not_advance_a_wave(fleet: Conn) -> None:
     assert {reason.why for reading in readings(fleet) for reason in reading.reasons} == {Why.TOO_FEW_UPDATED}
     assert open_waves(fleet) == 1
     born(fleet, liars, at=NOW + 3 * DAY + HOUR, firmware="4.3.0", boot=9)
-    take_step(fleet, NOW + 3 * DAY + HOUR)
+    for hours in (1, 3):
+        take_step(fleet, NOW + 3 * DAY + hours * HOUR)
     judge_day(fleet, 4)
     assert open_waves(fleet) == 2, "the truth does"
+
+
+def test_a_wave_whose_updates_all_fail_waits_for_a_person(fleet: Conn) -> None:
+    begun(fleet)
+    liars, now = in_wave(fleet, 1), NOW
+    for boot in range(2, 9):
+        now += 2 * HOUR
+        told(fleet, liars, at=now)
+        born(fleet, liars, at=now + MINUTE, boot=boot)
+        take_step(fleet, now + 2 * MINUTE)
+    assert states(fleet) == {State.FAILED: 2, State.PLANNED: 18}, "three attempts each"
+    judge_day(fleet, 1)
+    [reading] = readings(fleet)
+    assert [(reason.why, reason.value) for reason in reading.reasons] == [(Why.TOO_FEW_UPDATED, 0)]
+    assert open_waves(fleet) == 1
+
+
+def test_a_wave_that_nobody_knows_to_be_well_waits(fleet: Conn) -> None:
+    begun(fleet)
+    born(fleet, in_wave(fleet, 1), at=NOW + MINUTE, firmware="4.3.0", boot=2)
+    take_step(fleet, NOW + MINUTE)
+    now = NOW + DAY + SETTLE
+    heard(fleet, now)
+    for _ in range(3):
+        judge_round(fleet, now=now)
+        step(fleet, now=now, metrics=Metrics(CollectorRegistry()))
+    assert states(fleet)[State.SOAKING] == 2, "nobody watches"
+    assert [reason.why for reason in readings(fleet)[0].reasons] == [Why.TOO_FEW_UPDATED]
+    assert open_waves(fleet) == 1
 
 
 def test_the_gate_waits_for_what_it_cannot_measure(fleet: Conn) -> None:
@@ -168,6 +200,86 @@ def test_a_halt_is_not_lost_behind_what_the_gate_reads_next(big: Conn) -> None:
     take_step(big, now)
     assert (campaign(big, NAME).state, campaign(big, NAME).reason) == (CampaignState.HALTED, halt.finding)
     assert standing_halt(big, found.id, overruled=halt.id) is None
+
+
+@pytest.fixture
+def never_sure(fleet: Conn) -> Conn:
+    """A small campaign whose gate asks for odds that it cannot reach, for two days a wave; its first wave is updated."""
+    needed = (Needed(0.0, 2.0),)
+    metrics = tuple(msgspec.structs.replace(one, needed=needed) for one in lenient_policy().gate.metrics)
+    begun(fleet, policy=lenient_policy(gate=msgspec.structs.replace(lenient_policy().gate, longest_days=2.0, metrics=metrics)))
+    born(fleet, in_wave(fleet, 1), at=NOW + MINUTE, firmware="4.3.0", boot=2)
+    for at in (NOW + MINUTE, NOW + 2 * HOUR):
+        take_step(fleet, at)
+    return fleet
+
+
+def may(conn: Conn) -> list[Deed]:
+    return possible_now(conn, campaign(conn, NAME))
+
+
+def test_a_person_lets_a_wave_pass_that_the_gate_is_not_sure_of(never_sure: Conn) -> None:
+    at = judge_day(never_sure, 1)
+    assert (open_waves(never_sure), readings(never_sure)[-1].verdict, Deed.PASS in may(never_sure)) == (1, "wait", True)
+    with pytest.raises(CampaignError, match="why: say why"):
+        do(never_sure, NAME, Deed.PASS, actor="sacha", why=" ", now=at)
+    do(never_sure, NAME, Deed.PASS, actor="sacha", why="nobody rang", now=at)
+    take_step(never_sure, at)
+    assert open_waves(never_sure) == 2
+    [moved, passed] = entries_of(never_sure, campaign(never_sure, NAME).id, without=ROUTINE, limit=2)
+    assert (moved.deed, passed.deed, passed.actor) == ("let_pass", "pass", "sacha")
+    assert '"why":"nobody rang"' in passed.details
+    take_step(never_sure, at + MINUTE)
+    assert open_waves(never_sure) == 2, "one wave, not every later one"
+
+
+def test_what_else_is_done_takes_it_back_that_a_wave_was_let_pass(never_sure: Conn) -> None:
+    at = judge_day(never_sure, 1)
+    for deed in (Deed.PASS, Deed.PAUSE, Deed.RESUME):
+        do(never_sure, NAME, deed, actor="sacha", why="on second thoughts", now=at)
+    take_step(never_sure, at)
+    assert open_waves(never_sure) == 1
+
+
+@pytest.mark.parametrize("deed", [Deed.RESUME, Deed.PASS])
+def test_after_a_halt_for_want_of_evidence_a_person_decides(never_sure: Conn, deed: Deed) -> None:
+    for day in (1, 2):
+        at = judge_day(never_sure, day)
+    assert (campaign(never_sure, NAME).state, readings(never_sure)[-1].reasons[0].why) == (CampaignState.HALTED, Why.UNDECIDED)
+    do(never_sure, NAME, deed, actor="sacha", why="it looks well", now=at + HOUR)
+    for _ in range(2):
+        take_step(never_sure, at + HOUR)
+    assert campaign(never_sure, NAME).state is CampaignState.RUNNING
+    assert open_waves(never_sure) == (2 if deed is Deed.PASS else 1)
+    # The wave has its time again: it is not halted at the next day's end for being as old as before.
+    heard(never_sure, at + HOUR + DAY + SETTLE)
+    for _ in range(2):
+        take_step(never_sure, at + HOUR + DAY + SETTLE)
+    assert campaign(never_sure, NAME).state is CampaignState.RUNNING
+    assert readings(never_sure)[-1].situation.days == 1
+    assert replay(never_sure, campaign(never_sure, NAME).id).differs is None
+
+
+def test_harm_is_not_let_pass_before_it_is_overruled(big: Conn) -> None:
+    rang(big, in_wave(big, 1)[:30], at=NOW + DAY - HOUR)
+    heard(big, NOW + DAY + SETTLE)
+    judge_round(big, now=NOW + DAY + SETTLE)
+    assert campaign(big, NAME).state is CampaignState.RUNNING, "planning has yet to look"
+    with pytest.raises(CampaignError, match="evidence: the gate found harm"):
+        do(big, NAME, Deed.PASS, actor="sacha", why="in a hurry", now=NOW + DAY + HOUR)
+    take_step(big, NOW + DAY + HOUR)
+    assert Deed.PASS not in may(big)
+    do(big, NAME, Deed.RESUME, actor="sacha", why="a leaflet told them to ring", now=NOW + DAY + HOUR)
+    assert Deed.PASS in may(big)
+    do(big, NAME, Deed.HALT, actor="sacha", why="smoke", now=NOW + DAY + HOUR)
+    with pytest.raises(CampaignError, match="evidence: it was not halted for want of evidence"):
+        do(big, NAME, Deed.PASS, actor="sacha", why="in a hurry", now=NOW + DAY + HOUR)
+
+
+def test_a_reading_says_what_part_of_the_fleet_is_aimed_at(fleet: Conn) -> None:
+    begun(fleet)
+    judge_day(fleet, 1)
+    assert readings(fleet)[-1].situation.of_fleet == pytest.approx(10 / 11)
 
 
 def test_catching_up_opens_a_wave_by_the_newest_period_only(conn: Conn) -> None:

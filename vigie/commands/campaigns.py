@@ -153,6 +153,14 @@ def resume_campaign(name: NameArgument, why: WhyOption, by: ByOption = "") -> No
     _do(name, Deed.RESUME, by, why)
 
 
+@campaigns.command("pass")
+def pass_campaign(name: NameArgument, why: WhyOption, by: ByOption = "") -> None:
+    """Let the next wave begin although the gate is not sure; where it found harm, only resume goes against it."""
+    from firmware_rollout.deeds import Deed
+
+    _do(name, Deed.PASS, by, why)
+
+
 @campaigns.command("halt")
 def halt_campaign(name: NameArgument, why: WhyOption, by: ByOption = "") -> None:
     """Offer nothing more, because something is wrong."""

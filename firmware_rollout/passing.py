@@ -1,0 +1,34 @@
+"""Whether a person may let a wave pass although the gate is not sure: where it has found no harm, and a wave is still to come.
+
+The gate of a small campaign may never know enough. What it then waits for, or was halted for, a person answers for instead.
+"""
+
+from firmware_rollout.advancing import Because
+from firmware_rollout.audit import newest_move
+from firmware_rollout.campaigns import Campaign
+from firmware_rollout.gating import standing_halt
+from firmware_rollout.states import CampaignState
+from fleet.database import Connection
+
+
+def wave_to_pass(conn: Connection, campaign_id: int) -> int | None:
+    """The newest wave that has begun; None where none has, or none is left to begin after it."""
+    row = conn.execute(
+        "SELECT max(number) FILTER (WHERE opened_at IS NOT NULL), max(number) FROM firmware_rollout.wave"
+        " WHERE campaign_id = %(id)s",
+        {"id": campaign_id},
+    ).fetchone()
+    begun, last = row or (None, None)
+    return None if begun is None or begun == last else int(begun)
+
+
+def refused_pass(conn: Connection, campaign: Campaign) -> str | None:
+    """Why a person cannot let this campaign's wave pass; None: they can."""
+    if wave_to_pass(conn, campaign.id) is None:
+        return "no wave has begun that another one follows"
+    halt = standing_halt(conn, campaign.id, overruled=campaign.overruled)
+    if halt is not None and halt.worse:
+        return f"the gate found harm ({halt.finding}); to go on against that, resume it"
+    if campaign.state is CampaignState.HALTED and newest_move(conn, campaign.id) != Because.GATE_UNDECIDED:
+        return "it was not halted for want of evidence; resume it first"
+    return None
