@@ -50,8 +50,8 @@ class Situation(msgspec.Struct, frozen=True, omit_defaults=True):
     """Where the campaign stands.
 
     Its wave (from 1), the part of its shops that it has reached and would reach next (%), the wave's age in days, and how many of
-    its shops have been updated, or have failed to be (%). `of_fleet`: its shops as a part of all that there are, up to 1, which is
-    left out where it is written: a campaign for everybody reads as it did before there were others.
+    its terminals run the release and have been well on it for long enough (%). `of_fleet`: its shops as a part of all that there
+    are, up to 1, which is left out where it is written: a campaign for everybody reads as it did before there were others.
     """
 
     wave: int

@@ -63,7 +63,7 @@ class GatePolicy(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     alpha: float
     metrics: tuple[MetricPolicy, ...]
-    # A wave is seen through at least this many days, and by this part of its shops having been updated (or having failed).
+    # A wave is seen through at least this many days, and by this part of it being updated and well; failures wait for a person.
     least_days: float = 3.0
     least_updated_pct: float = 80.0
     # A wave that has not become sure by then is a person's to decide: the campaign halts.
