@@ -53,6 +53,16 @@ def test_compose_runs_every_program_with_its_own_broker_account() -> None:
         assert url.startswith(f"mqtt://{ACCOUNTS[name]}:")
 
 
+def test_compose_gives_the_rollout_keys_to_sign_with_and_terminals_an_address_of_https() -> None:
+    services = _compose()["services"]
+    keys = services["rollout"]["environment"]["VIGIE_RELEASE_KEYS"]
+    assert f"${{VIGIE_RELEASE_KEYS_FOLDER:?}}:{keys}:ro" in services["rollout"]["volumes"]
+    assert services["web"]["environment"]["VIGIE_WEB_BEHIND_TLS"] == "true"
+    assert services["web"]["environment"]["VIGIE_DDI_URL"] == "${VIGIE_DDI_URL:?}"
+    assert "\nVIGIE_DDI_URL=https://" in (DEPLOY / "example.env").read_text()
+    assert "VIGIE_RELEASE_KEYS" not in services["web"]["environment"], "what faces the network holds no signing key"
+
+
 def test_compose_listens_to_an_exchange_only_where_it_is_asked_to() -> None:
     services = _compose()["services"]
     assert [name for name, service in services.items() if "profiles" in service] == [TELEPHONY]
