@@ -34,7 +34,7 @@ class Assignment(NamedTuple):
     blamed: Sequence[Metric] = ()
 
 
-# A newer campaign takes a terminal over from an older one, unless it was withdrawn from it.
+# A newer campaign takes a terminal over from an older one, once it has begun to run and unless it was withdrawn from it.
 _ASSIGNMENT = f"""
     SELECT DISTINCT ON (a.terminal_id) a.terminal_id, a.campaign_id, c.name, c.state, c.reason, c.release, a.wave, w.planned_at,
         w.opened_at, a.state, a.since, a.drawn, {REPORTED_FIRMWARE}, g.verdict,
@@ -50,7 +50,7 @@ _ASSIGNMENT = f"""
         SELECT verdict, reading FROM firmware_rollout.gate_reading WHERE campaign_id = c.id ORDER BY id DESC LIMIT 1
     ) g ON true
     WHERE a.terminal_id = ANY(%(ids)s)
-    ORDER BY a.terminal_id, a.state = 'withdrawn', a.campaign_id DESC
+    ORDER BY a.terminal_id, a.state = 'withdrawn', c.state IN ('draft', 'approved'), a.campaign_id DESC
 """
 
 

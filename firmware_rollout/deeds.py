@@ -14,7 +14,7 @@ from firmware_rollout.audit import note
 from firmware_rollout.campaigns import Campaign, CampaignError, campaign
 from firmware_rollout.passing import refused_pass, wave_to_pass
 from firmware_rollout.releases import release_of
-from firmware_rollout.states import CampaignState
+from firmware_rollout.states import LIVE, CampaignState
 from fleet.database import Connection
 
 
@@ -58,8 +58,8 @@ def do(conn: Connection, name: str, deed: Deed, *, actor: str, why: str, now: da
     """Do it, and note it; the caller commits.
 
     Raises:
-        CampaignError: there is no such campaign, it is in another state, no reason is given, who approves it made it, or its
-            wave cannot be let pass.
+        CampaignError: there is no such campaign, it is in another state, no reason is given, who approves it made it, its
+            wave cannot be let pass, or newer campaigns are at work on what is to be rolled back.
     """
     found = campaign(conn, name)
     before, after = DEEDS[deed]
@@ -80,6 +80,8 @@ def do(conn: Connection, name: str, deed: Deed, *, actor: str, why: str, now: da
         if against := refused_pass(conn, found):
             raise CampaignError("evidence", against)
         details["wave"] = wave_to_pass(conn, found.id)
+    if deed is Deed.ROLL_BACK:
+        _check_newer(conn, found)
     _move(conn, found, deed, actor=actor, why=why, let_pass=details.get("wave"), now=now)
     note(conn, actor=actor, deed=deed.value, campaign_id=found.id, details=details, now=now)
     return campaign(conn, name)
@@ -129,3 +131,18 @@ def _check_approval(conn: Connection, found: Campaign, actor: str) -> None:
         raise CampaignError("release", f"{release.version} was only declared; add its signed file: `vigie release add`")
     if release.withdrawn_at is not None:
         raise CampaignError("release", f"{release.version} was withdrawn: {release.withdrawn_why}")
+
+
+def _check_newer(conn: Connection, found: Campaign) -> None:
+    """Two campaigns must not pull a terminal both ways. A draft begins nothing; whatever else lives may at any moment."""
+    rows = conn.execute(
+        "SELECT c.name, count(*) FROM firmware_rollout.assignment a"
+        " JOIN firmware_rollout.assignment n ON n.terminal_id = a.terminal_id AND n.campaign_id > a.campaign_id"
+        " JOIN firmware_rollout.campaign c ON c.id = n.campaign_id"
+        " WHERE a.campaign_id = %(id)s AND a.firmware_before IS NOT NULL AND c.state = ANY(%(at_work)s)"
+        " AND n.state NOT IN ('withdrawn', 'rolled_back') GROUP BY 1 ORDER BY 1",
+        {"id": found.id, "at_work": [state.value for state in LIVE if state is not CampaignState.DRAFT]},
+    ).fetchall()
+    if rows:
+        named = ", ".join(f"{name} ({count:,})" for name, count in rows)
+        raise CampaignError("newer", f"newer campaigns are at work on some of its terminals; abort or finish first: {named}")

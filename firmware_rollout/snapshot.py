@@ -83,9 +83,10 @@ _STANDING: Final = f"""
     ) c ON true
     -- Who was withdrawn after it was begun may have installed it all the same.
     WHERE a.campaign_id = %(campaign)s AND (a.state <> 'withdrawn' OR a.firmware_before IS NOT NULL)
-        -- A newer campaign takes a terminal over from an older one.
+        -- A newer campaign takes a terminal over from an older one when it begins it, and as long as it has its way.
         AND NOT EXISTS (SELECT FROM firmware_rollout.assignment n
-                        WHERE n.terminal_id = a.terminal_id AND n.campaign_id > a.campaign_id AND n.state <> 'withdrawn')
+                        WHERE n.terminal_id = a.terminal_id AND n.campaign_id > a.campaign_id
+                            AND n.firmware_before IS NOT NULL AND n.state IN ('updating', 'soaking', 'done'))
     ORDER BY a.terminal_id
 """
 

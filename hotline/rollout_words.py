@@ -194,6 +194,7 @@ REFUSALS: Final[Mapping[str, str]] = {
     "why": _("Say why: whoever finds it so will read it."),
     "state": _("The campaign has changed meanwhile: look again."),
     "evidence": _("This wave cannot be let pass: where the evidence shows harm, or it was halted for another reason, resume it."),
+    "newer": _("A newer campaign is at work on some of these terminals: abort that one first."),
     "actor": _("You made this campaign: a second person approves it."),
     "file": _("This file cannot be taken."),
     "targets": _("This signed description (targets.json) cannot be taken."),

@@ -276,9 +276,42 @@ def test_a_newer_campaign_takes_over_what_an_older_one_has_finished(fleet: Conn)
     for _ in range(3):
         take_step(fleet, NOW + MINUTE)
     assert campaign(fleet, NAME).state is CampaignState.FINISHED
-    drafted(fleet, name="winter", release="4.4.0")
+    winter = drafted(fleet, name="winter", release="4.4.0")
+    status = rollout_status_of(fleet, ["T00001"], NOW)["T00001"]
+    assert (status.kind, status.campaign) == (Kind.UP_TO_DATE, NAME), "a draft takes nothing over"
+    do(fleet, winter.name, Deed.APPROVE, actor="sacha", why="", now=NOW)
+    take_step(fleet, NOW)
     status = rollout_status_of(fleet, ["T00001"], NOW)["T00001"]
     assert (status.kind, status.campaign, status.target, status.reported) == (Kind.PLANNED, "winter", "4.4.0", "4.3.0")
+
+
+def test_a_roll_back_undoes_what_no_newer_campaign_is_at_work_on(fleet: Conn) -> None:
+    begun(fleet, policy=lenient_policy(shares_pct=(100.0,), soak_minutes=0.0))
+    everybody = in_wave(fleet, 1)
+    born(fleet, everybody, at=NOW + MINUTE, firmware="4.3.0", boot=2)
+    for _ in range(3):
+        take_step(fleet, NOW + MINUTE)
+    add_release(fleet, version="4.4.0", models=["B"], notes="", now=NOW)
+    add_release_file(fleet, "4.4.0")
+    winter = drafted(fleet, name="winter", release="4.4.0", policy=lenient_policy(soak_minutes=0.0))
+    do(fleet, "winter", Deed.APPROVE, actor="sacha", why="", now=NOW)
+    for _ in range(2):
+        take_step(fleet, NOW + HOUR)
+    with pytest.raises(CampaignError, match=r"newer: .*abort or finish first: winter \(20\)"):
+        do(fleet, NAME, Deed.ROLL_BACK, actor="sacha", why="the printers", now=NOW + HOUR)
+    [updated] = fleet.execute(
+        "SELECT min(terminal_id) FROM firmware_rollout.action WHERE campaign_id = %s", [winter.id]
+    ).fetchall()[0]
+    born(fleet, [updated], at=NOW + HOUR, firmware="4.4.0", boot=3)
+    for _ in range(3):
+        take_step(fleet, NOW + HOUR)
+    do(fleet, "winter", Deed.ABORT, actor="sacha", why="first things first", now=NOW + HOUR)
+    take_step(fleet, NOW + HOUR)
+    drafted(fleet, name="spring", release="4.4.0")
+    do(fleet, NAME, Deed.ROLL_BACK, actor="sacha", why="the printers", now=NOW + HOUR)
+    take_step(fleet, NOW + HOUR)
+    asked = fleet.execute("SELECT terminal_id FROM firmware_rollout.action WHERE kind = 'roll_back' ORDER BY 1").fetchall()
+    assert [row[0] for row in asked] == [one for one in everybody if one != updated]
 
 
 def test_two_rollout_programs_move_each_terminal_once(database_url: str) -> None:
