@@ -74,7 +74,9 @@ def test_a_release_goes_its_way_from_two_holders_to_the_fleet_and_out(run: Run, 
         assert roles == ["root", "snapshot", "targets", "timestamp"], "devices can be told at once"
         assert [release.version for release in list_releases(conn)] == ["4.3.0", "4.2.1"]
 
-    assert "4.3.0 is withdrawn" in run("withdraw 4.3.0 --why smoke")
+    said = run("withdraw 4.3.0 --why smoke")
+    assert "4.3.0 is withdrawn" in said
+    assert "terminals still believe it until the maker signs without it" in said
     assert "withdrawn" in run("show 4.3.0")
     run("resign --without 4.3.0 --keys DIR/keys --out DIR/targets.json")
     assert "the metadata was taken in" in run("add --targets DIR/targets.json")

@@ -1,5 +1,6 @@
 """`vigie release`: which firmware there is; and the maker's side of it, which needs files and keys but no database."""
 
+from contextlib import closing
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -122,8 +123,7 @@ def add_release(
     from firmware_rollout.release_deeds import take_in
     from firmware_rollout.trust.keys import read_metadata
 
-    store = open_store(_settings())
-    with transaction("releases") as (conn, now):
+    with closing(open_store(_settings())) as store, transaction("releases") as (conn, now):
         release = take_in(conn, store, file=file, targets=read_metadata(targets), actor=acting(), now=now)
         _renew(conn, now)
     typer.echo(
@@ -181,12 +181,16 @@ def withdraw_release(
     version: Annotated[str, typer.Argument(help="For example 4.3.0.")],
     why: Annotated[str, typer.Option(help="The reason, for whoever finds it withdrawn.")],
 ) -> None:
-    """Offer and serve a release no more; what runs it goes on running it."""
+    """Offer and serve a release no more; what runs it goes on running it, and the maker has yet to leave it out."""
     from firmware_rollout.release_deeds import withdraw
 
     with transaction("releases") as (conn, now):
         withdraw(conn, version, why=why, actor=acting(), now=now)
-    typer.echo(f"release {version} is withdrawn; the maker leaves it out by `vigie release resign --without {version}`")
+    typer.echo(f"release {version} is withdrawn: Vigie offers and serves it no more, and campaigns that bring it halt")
+    typer.echo(
+        "terminals still believe it until the maker signs without it:"
+        f" `vigie release resign --without {version}`, `cosign`, then `vigie release add --targets targets.json`"
+    )
 
 
 def _maker(keys: Path) -> tuple[bytes, list["CryptoSigner"]]:
