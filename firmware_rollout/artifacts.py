@@ -31,8 +31,8 @@ class ArtifactStore(Protocol):
     def read(self, sha256: str, *, start: int, length: int) -> Generator[bytes, None, None]:
         """Bytes of a kept file, `length` of them from `start`, piece by piece."""
 
-    def holds(self, sha256: str, length: int) -> bool:
-        """Whether a file of this length is kept."""
+    def close(self) -> None:
+        """Let go of what it is reached by."""
 
 
 class FolderStore:
@@ -42,7 +42,18 @@ class FolderStore:
         self._root = root
 
     def put(self, file: Path, expected: FileFacts) -> None:
-        """Copy beside its place and rename: a crash leaves a part file, never half a release."""
+        """Copy beside its place and rename: a crash leaves a part file, never half a release.
+
+        Raises:
+            ReleaseError: the file is not the expected one.
+            VigieError: the folder cannot be written, or its disk is full.
+        """
+        try:
+            self._keep(file, expected)
+        except OSError as error:
+            raise VigieError(f"release_store: {self._root} does not take {file.name}: {error.strerror or error}") from None
+
+    def _keep(self, file: Path, expected: FileFacts) -> None:
         place = self._place(expected.sha256)
         place.parent.mkdir(parents=True, exist_ok=True)
         self._forget_parts(place.parent)
@@ -72,12 +83,8 @@ class FolderStore:
         except OSError as error:
             raise VigieError(f"release_store: {self._place(sha256)} cannot be read: {error.strerror}") from None
 
-    def holds(self, sha256: str, length: int) -> bool:
-        """Whether a file of this length is kept."""
-        try:
-            return self._place(sha256).stat().st_size == length
-        except FileNotFoundError:
-            return False
+    def close(self) -> None:
+        """Nothing is held."""
 
     def _place(self, sha256: str) -> Path:
         return self._root / sha256[:2] / sha256

@@ -67,14 +67,9 @@ class S3Store:
         except httpx.HTTPError as error:
             raise VigieError(f"release_store: {self._settings.s3_endpoint} broke off: {error}") from None
 
-    def holds(self, sha256: str, length: int) -> bool:
-        """Whether an object of this length is kept."""
-        try:
-            answer = self._client.head(self._url(sha256), headers=self._signed("HEAD", sha256, {}, payload_sha256=_NOTHING))
-        except httpx.HTTPError as error:
-            raise VigieError(f"release_store: {self._settings.s3_endpoint} does not answer: {error}") from None
-        self._check(answer, {200, 404})
-        return answer.status_code == httpx.codes.OK and answer.headers.get("content-length") == str(length)
+    def close(self) -> None:
+        """Close the connections to the store."""
+        self._client.close()
 
     def _url(self, sha256: str) -> str:
         return f"{self._base}/{sha256}"

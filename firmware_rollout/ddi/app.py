@@ -61,7 +61,7 @@ class DeviceApi:
         clock: Clock,
         registry: CollectorRegistry,
     ) -> None:
-        self._settings, self._pool, self._clock = settings, pool, clock
+        self._settings, self._pool, self._store, self._clock = settings, pool, store, clock
         self._key = settings.device_key.get_secret_value()
         self.prefix = f"/{settings.ddi_tenant}/controller/v1/"
         self._requests = Counter(
@@ -80,9 +80,10 @@ class DeviceApi:
         self._visits.start()
 
     def stop(self) -> None:
-        """Write down the last of them, and let the database go."""
+        """Write down the last of them, and let the database and the store go."""
         self._visits.stop()
         self._pool.close()
+        self._store.close()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request."""

@@ -1,5 +1,6 @@
 """The console's releases: which firmware there is, what each fits and where it runs; adding one with its file, withdrawing one."""
 
+from contextlib import closing
 from typing import Annotated
 
 from fastapi import APIRouter, Depends, Form, Request
@@ -49,8 +50,7 @@ def releases(request: Request, session: ReadingSession, program: Program) -> Res
 def add_release(request: Request, session: UploadingSession, upload: Uploaded, program: Program) -> Response:
     """Take in a signed release; or say what is wrong with it."""
     try:
-        store = open_store(program.settings)
-        with program.pool.connection() as conn:
+        with closing(open_store(program.settings)) as store, program.pool.connection() as conn:
             release = take_in(
                 conn, store, file=upload.file, targets=upload.read_targets(), actor=session.agent.login, now=program.now()
             )

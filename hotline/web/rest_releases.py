@@ -1,5 +1,6 @@
 """REST: firmware releases; adding one with its file, withdrawing one."""
 
+from contextlib import closing
 from typing import Annotated
 
 from fastapi import APIRouter, Depends, Query
@@ -75,8 +76,7 @@ def get_release(version: str, program: Program) -> ReleaseOut:
 def post_release(caller: Acting, upload: Uploaded, program: Program) -> ReleaseOut | None:
     """Take in what the maker signed, and its file; null where the metadata brings no new release."""
     try:
-        store = open_store(program.settings)
-        with program.pool.connection() as conn:
+        with closing(open_store(program.settings)) as store, program.pool.connection() as conn:
             made = take_in(conn, store, file=upload.file, targets=upload.read_targets(), actor=actor_of(caller), now=program.now())
     except VigieError as error:
         field = faulty_field(error)

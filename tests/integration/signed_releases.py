@@ -1,5 +1,6 @@
 """A maker with keys, a Vigie that trusts them, and releases to add, for tests on a real database."""
 
+import hashlib
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -14,6 +15,7 @@ from firmware_rollout.trust import signing
 from firmware_rollout.trust.adding import add_signed_release, trust_root
 from firmware_rollout.trust.keys import make_keys, parsed, signers_of
 from firmware_rollout.trust.online import renew
+from fleet.errors import VigieError
 from tests.integration.small_fleet import Conn
 
 NOW = datetime(2026, 11, 23, 10, tzinfo=UTC)
@@ -61,3 +63,12 @@ def add(conn: psycopg.Connection, store: ArtifactStore, maker: Maker, file: Path
     release = add_signed_release(conn, store, file=file, targets=maker.signed, now=NOW)
     renew(conn, keys=maker.online, now=NOW)
     return release
+
+
+def holds(store: ArtifactStore, sha256: str, length: int) -> bool:
+    """Whether a store keeps this file, so many bytes and the right ones."""
+    try:
+        content = b"".join(store.read(sha256, start=0, length=length))
+    except VigieError:
+        return False
+    return (len(content), hashlib.sha256(content).hexdigest()) == (length, sha256)

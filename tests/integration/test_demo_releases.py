@@ -5,7 +5,7 @@ from pathlib import Path
 from firmware_rollout.artifacts import FolderStore
 from firmware_rollout.releases import list_releases
 from firmware_rollout.trust.metadata_store import newest
-from tests.integration.signed_releases import NOW
+from tests.integration.signed_releases import NOW, holds
 from tests.integration.small_fleet import Conn, add_shops
 from vigie.demo import RELEASES
 from vigie.demo_releases import FILE_BYTES, add_releases
@@ -19,6 +19,6 @@ def test_the_demonstrations_releases_have_files_and_fit_its_fleet(conn: Conn, tm
     assert root.exists()
     found = list_releases(conn)
     assert [release.version for release in found] == [version for version, _, _ in reversed(RELEASES)]
-    assert all(release.file is not None and store.holds(release.file.sha256, FILE_BYTES) for release in found)
+    assert all(release.file is not None and holds(store, release.file.sha256, FILE_BYTES) for release in found)
     assert sorted(path.name for path in (tmp_path / "online").iterdir()) == ["root.json", "snapshot.pem", "timestamp.pem"]
     assert set(newest(conn)) == {"root", "targets", "snapshot", "timestamp"}

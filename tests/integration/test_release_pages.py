@@ -21,7 +21,7 @@ from firmware_rollout.trust.roles import LARGEST_FILE_BYTES
 from hotline.roles import Role
 from hotline.web.app import LARGEST_BODY_BYTES
 from hotline.web.uploads import spool
-from tests.integration.signed_releases import NOW, Maker, trusting
+from tests.integration.signed_releases import NOW, Maker, holds, trusting
 from tests.running_web import RunningWeb
 
 MAKER = "rollout_manager"
@@ -58,21 +58,34 @@ def house(module_database_url: str, tmp_path_factory: pytest.TempPathFactory) ->
     found.web.stop()
 
 
+@pytest.fixture
+def closed(monkeypatch: pytest.MonkeyPatch) -> list[FolderStore]:
+    """The stores that were closed."""
+    found: list[FolderStore] = []
+
+    def close(store: FolderStore) -> None:
+        found.append(store)
+
+    monkeypatch.setattr(FolderStore, "close", close)
+    return found
+
+
 def csrf_of(page: httpx.Response) -> str:
     return page.text.split('name="csrf" value="')[1].split('"')[0]
 
 
-def test_a_release_is_sent_by_the_console_verified_kept_and_shown(house: House) -> None:
+def test_a_release_is_sent_by_the_console_verified_kept_and_shown(house: House, closed: list[FolderStore]) -> None:
     file = house.maker.sign("5.0.0", size=3 * LARGEST_BODY_BYTES)
     with house.web.client(MAKER) as browser:
         proof = {"X-CSRF-Token": csrf_of(browser.get("/console/releases"))}
         answer = browser.post("/console/releases", headers=proof, files=house.parts(file))
+        assert len(closed) == 1, "nothing is left open"
         assert (answer.status_code, answer.headers.get("HX-Redirect")) == (204, "/console/releases/5.0.0"), answer.text
         with psycopg.connect(house.web.database_url) as conn:
             release = release_of(conn, "5.0.0")
             [noted] = entries_of(conn, deed="added_release")
         assert release.file is not None
-        assert house.store.holds(release.file.sha256, 3 * LARGEST_BODY_BYTES)
+        assert holds(house.store, release.file.sha256, 3 * LARGEST_BODY_BYTES)
         assert (noted.actor, release.file.sha256 in noted.details) == (MAKER, True)
         page = browser.get("/console/releases/5.0.0").text
         for said in (release.file.sha256, "what is new in 5.0.0", "signée", "786\u202f432 octets"):
@@ -85,7 +98,7 @@ def test_a_release_is_sent_by_the_console_verified_kept_and_shown(house: House) 
         assert 'role="alert"' in again.text
 
 
-def test_what_does_not_verify_is_refused_by_name_and_not_kept(house: House) -> None:
+def test_what_does_not_verify_is_refused_by_name_and_not_kept(house: House, closed: list[FolderStore]) -> None:
     file = house.maker.sign("5.1.0")
     altered = house.parts(file) | {"file": ("fw.swu", b"x" * file.stat().st_size)}
     short = house.parts(file) | {"file": ("fw.swu", file.read_bytes()[:-1])}
@@ -113,8 +126,9 @@ def test_what_does_not_verify_is_refused_by_name_and_not_kept(house: House) -> N
         for body in (b"", b"no form at all"):
             assert program.post("/releases", content=body).status_code == 422
         assert program.get("/releases/5.1.0").status_code == 404
+        closed.clear()
         made = program.post("/releases", files=house.parts(file))
-        assert made.status_code == 201, made.text
+        assert (made.status_code, len(closed)) == (201, 1), made.text
         assert made.json()["length"] == file.stat().st_size
 
 

@@ -1,5 +1,6 @@
 """Signed releases on a real database: taken in whole or not at all, kept, withdrawn, and their metadata renewed."""
 
+import errno
 import os
 import threading
 import tracemalloc
@@ -20,7 +21,8 @@ from firmware_rollout.trust.keeping import MetadataMetrics, keep_signed
 from firmware_rollout.trust.keys import replace_keys
 from firmware_rollout.trust.metadata_store import KEEP_ONLINE_VERSIONS, newest
 from firmware_rollout.trust.online import Due, renew
-from tests.integration.signed_releases import NOW, Maker, add, trusting
+from fleet.errors import VigieError
+from tests.integration.signed_releases import NOW, Maker, add, holds, trusting
 from tests.integration.small_fleet import Conn, add_shops
 
 HOUR, DAY = timedelta(hours=1), timedelta(days=1)
@@ -159,6 +161,23 @@ def test_a_crash_while_a_file_is_kept_leaves_no_release_and_the_next_attempt_suc
     assert [release.version for release in list_releases(fleet)] == ["4.3.0"]
 
 
+def test_a_folder_that_takes_no_file_is_said_by_the_name_of_its_setting(
+    fleet: Conn, maker: Maker, store: FolderStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(_: int) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    file = maker.sign("4.3.0")
+    with monkeypatch.context() as broken:
+        broken.setattr(os, "fsync", full)
+        with pytest.raises(VigieError, match=r"release_store: .*/store does not take .*: No space left on device"):
+            add(fleet, store, maker, file)
+    assert (list_releases(fleet), kept(tmp_path)) == ([], [])
+    (tmp_path / "in-the-way").write_bytes(b"")
+    with pytest.raises(VigieError, match=r"release_store: .*in-the-way does not take .*: Not a directory"):
+        add(fleet, FolderStore(tmp_path / "in-the-way"), maker, file)
+
+
 def test_parts_of_a_killed_upload_are_cleared_away_in_time(store: FolderStore, maker: Maker, tmp_path: Path) -> None:
     file = maker.sign("4.3.0")
     facts = file_facts(file)
@@ -170,8 +189,8 @@ def test_parts_of_a_killed_upload_are_cleared_away_in_time(store: FolderStore, m
     os.utime(old, (0, 0))
     store.put(file, facts)
     assert (old.exists(), young.exists()) == (False, True)
-    assert store.holds(facts.sha256, facts.length)
-    assert not store.holds(facts.sha256, facts.length + 1)
+    assert holds(store, facts.sha256, facts.length)
+    assert not holds(store, facts.sha256, facts.length + 1)
 
 
 def test_a_part_that_vanishes_while_parts_are_looked_through_is_no_trouble(
@@ -182,7 +201,7 @@ def test_a_part_that_vanishes_while_parts_are_looked_through_is_no_trouble(
     vanished = tmp_path / "store" / facts.sha256[:2] / ".part-of-another"
     monkeypatch.setattr(Path, "glob", lambda *_: iter([vanished]))
     store.put(file, facts)
-    assert store.holds(facts.sha256, facts.length)
+    assert holds(store, facts.sha256, facts.length)
 
 
 def test_another_files_facts_are_never_kept(store: FolderStore, maker: Maker, tmp_path: Path) -> None:
@@ -212,6 +231,20 @@ def test_without_its_keys_the_rollout_says_so_and_goes_on(fleet: Conn, maker: Ma
     keep_signed(fleet, keys=str(tmp_path / "empty"), now=NOW + DAY, metrics=metrics)
     assert metrics.unsigned._value.get() == 1
     assert newest(fleet)["timestamp"].version == 1
+
+
+def test_releases_that_nobody_signs_are_told_also_where_there_are_no_keys(
+    fleet: Conn, maker: Maker, store: FolderStore, caplog: pytest.LogCaptureFixture
+) -> None:
+    metrics = MetadataMetrics(CollectorRegistry())
+    keep_signed(fleet, keys="", now=NOW, metrics=metrics)
+    assert metrics.unsigned._value.get() == 0, "there is no release yet"
+    add(fleet, store, maker, maker.sign("4.3.0"))
+    keep_signed(fleet, keys="", now=NOW + HOUR, metrics=metrics)
+    assert metrics.unsigned._value.get() == 0, "another machine has signed"
+    keep_signed(fleet, keys="", now=NOW + 2 * DAY, metrics=metrics)
+    assert metrics.unsigned._value.get() == 1
+    assert "terminals install nothing, for want of a fresh timestamp" in caplog.text
 
 
 def test_a_rotated_root_is_trusted_in_turn_and_signs_anew(fleet: Conn, maker: Maker, store: FolderStore, tmp_path: Path) -> None:
