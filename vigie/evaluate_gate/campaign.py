@@ -12,9 +12,9 @@ from firmware_rollout.gate.gate import Gate
 from firmware_rollout.gate.judging import Situation, Verdict, Why
 from firmware_rollout.gate.past import PAST_DAYS, own_limits, strata_of
 from firmware_rollout.gate.policy import DEFAULT_POLICY, GatePolicy, Metric
-from vigie.evaluate_gate.cases import Case
+from vigie.evaluate_gate.cases import Case, Target
 from vigie.evaluate_gate.days import Day, Days
-from vigie.evaluate_gate.fleet import draw_strata, kind_of, make_fleet
+from vigie.evaluate_gate.fleet import aimed_at, draw_strata, kind_of, make_fleet
 from vigie.evaluate_gate.updating import Updating
 
 Bool = NDArray[np.bool_]
@@ -41,21 +41,32 @@ class Ended:
 
 
 class Season:
-    """A seed's fleet with its past and the days to come, lived once and shared by the cases that are tried on it."""
+    """A seed's fleet with its past and the days to come, lived once and shared by the cases that are tried on it.
 
-    def __init__(self, seed: int) -> None:
+    The whole fleet lives; `fleet`, and all that is told of it, are the shops that are aimed at, `of_fleet` their part of all.
+    """
+
+    def __init__(self, seed: int, target: Target = Target.FLEET) -> None:
         self.seed = seed
-        self.fleet = make_fleet(seed)
-        self._days = Days(self.fleet, seed)
-        past = [self._days.live() for _ in range(PAST_DAYS)]
+        everybody = make_fleet(seed)
+        self._days = Days(everybody, seed)
+        self._shops = aimed_at(everybody, target, seed)
+        self.fleet = everybody.of(self._shops)
+        self.of_fleet = len(self.fleet) / len(everybody)
+        past = [self._live() for _ in range(PAST_DAYS)]
         self.past: dict[Metric, I64] = {metric: np.stack([day.counts[metric] for day in past]) for metric in Metric}
         self._lived: list[Day] = []
 
     def day(self, number: int) -> Day:
         """A day of the campaigns, from 0."""
         while len(self._lived) <= number:
-            self._lived.append(self._days.live())
+            self._lived.append(self._live())
         return self._lived[number]
+
+    def _live(self) -> Day:
+        day = self._days.live()
+        counts = {metric: one[self._shops] for metric, one in day.counts.items()}
+        return Day(counts, {metric: one[self._shops] for metric, one in day.means.items()})
 
     def waves(self, *, biased: bool) -> I64:
         """Each shop's wave, (shops,).
@@ -134,7 +145,8 @@ def run(season: Season, case: Case, decider: Decider) -> Ended:
         reached = WAVES_PCT[wave - 1]
         # After the last wave come those held back.
         beyond = WAVES_PCT[wave] if wave < len(WAVES_PCT) else 100.0
-        verdict, blamed = decider.decide(counts, Situation(wave, reached, beyond, float(number + 1 - began), updated_pct))
+        situation = Situation(wave, reached, beyond, float(number + 1 - began), updated_pct, season.of_fleet)
+        verdict, blamed = decider.decide(counts, situation)
         if verdict is Verdict.HALT:
             return Ended(True, False, reached, number + 1, blamed, tuple(lasted))
         if verdict is Verdict.PROMOTE:

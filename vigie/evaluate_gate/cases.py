@@ -31,6 +31,22 @@ HITS: Final[Mapping[Kind, tuple[Metric, ...]]] = {
 }
 
 
+class Target(StrEnum):
+    """At whom a campaign aims: the whole fleet of 10,000 shops, some of its shops by lot, or those with one model of terminal."""
+
+    FLEET = "fleet"
+    SHOPS_2000 = "2000-shops"
+    SHOPS_1000 = "1000-shops"
+    SHOPS_300 = "300-shops"
+    MODEL_A = "model-a"
+    MODEL_C = "model-c"
+
+
+SHOPS_OF: Final[Mapping[Target, int]] = {Target.SHOPS_2000: 2000, Target.SHOPS_1000: 1000, Target.SHOPS_300: 300}
+# The code that worlds give the model (`simulators.world`): of 10,000 shops 3,300 have A, 1,300 have C.
+MODEL_OF: Final[Mapping[Target, int]] = {Target.MODEL_A: 0, Target.MODEL_C: 2}
+
+
 @dataclass(frozen=True)
 class Goal:
     """A figure to reach: `at_least` of the campaigns are stopped at `by_pct` % of the shops."""

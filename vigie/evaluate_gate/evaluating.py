@@ -9,7 +9,7 @@ from typing import Final
 from scipy import stats
 
 from vigie.evaluate_gate.campaign import ByGate, Decider, Ended, Season, run
-from vigie.evaluate_gate.cases import CASES, Case
+from vigie.evaluate_gate.cases import CASES, Case, Target
 from vigie.evaluate_gate.rivals import BeforeAfter, DailyTest, RawEvidence
 
 GATE: Final = "gate"
@@ -32,26 +32,31 @@ class Played:
     ended: Ended
 
 
-def play_seed(seed: int, *, methods: Sequence[str], cases: Sequence[str]) -> list[Played]:
+def play_seed(seed: int, *, methods: Sequence[str], cases: Sequence[str], target: Target = Target.FLEET) -> list[Played]:
     """Play a seed's campaigns: each case judged in each way."""
-    season = Season(seed)
+    season = Season(seed, target)
     chosen = [case for case in CASES if case.name in cases]
     return [Played(method, case.name, seed, run(season, case, METHODS[method](season))) for case in chosen for method in methods]
 
 
 def play_all(
-    seeds: Iterable[int], *, methods: Sequence[str] = tuple(METHODS), cases: Sequence[str] = ALL_CASES, jobs: int = 1
+    seeds: Iterable[int],
+    *,
+    methods: Sequence[str] = tuple(METHODS),
+    cases: Sequence[str] = ALL_CASES,
+    target: Target = Target.FLEET,
+    jobs: int = 1,
 ) -> Iterator[list[Played]]:
     """Play all seeds, `jobs` at a time: each seed's campaigns, in the order of the seeds."""
     wanted = list(seeds)
     if jobs <= 1 or len(wanted) <= 1:
         for seed in wanted:
-            yield play_seed(seed, methods=methods, cases=cases)
+            yield play_seed(seed, methods=methods, cases=cases, target=target)
         return
     # Not forked: the progress bar has a thread.
     pool = ProcessPoolExecutor(min(jobs, len(wanted)), mp_context=multiprocessing.get_context("spawn"))
     try:
-        for running in [pool.submit(play_seed, seed, methods=methods, cases=cases) for seed in wanted]:
+        for running in [pool.submit(play_seed, seed, methods=methods, cases=cases, target=target) for seed in wanted]:
             yield running.result()
     finally:
         # What has not begun when one fails, or the user stops, is not begun.

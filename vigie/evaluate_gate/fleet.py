@@ -18,6 +18,7 @@ from simulators.opening import parse_hours
 from simulators.races import WEEKDAY_CUSTOM
 from simulators.temperament import Temperament, temperaments
 from simulators.world import World, build_world
+from vigie.evaluate_gate.cases import MODEL_OF, SHOPS_OF, Target
 
 F64 = NDArray[np.float64]
 I64 = NDArray[np.int64]
@@ -64,6 +65,20 @@ class Fleet:
         """Count the shops."""
         return len(self.terminals)
 
+    def of(self, shops: I64) -> "Fleet":
+        """Some of its shops, by index."""
+        return Fleet(
+            terminals=self.terminals[shops],
+            model=self.model[shops],
+            region=self.region[shops],
+            volume=self.volume[shops],
+            custom=self.custom[shops],
+            daily={metric: means[:, shops] for metric, means in self.daily.items()},
+            crash=self.crash[shops],
+            power=self.power[shops],
+            calls=self.calls[:, shops],
+        )
+
 
 def make_fleet(seed: int) -> Fleet:
     """The fleet of a seed: one of a few worlds, with terminals and shopkeepers of its own."""
@@ -84,6 +99,16 @@ def make_fleet(seed: int) -> Fleet:
         power=(POWER_LOSSES_PER_DAY * terminals).astype(np.float64),
         calls=calls * (_FIRST_SHARE * CALLS_PER_DAY * 7 / calls.sum()),
     )
+
+
+def aimed_at(fleet: Fleet, target: Target, seed: int) -> I64:
+    """The shops that a campaign aims at, by index, rising."""
+    if target in SHOPS_OF:
+        chosen: I64 = np.random.default_rng([seed, 5]).choice(len(fleet), SHOPS_OF[target], replace=False)
+        return np.sort(chosen)
+    if target in MODEL_OF:
+        return np.flatnonzero(fleet.model == MODEL_OF[target])
+    return np.arange(len(fleet))
 
 
 def draw_strata(fleet: Fleet) -> I64:

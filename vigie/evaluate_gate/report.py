@@ -1,5 +1,6 @@
 """The figures of the campaigns that were played: as JSON for programs, as a table for people."""
 
+import hashlib
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
@@ -9,9 +10,11 @@ import msgspec
 import numpy as np
 from rich.table import Table
 
+from firmware_rollout.gate.judging import Why
+from firmware_rollout.gate.policy import DEFAULT_POLICY
 from fleet.errors import VigieError
 from vigie.evaluate_gate.campaign import WAVES_PCT
-from vigie.evaluate_gate.cases import CASES, FALSE_HALTS_AT_MOST, Case, Kind, kind_of_seed
+from vigie.evaluate_gate.cases import CASES, FALSE_HALTS_AT_MOST, Case, Kind, Target, kind_of_seed
 from vigie.evaluate_gate.evaluating import GATE, METHODS, Played, at_least, at_most, of_case, stopped_by
 
 SHOWN_PCT: Final = WAVES_PCT[:-1]
@@ -22,56 +25,77 @@ class GateReportError(VigieError):
 
 
 class _Kept(msgspec.Struct):
+    judged_by: str
     campaigns: list[Played]
 
 
-def summaries(played: Sequence[Played]) -> list[dict[str, Any]]:
+def judged_by(target: Target) -> str:
+    """A name of what campaigns were judged by, and aimed at: others' are not to be counted with them."""
+    told = msgspec.json.encode([DEFAULT_POLICY, WAVES_PCT, target])
+    return hashlib.sha256(told).hexdigest()
+
+
+def missed(figures: Sequence[dict[str, Any]]) -> list[str]:
+    """The cases that miss a figure to reach. So few harmless campaigns without a halt that they prove nothing miss none."""
+    return [
+        one["case"] for one in figures for goal in one["goals"] if not goal["met"] and not ("bound" in goal and one["halted"] == 0)
+    ]
+
+
+def summaries(played: Sequence[Played], target: Target = Target.FLEET) -> list[dict[str, Any]]:
     """The figures of each case and way of judging, in the order of cases; those that were not played are left out."""
     found = []
     for case in CASES:
         for method in METHODS:
             campaigns = of_case(played, method=method, case=case)
             if campaigns:
-                found.append(_summary(case, method, campaigns))
+                found.append(_summary(case, method, campaigns, target))
     return found
 
 
-def write_json(path: Path, played: Sequence[Played]) -> None:
+def write_json(path: Path, played: Sequence[Played], target: Target = Target.FLEET) -> None:
     """Write figures and campaigns, whole or not at all."""
     path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_name(f".{path.name}.partial")
-    partial.write_bytes(msgspec.json.encode({"figures": summaries(played), "campaigns": played}) + b"\n")
+    told = {"judged_by": judged_by(target), "target": target, "figures": summaries(played, target), "campaigns": played}
+    partial.write_bytes(msgspec.json.encode(told) + b"\n")
     partial.rename(path)
 
 
-def read_campaigns(path: Path) -> list[Played]:
+def read_campaigns(path: Path, target: Target = Target.FLEET) -> list[Played]:
     """The campaigns that `write_json` wrote; none where there is no such file.
 
     Raises:
-        GateReportError: the file holds something else.
+        GateReportError: the file holds something else, or campaigns that another policy judged or that aimed at others.
     """
     if not path.exists():
         return []
     try:
-        return msgspec.json.decode(path.read_bytes(), type=_Kept).campaigns
+        kept = msgspec.json.decode(path.read_bytes(), type=_Kept)
     except (OSError, msgspec.DecodeError) as error:
         raise GateReportError(f"{path}: holds no campaigns to go on from ({error})") from None
+    if kept.judged_by != judged_by(target):
+        raise GateReportError(f"{path}: its campaigns were judged by another policy, or aimed at others; name another file")
+    return kept.campaigns
 
 
-def table(played: Sequence[Played]) -> Table:
+def table(played: Sequence[Played], target: Target = Target.FLEET) -> Table:
     """One row for each case and way of judging; bounds are one-sided, 95 %, of Clopper and Pearson."""
-    shown = Table(title="campaigns, and where they were stopped", caption="stopped: % of campaigns, by % of shops reached")
+    shown = Table(
+        title=f"campaigns ({target}), and where they were stopped",
+        caption="stopped: % of campaigns, by % of its shops reached; undecided: a person had to decide",
+    )
     shown.add_column("case", no_wrap=True)
     shown.add_column("judged by", no_wrap=True)
     shown.add_column("campaigns", justify="right")
     shown.add_column("halted", justify="right", no_wrap=True)
     for pct in SHOWN_PCT:
         shown.add_column(f"≤ {pct:g} %", justify="right", no_wrap=True)
-    shown.add_column("held up", justify="right")
+    shown.add_column("undecided", justify="right")
     shown.add_column("days (p90)", justify="right", no_wrap=True)
     shown.add_column("figure to reach", no_wrap=True)
     last = ""
-    for one in summaries(played):
+    for one in summaries(played, target):
         if one["case"] != last and last:
             shown.add_section()
         shown.add_row(*_cells(one, first=one["case"] != last))
@@ -79,7 +103,7 @@ def table(played: Sequence[Played]) -> Table:
     return shown
 
 
-def _summary(case: Case, method: str, campaigns: Sequence[Played]) -> dict[str, Any]:
+def _summary(case: Case, method: str, campaigns: Sequence[Played], target: Target) -> dict[str, Any]:
     count = len(campaigns)
     ended = [one.ended for one in campaigns]
     halted = sum(one.halted for one in ended)
@@ -95,11 +119,13 @@ def _summary(case: Case, method: str, campaigns: Sequence[Played]) -> dict[str, 
         "stopped_by_pct": _stopped(campaigns),
         "kinds": _kinds(campaigns) if case.faults > 1 else None,
         "held_up": sum(1 for one in ended if not one.halted and not one.finished),
+        "undecided": sum(1 for one in ended if one.metrics == (str(Why.UNDECIDED),)),
         "days_p50": float(np.median(days)),
         "days_p90": float(np.percentile(days, 90)),
         "wave_days_mean": [round(float(mean), 1) for mean in np.mean(waves, axis=0)] if waves else None,
         "blamed": dict(Counter(metric for one in ended for metric in one.metrics).most_common()),
-        "goals": _goals(case, campaigns) if method == GATE else [],
+        # The figures to reach are parts of the fleet.
+        "goals": _goals(case, campaigns) if method == GATE and target is Target.FLEET else [],
     }
 
 
@@ -146,7 +172,7 @@ def _cells(one: dict[str, Any], *, first: bool) -> tuple[str, ...]:
         halted += f" (at most {100 * one['halted_at_most']:.1f} %)"
     stopped = [f"{100 * found / count:.1f}" for found in one["stopped_by_pct"].values()]
     days = f"{one['days_p50']:.0f} ({one['days_p90']:.0f})"
-    held = str(one["held_up"]) if one["held_up"] else ""
+    held = str(one["held_up"] + one["undecided"]) if one["held_up"] + one["undecided"] else ""
     return (one["case"] if first else "", one["method"], f"{count:,}", halted, *stopped, held, days, _goals_in_words(one["goals"]))
 
 
