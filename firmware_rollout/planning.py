@@ -27,6 +27,7 @@ class Why(StrEnum):
     WELL_FOR_LONG = "well_for_long"
     GOT_WELL = "got_well"
     GOT_WORSE = "got_worse"
+    NOT_KNOWN = "not_known"
     UNWELL = "unwell"
     SILENT_AFTERWARDS = "silent_afterwards"
     DEVICE_FAILED = "device_failed"
@@ -80,6 +81,7 @@ class CampaignNow(NamedTuple):
     """What planning needs to know of a campaign.
 
     Waves up to `open_wave` have begun. From `give_up_at` on, who was never reached is waited for no more (None: not yet known).
+    `looked`: planning has looked without a break until now; else nobody knows whether who is well now was so all the time.
     `harms`: the release was found to do harm, or was withdrawn, so that a halt also asks those to stop that have fetched it.
     """
 
@@ -89,6 +91,7 @@ class CampaignNow(NamedTuple):
     open_wave: int
     give_up_at: datetime | None
     harms: bool = False
+    looked: bool = True
 
 
 # So many steps at most are taken at once, so that an abort of a whole fleet does not keep a halt of another campaign waiting.
@@ -255,16 +258,16 @@ def _overdue(campaign: CampaignNow, one: Standing, now: datetime) -> Step | None
 def _soaking(campaign: CampaignNow, one: Standing, now: datetime) -> Step | None:
     if is_at_least(one.reported, campaign.release) is False:
         return _tried_in_vain(campaign, one, Why.FELL_BACK, now)
-    well, since = is_well(one), one.memory.well_since
+    well, since = is_well(one), one.memory.well_since if campaign.looked else None
     if well and since is not None and now - since >= campaign.policy.soak:
         return _to(one, State.DONE, Why.WELL_FOR_LONG)
     if well and since is None:
         return _to(one, State.SOAKING, Why.GOT_WELL, memory=one.memory._replace(well_since=now))
     if well is False and now - one.since >= campaign.policy.deadline:
         return _to(one, State.FAILED, Why.UNWELL if one.online else Why.SILENT_AFTERWARDS)
-    if well is False and since is not None:
-        return _to(one, State.SOAKING, Why.GOT_WORSE, memory=one.memory._replace(well_since=None))
-    return None
+    # Where nobody knows how it is, that is no time of being well.
+    why = Why.NOT_KNOWN if well is None else Why.GOT_WORSE
+    return None if well else _to(one, State.SOAKING, why, memory=one.memory._replace(well_since=None))
 
 
 def _done(campaign: CampaignNow, one: Standing, _: datetime) -> Step | None:

@@ -28,7 +28,7 @@ from firmware_rollout.planning import MOST_STEPS, CampaignNow, Step, Why, count_
 from firmware_rollout.policy import Policy, read_policy
 from firmware_rollout.releases import release_of
 from firmware_rollout.settings import RolloutSettings
-from firmware_rollout.snapshot import standings
+from firmware_rollout.snapshot import look, standings
 from firmware_rollout.states import SETTLED, CampaignState, State
 from firmware_rollout.storing import store_steps
 from firmware_rollout.trust.keeping import MetadataMetrics, keep_signed
@@ -145,7 +145,7 @@ def _step_campaign(conn: Connection, campaign: Campaign, *, now: datetime) -> li
     withdrawn = None if release.withdrawn_at is None else release.withdrawn_why
     halted = campaign.state is CampaignState.HALTED
     harms = halted and (withdrawn is not None or newest_move(conn, campaign.id) in HARMS)
-    current = _now(campaign, policy, waves, harms=harms)
+    current = _now(campaign, policy, waves, harms=harms)._replace(looked=look(conn, campaign.id, now=now))
     due = plan(current, fleet, now=now) if campaign.state is not CampaignState.APPROVED else []
     taken = store_steps(conn, campaign.id, due, now=now)
     # Planning may have been away while the gate read on: a halt is not lost behind newer words.

@@ -61,6 +61,9 @@ class Standing(NamedTuple):
     action: Action | None
 
 
+# As long as the watch's: a restart of the program takes less.
+LOOK_LASTS: Final = WATCH_LASTS
+
 _STATES: Final = {state.value: state for state in State}
 # Whoever finished, fell out or has its wave still to come has no action that matters.
 _STANDING: Final = f"""
@@ -96,6 +99,17 @@ def standings(conn: Connection, campaign_id: int, *, now: datetime) -> list[Stan
     watched = _watched_at(conn)
     parameters = {"campaign": campaign_id, "watched": watched is not None and now - watched <= WATCH_LASTS}
     return list(_read(conn.execute(_STANDING, parameters).fetchall()))
+
+
+def look(conn: Connection, campaign_id: int, *, now: datetime) -> bool:
+    """Keep that planning looks at a campaign now; whether it has looked without a break until now."""
+    row = conn.execute("SELECT at FROM firmware_rollout.campaign_look WHERE campaign_id = %(id)s", {"id": campaign_id}).fetchone()
+    conn.execute(
+        "INSERT INTO firmware_rollout.campaign_look (campaign_id, at) VALUES (%(id)s, %(now)s)"
+        " ON CONFLICT (campaign_id) DO UPDATE SET at = excluded.at",
+        {"id": campaign_id, "now": now},
+    )
+    return row is not None and now - row[0] <= LOOK_LASTS
 
 
 def _watched_at(conn: Connection) -> datetime | None:

@@ -117,6 +117,7 @@ STEPS: Final[Mapping[str, str]] = {
     Step.WELL_FOR_LONG: _("well for long enough"),
     Step.GOT_WELL: _("became well"),
     Step.GOT_WORSE: _("got worse"),
+    Step.NOT_KNOWN: _("nobody knows how it is"),
     Step.UNWELL: _("not well by the deadline"),
     Step.SILENT_AFTERWARDS: _("silent since its update"),
     Step.DEVICE_FAILED: _("the terminal could not install it"),

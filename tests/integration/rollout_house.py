@@ -80,8 +80,9 @@ def begun(conn: Conn, **changed: Any) -> Campaign:
 
 
 def take_step(conn: Conn, now: datetime) -> list[Step]:
-    """A round of the gate and a step of `vigie rollout`; whoever watches has just looked."""
+    """A round of the gate and a step of `vigie rollout`; whoever watches has just looked, and planning too."""
     watched(conn, now)
+    conn.execute("UPDATE firmware_rollout.campaign_look SET at = %s", [now])
     judge_round(conn, now=now)
     return step(conn, now=now, metrics=Metrics(CollectorRegistry()))
 

@@ -2,10 +2,11 @@
 
 import threading
 import time
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 import psycopg
 import pytest
+from prometheus_client import CollectorRegistry
 
 from firmware_rollout.audit import entries_of, verify
 from firmware_rollout.campaigns import CampaignError, campaign, list_campaigns, progress, reasons
@@ -14,7 +15,7 @@ from firmware_rollout.ddi.store import take_feedback
 from firmware_rollout.deeds import Deed, do
 from firmware_rollout.planning import CampaignNow, plan
 from firmware_rollout.policy import Policy
-from firmware_rollout.reconcile import run
+from firmware_rollout.reconcile import Metrics, run, step
 from firmware_rollout.releases import add_release, withdraw_release
 from firmware_rollout.settings import RolloutSettings
 from firmware_rollout.snapshot import standings
@@ -40,6 +41,7 @@ from tests.integration.rollout_house import (
     states,
     take_step,
     told,
+    watched,
 )
 from tests.integration.small_fleet import Conn, add_shops
 
@@ -97,6 +99,25 @@ def test_a_terminal_lives_through_its_campaign(fleet: Conn) -> None:
         (State.DONE, "well_for_long"): 1,
         (State.ROLLED_BACK, "older_reported"): 1,
     }
+
+
+def test_a_terminal_is_not_done_for_what_nobody_saw(fleet: Conn) -> None:
+    begun(fleet)
+    born(fleet, in_wave(fleet, 1), at=NOW + MINUTE, firmware="4.3.0", boot=2)
+
+    def done_at(now: datetime, *, watches: bool = True) -> bool:
+        if watches:
+            watched(fleet, now)
+        step(fleet, now=now, metrics=Metrics(CollectorRegistry()))
+        return State.DONE in states(fleet)
+
+    assert not done_at(NOW + MINUTE)
+    assert not done_at(NOW + 3 * HOUR), "the program was away"
+    for minutes in range(60):
+        assert not done_at(NOW + 3 * HOUR + minutes * MINUTE, watches=minutes < 30), "nobody watched for half of it"
+    for minutes in range(60):
+        assert not done_at(NOW + 4 * HOUR + minutes * MINUTE)
+    assert done_at(NOW + 5 * HOUR)
 
 
 def test_the_pop_knows_wave_and_arm(fleet: Conn) -> None:

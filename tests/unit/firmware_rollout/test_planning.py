@@ -130,6 +130,13 @@ NEVER_FETCHED: dict[str, Any] = {"opened_at": NOW - DAY, "retrieved_at": None}
         ),
         pytest.param(
             terminal(State.SOAKING, health="unknown", memory=SOAKED._replace(well_since=NOW - DAY)),
+            State.SOAKING,
+            Why.NOT_KNOWN,
+            None,
+            id="nobody knows how it is: that does not count as well",
+        ),
+        pytest.param(
+            terminal(State.SOAKING, health="unknown", memory=SOAKED._replace(well_since=None)),
             None,
             None,
             None,
@@ -377,6 +384,13 @@ def test_a_whole_fleet_is_taken_back_in_portions() -> None:
     fleet = [terminal(terminal_id=f"T{number:05}") for number in range(MOST_STEPS + 1)]
     assert len(plan(in_state(CampaignState.ABORTED), fleet, now=NOW)) == MOST_STEPS
     assert len(plan(in_state(CampaignState.ABORTED), fleet[MOST_STEPS:], now=NOW)) == 1
+
+
+def test_what_nobody_looked_at_is_no_time_of_being_well() -> None:
+    soaked = terminal(State.SOAKING, memory=SOAKED._replace(well_since=NOW - DAY))
+    [step] = plan(RUNNING._replace(looked=False), [soaked], now=NOW)
+    assert (step.after, step.memory.well_since) == (State.SOAKING, NOW)
+    assert plan(RUNNING, [soaked._replace(memory=step.memory)], now=NOW + HOUR) == []
 
 
 def test_who_was_never_reached_is_given_up_when_the_last_wave_is_long_open() -> None:
