@@ -323,7 +323,10 @@ def _begin(campaign: CampaignNow, one: Standing) -> Step:
     else:
         kind, release, why = ActionKind.UPDATE, campaign.release, Why.WAVE_DUE
         attempt = one.memory.attempts + 1
-        memory = one.memory._replace(firmware_before=one.reported, health_before=one.health)
+        memory = one.memory
+        if memory.attempts == 0:
+            # What a failed attempt has left behind is not what it was like before the update.
+            memory = memory._replace(firmware_before=one.reported, health_before=one.health)
     kept = memory._replace(attempts=attempt, retry_at=None, well_since=None)
     return _to(one, State.UPDATING, why, memory=kept, opening=Opening(kind, release, attempt, one.boot))
 

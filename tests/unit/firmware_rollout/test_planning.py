@@ -338,6 +338,14 @@ def test_an_attempt_taken_back_does_not_count_and_a_failed_one_waits_longer_each
     assert pauses == [HOUR, 2 * HOUR]
 
 
+def test_what_a_terminal_was_like_before_its_update_is_not_what_a_failed_attempt_made_of_it() -> None:
+    ill = terminal(memory=TRIED._replace(retry_at=NOW), health="down", reported="4.2.0")
+    [again] = plan(RUNNING, [ill], now=NOW)
+    assert (again.memory.attempts, again.memory.health_before, again.memory.firmware_before) == (2, "ok", "4.2.1")
+    [first] = plan(RUNNING, [ill._replace(memory=TRIED._replace(attempts=0))], now=NOW)
+    assert (first.memory.health_before, first.memory.firmware_before) == ("down", "4.2.0"), "it was never begun in truth"
+
+
 def test_the_way_back_is_proven_like_the_way_there() -> None:
     rolling = in_state(CampaignState.ROLLING_BACK)
     [begun] = plan(rolling, [terminal(State.DONE)], now=NOW)
