@@ -43,7 +43,7 @@ engines: setup
 exchange: setup
 	-@$(BIN)/vigie engines fetch --telephony
 
-# Debian 12's, likewise.
+# Debian 12's, likewise; `.ci/run` does not let its tests be left out.
 update-client: setup
 	-@$(BIN)/vigie engines fetch --update-client
 

@@ -3,7 +3,6 @@
 import subprocess
 import sys
 import time
-import warnings
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -14,6 +13,7 @@ import pytest
 from firmware_rollout.artifacts import FolderStore
 from fleet.errors import VigieError
 from fleet.settings import read
+from tests.leaving_out import NOTHING, leave_out
 from tests.running_devices import NIGHT, TERMINAL, Devices, running_devices, with_shops
 from tests.running_s3 import installed
 from tests.running_update_clients import RAUC_LOCK, Client, Signer, rauc_hawkbit, swupdate
@@ -57,7 +57,7 @@ def swupdate_program() -> Path:
     try:
         return fetch_update_client(read(EngineSettings), lambda line: print(line, file=sys.stderr))
     except AptError as error:
-        return _left_out(f"NO REAL SWUPDATE IS TRIED: Debian 12's cannot be had here ({error})")
+        leave_out(f"NO REAL SWUPDATE IS TRIED: Debian 12's cannot be had here ({error})")
 
 
 @pytest.fixture(scope="module")
@@ -65,12 +65,7 @@ def rauc_packages() -> Path:
     try:
         return installed(make_folder(read(EngineSettings).cache()), RAUC_LOCK)
     except subprocess.CalledProcessError as error:
-        return _left_out(f"NO REAL RAUC-HAWKBIT IS TRIED: it cannot be installed here ({error})")
-
-
-def _left_out(why: str) -> Path:
-    warnings.warn(why, stacklevel=1)
-    pytest.skip(why)
+        leave_out(f"NO REAL RAUC-HAWKBIT IS TRIED: it cannot be installed here ({error})")
 
 
 @dataclass
@@ -243,3 +238,14 @@ def test_a_client_that_cannot_be_had_is_said_so_and_leaves_nothing_half_made(tmp
     with pytest.raises(AptError, match="update failed"):
         fetch_update_client(settings, lambda _line: None)
     assert [path.name for path in (tmp_path / "engines").iterdir()] == [".lock"]
+
+
+def test_a_client_that_cannot_be_had_fails_in_ci_and_is_left_out_elsewhere(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv(NOTHING, raising=False)
+    with pytest.warns(UserWarning, match="no network"), pytest.raises(pytest.skip.Exception):
+        leave_out("no network")
+    ci = (Path(__file__).parents[2] / ".ci/run").read_text()
+    name, _, value = next(line for line in ci.splitlines() if line.startswith("export ")).removeprefix("export ").partition("=")
+    monkeypatch.setenv(name, value)
+    with pytest.raises(pytest.fail.Exception, match="no network"):
+        leave_out("no network")
