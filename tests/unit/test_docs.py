@@ -56,6 +56,11 @@ def section(title: str) -> str:
     return found.group(1)
 
 
+def test_the_architecture_lists_every_decision_that_is_recorded() -> None:
+    listed = re.findall(r"\(adr/([^)]+)\)", (DOCS / "architecture.md").read_text())
+    assert listed == sorted(path.name for path in (DOCS / "adr").glob("*.md"))
+
+
 def required(struct: type[msgspec.Struct]) -> set[str]:
     return {field.name for field in msgspec.structs.fields(struct) if field.required}
 
