@@ -10,7 +10,7 @@ from enum import StrEnum
 from typing import Any, Final, NamedTuple
 
 from firmware_rollout.gate.judging import Verdict
-from firmware_rollout.planning import CampaignNow, may_roll_back
+from firmware_rollout.planning import CampaignNow, is_tried_again, may_roll_back
 from firmware_rollout.seeing import runs_target
 from firmware_rollout.snapshot import Standing
 from firmware_rollout.states import SETTLED, CampaignState, State
@@ -155,7 +155,8 @@ def _onwards(
         due = following.planned_at <= now
         return _move(campaign, CampaignState.RUNNING, Because.FIRST_WAVE_DUE, opens=following.number) if due else None
     if following is None:
-        settled = all(one.state in SETTLED for one in standings)
+        # Who was promised another attempt is waited for, as long as anybody is.
+        settled = all(one.state in SETTLED and not is_tried_again(campaign, one, now) for one in standings)
         inputs = {"terminals": len(standings)}
         return _move(campaign, CampaignState.FINISHED, Because.ALL_SETTLED, inputs=inputs) if settled else None
     if let_pass == campaign.open_wave and following.planned_at <= now:

@@ -80,7 +80,7 @@ class Step(NamedTuple):
 class CampaignNow(NamedTuple):
     """What planning needs to know of a campaign.
 
-    Waves up to `open_wave` have begun. From `give_up_at` on, who was never reached is waited for no more (None: not yet known).
+    Waves up to `open_wave` have begun. From `give_up_at` on, who is away is waited for no more (None: not yet known).
     `looked`: planning has looked without a break until now; else nobody knows whether who is well now was so all the time.
     `harms`: the release was found to do harm, or was withdrawn, so that a halt also asks those to stop that have fetched it.
     """
@@ -92,6 +92,10 @@ class CampaignNow(NamedTuple):
     give_up_at: datetime | None
     harms: bool = False
     looked: bool = True
+
+    def gives_up(self, now: datetime) -> bool:
+        """Whether nobody is waited for any more."""
+        return self.give_up_at is not None and now >= self.give_up_at
 
 
 # So many steps at most are taken at once, so that an abort of a whole fleet does not keep a halt of another campaign waiting.
@@ -183,8 +187,8 @@ def _planned(campaign: CampaignNow, one: Standing, now: datetime) -> Step | None
         return _to(one, after, Why.STOPPED, memory=one.memory._replace(retry_at=None))
     if runs_target(one, campaign.release):
         return _to(one, State.DONE, Why.ALREADY_THERE)
-    if campaign.give_up_at is not None and now >= campaign.give_up_at:
-        return _to(one, State.FAILED, Why.NEVER_REACHED)
+    if campaign.gives_up(now):
+        return _to(one, State.FAILED, Why.NEVER_REACHED, memory=one.memory._replace(retry_at=None))
     return None
 
 
@@ -282,10 +286,15 @@ def _failed(campaign: CampaignNow, one: Standing, now: datetime) -> Step | None:
     if is_at_least(one.reported, campaign.release):
         # Late is better than never, but it has to be well as long as any other; who was not in time is waited for no more.
         return _came_late(one, now) if one.memory.treated_at is None or is_well(one) else None
-    again = one.memory.attempts < campaign.policy.max_attempts and one.memory.retry_at is not None
-    if campaign.state is CampaignState.RUNNING and again and one.online:
+    if campaign.state is CampaignState.RUNNING and is_tried_again(campaign, one, now) and one.online:
         return _to(one, State.PLANNED, Why.CAME_BACK)
     return None
+
+
+def is_tried_again(campaign: CampaignNow, one: Standing, now: datetime) -> bool:
+    """Whether one that has failed will get another attempt when it is seen again."""
+    again = one.memory.attempts < campaign.policy.max_attempts and one.memory.retry_at is not None
+    return one.state is State.FAILED and again and not campaign.gives_up(now)
 
 
 def _rolled_back(campaign: CampaignNow, one: Standing, now: datetime) -> Step | None:

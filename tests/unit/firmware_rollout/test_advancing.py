@@ -115,6 +115,17 @@ def test_a_withdrawn_release_halts_what_goes_on_or_may(state: CampaignState) -> 
     assert found == (halts if may else None)
 
 
+def test_a_campaign_does_not_finish_before_those_whom_it_will_try_again() -> None:
+    silent = terminal(State.FAILED, online=False, memory=Memory(attempts=1, retry_at=NOW))
+    waiting = RUNNING._replace(give_up_at=NOW + DAY)
+    given: dict[str, Any] = {"waves": ALL_OPEN, "standings": [*done(2), silent]}
+    assert decide(waiting, **given) is None
+    finished = (CampaignState.FINISHED, Because.ALL_SETTLED, None)
+    assert decide(waiting._replace(give_up_at=NOW), **given) == finished
+    for_good = silent._replace(memory=Memory(attempts=3))
+    assert decide(waiting, **{**given, "standings": [*done(2), for_good]}) == finished
+
+
 def test_the_gate_halts_a_paused_campaign_too() -> None:
     assert decide(RUNNING._replace(state=CampaignState.PAUSED), reading=HALT) == HALTS
 

@@ -406,6 +406,12 @@ def test_who_was_never_reached_is_given_up_when_the_last_wave_is_long_open() -> 
     assert plan(RUNNING._replace(give_up_at=NOW + DAY), [away], now=NOW) == []
     [step] = plan(RUNNING._replace(give_up_at=NOW), [away], now=NOW)
     assert (step.after, step.why) == (State.FAILED, Why.NEVER_REACHED)
+    silent = terminal(State.FAILED, memory=TRIED._replace(retry_at=NOW))
+    assert plan(RUNNING._replace(give_up_at=NOW + DAY), [silent], now=NOW) != [], "it is back"
+    assert plan(RUNNING._replace(give_up_at=NOW), [silent], now=NOW) == [], "too late"
+    waiting = terminal(memory=TRIED._replace(retry_at=NOW + HOUR))
+    [step] = plan(RUNNING._replace(give_up_at=NOW), [waiting], now=NOW)
+    assert plan(RUNNING._replace(give_up_at=NOW), [waiting._replace(state=step.after, memory=step.memory)], now=NOW) == []
 
 
 @pytest.mark.parametrize(
