@@ -27,6 +27,8 @@ from fleet.scope import check_scope, in_scope
 
 # Times without an offset are the head office's.
 HOME: Final = ZoneInfo("Europe/Paris")
+# As the database keeps them.
+SEEDS: Final = 2**62
 _WAVE: Final = re.compile(r"(\S+)\s+(\d+(?:\.\d+)?)\s*%")
 
 
@@ -50,8 +52,8 @@ class Wave:
 class Campaign:
     """A campaign; `states` counts its terminals by state, `policy` is JSON (`policy.read_policy`).
 
-    `overruled`: the newest of the gate's readings that a person let it go on against, 0: none. `let_pass`: the wave that one let
-    pass although the gate was not sure, 0: none.
+    `overruled`: the newest of the gate's readings that a person let it go on against, 0: none; `overruled_at`: when one let it go
+    on after a halt. `let_pass`: the wave that one let pass although the gate was not sure, 0: none.
     """
 
     id: int
@@ -67,6 +69,7 @@ class Campaign:
     approved_by: str
     policy: str
     overruled: int
+    overruled_at: datetime | None
     let_pass: int
     states: dict[State, int]
 
@@ -135,6 +138,8 @@ def create_campaign(
         raise CampaignError("name", "a campaign needs one")
     if not actor.strip():
         raise CampaignError("actor", "say who makes it: somebody else has to approve it")
+    if not 0 <= seed < SEEDS:
+        raise CampaignError("seed", f"is a whole number from 0 to {SEEDS - 1}")
     if waves:
         check_waves(waves)
     policy = changed(policy or Policy(), shares_pct=tuple(wave.share_pct for wave in waves)) if waves else policy or Policy()
@@ -204,7 +209,8 @@ def list_campaigns(conn: Connection) -> list[Campaign]:
         states.setdefault(campaign_id, {})[State(state)] = count
     rows = conn.execute(
         "SELECT id, name, release, target, seed, created_at, created_by, state, reason, COALESCE(state_since, created_at),"
-        " approved_by, policy::text, COALESCE(overruled, 0), COALESCE(let_pass, 0) FROM firmware_rollout.campaign ORDER BY id DESC"
+        " approved_by, policy::text, COALESCE(overruled, 0), overruled_at, COALESCE(let_pass, 0)"
+        " FROM firmware_rollout.campaign ORDER BY id DESC"
     )
     return [
         Campaign(
@@ -221,10 +227,11 @@ def list_campaigns(conn: Connection) -> list[Campaign]:
             approved,
             policy,
             overruled,
+            overruled_at,
             let_pass,
             states.get(id_, {}),
         )
-        for id_, name, release, target, seed, at, by, state, reason, since, approved, policy, overruled, let_pass in rows
+        for id_, name, release, target, seed, at, by, state, reason, since, approved, policy, overruled, overruled_at, let_pass in rows
     ]
 
 

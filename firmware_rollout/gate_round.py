@@ -1,8 +1,11 @@
 """A round of the gate: every live campaign's run is begun when it is due, and judged when a period of it is over."""
 
 import logging
+from collections.abc import Callable
 from datetime import datetime
 from typing import Final
+
+import psycopg
 
 from firmware_rollout.advancing import WaveNow
 from firmware_rollout.campaigns import Campaign, list_campaigns, progress
@@ -19,13 +22,23 @@ log = logging.getLogger(__name__)
 _GATED: Final = (CampaignState.RUNNING, CampaignState.PAUSED)
 
 
-def judge_round(conn: Connection, *, now: datetime) -> list[Reading]:
-    """Judge what is due, each campaign in a transaction of its own; returns the readings that were stored."""
+def judge_round(conn: Connection, *, now: datetime, on_fault: Callable[[], None] = lambda: None) -> list[Reading]:
+    """Judge what is due, each campaign in a transaction of its own; returns the readings that were stored.
+
+    What is wrong with one campaign stops no other; `on_fault` hears of it.
+    """
     readings = []
     for campaign in list_campaigns(conn):
         if campaign.state in _GATED:
-            with conn.transaction():
-                reading = _judge(conn, campaign, now=now)
+            try:
+                with conn.transaction():
+                    reading = _judge(conn, campaign, now=now)
+            except psycopg.OperationalError:
+                raise
+            except Exception:
+                on_fault()
+                log.exception("%s could not be judged", campaign.name, extra={"action": "judge", "campaign": campaign.name})
+                continue
             if reading is not None:
                 log.info("the gate of %s: %s", campaign.name, reading.verdict, extra={"action": "judge", "campaign": campaign.name})
                 readings.append(reading)

@@ -17,6 +17,18 @@ DAY: Final = timedelta(days=1)
 SETTLE: Final = timedelta(minutes=15)
 # A terminal reports every half minute at best, however compressed the campaign's time.
 SETTLE_AT_LEAST: Final = timedelta(seconds=45)
+# Beyond these no figure is meant, and times reckoned with them end where calendars do: a mistyped one is refused by its name.
+_AT_MOST: Final = {
+    "cap_in_flight": 1_000_000,
+    "deadline_hours": 8_760,
+    "max_attempts": 10,
+    "backoff_minutes": 10_080,
+    "give_up_days": 3_650,
+    "halt_failed_least": 1_000_000,
+    # A day in 30 seconds: below, a period is over before the last one has settled.
+    "pace": 2_880,
+}
+_SLOWEST: Final = 0.1
 
 
 class Policy(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -113,6 +125,11 @@ def check(policy: Policy) -> None:
     for name in ("soak_minutes", "backoff_minutes"):
         if getattr(policy, name) < 0:
             raise PolicyError(name, "must not be below 0")
+    for name, most in _AT_MOST.items():
+        if getattr(policy, name) > most:
+            raise PolicyError(name, f"must be at most {most:,g}")
+    if policy.pace < _SLOWEST:
+        raise PolicyError("pace", f"must be at least {_SLOWEST:g}")
     if policy.soak >= policy.deadline:
         raise PolicyError("soak_minutes", "must be shorter than deadline_hours: nobody could be well for so long in time")
     if not 0 < policy.halt_failed_pct <= 100:

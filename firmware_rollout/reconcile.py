@@ -15,6 +15,7 @@ from datetime import datetime
 from functools import partial
 from typing import Final
 
+import psycopg
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
 from firmware_rollout.advancing import HARMS, Advance, WaveNow, advance
@@ -72,8 +73,15 @@ def step(conn: Connection, *, now: datetime, metrics: Metrics) -> list[Step]:
     states: Count[State] = Count()
     for campaign in reversed(list_campaigns(conn)):
         if campaign.state in _AT_WORK or _leaves_some(campaign):
-            with conn.transaction():
-                taken += _step_campaign(conn, campaign, now=now)
+            try:
+                with conn.transaction():
+                    taken += _step_campaign(conn, campaign, now=now)
+            except psycopg.OperationalError:
+                raise
+            except Exception:
+                # What is wrong with one campaign stops no other.
+                metrics.faults.inc()
+                log.exception("%s could not be planned", campaign.name, extra={"action": "rollout", "campaign": campaign.name})
             states.update(campaign.states)
     states.update(one.after for one in taken)
     states.subtract(one.before for one in taken)
@@ -111,7 +119,7 @@ def run(settings: RolloutSettings, *, clock: Clock | None = None, stop: threadin
 
     def judge_on(conn: Connection) -> None:
         while not stop.is_set():
-            for reading in judge_round(conn, now=clock()):
+            for reading in judge_round(conn, now=clock(), on_fault=metrics.faults.inc):
                 metrics.readings.labels(reading.verdict.value).inc()
             stop.wait(settings.rollout_step_s)
 
@@ -159,6 +167,7 @@ def _step_campaign(conn: Connection, campaign: Campaign, *, now: datetime) -> li
         withdrawn=withdrawn,
         overruled=campaign.overruled,
         let_pass=campaign.let_pass,
+        forgiven_at=campaign.overruled_at,
         now=now,
     )
     moved = decided if decided is not None and _store_move(conn, campaign, decided, now=now) else None

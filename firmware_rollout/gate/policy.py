@@ -75,6 +75,9 @@ class GatePolicy(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         return math.log(len(self.metrics)) - math.log(self.alpha)
 
 
+# Figures beyond these are mistyped.
+MOST_DAYS = 3_650
+MOST_RATIO = 1_000
 # The issue is how much worse; a grid in equal steps of the logarithm, from what is worth halting for on.
 RATIOS = (1.3, 1.6, 2.0, 2.5, 3.2, 4.0)
 # A bricked terminal is no ratio of 2: of a hundred well ones a day hardly one falls silent.
@@ -110,14 +113,18 @@ def check_policy(policy: GatePolicy) -> None:
         raise PolicyError("metrics", "each may be named once")
     if not 0 <= policy.least_days < policy.longest_days:
         raise PolicyError("least_days", f"{policy.least_days:g} days, from 0 to less than the longest of {policy.longest_days:g}")
+    if policy.longest_days > MOST_DAYS:
+        raise PolicyError("longest_days", f"must be at most {MOST_DAYS:,}")
     if not 0 <= policy.least_updated_pct <= 100:
         raise PolicyError("least_updated_pct", "percent, from 0 to 100")
     for one in policy.metrics:
-        if not one.ratios or min(one.ratios) <= 1:
-            raise PolicyError(f"{one.metric}.ratios", "name at least one, each above 1")
-        if one.tolerated <= 1:
-            raise PolicyError(f"{one.metric}.tolerated", "must be above 1")
+        if not one.ratios or min(one.ratios) <= 1 or max(one.ratios) > MOST_RATIO:
+            raise PolicyError(f"{one.metric}.ratios", f"name at least one, each above 1 and at most {MOST_RATIO:,}")
+        if not 1 < one.tolerated <= MOST_RATIO:
+            raise PolicyError(f"{one.metric}.tolerated", f"must be above 1 and at most {MOST_RATIO:,}")
         if one.grace_days < 0 or (one.grace_days and one.metric is Metric.SILENCE):
             raise PolicyError(f"{one.metric}.grace_days", "from 0 on, and none for silence: a brick is silent at once")
+        if any(not 0 <= need.beyond_pct <= 100 for need in one.needed):
+            raise PolicyError(f"{one.metric}.needed", "beyond_pct is percent, from 0 to 100")
         if any(need.odds < 0 or not math.isfinite(need.odds) for need in one.needed):
             raise PolicyError(f"{one.metric}.needed", "odds are finite and not below 0")

@@ -81,6 +81,9 @@ def test_a_deed_needs_a_reason_and_somebody(fleet: Conn) -> None:
         pytest.param({"where": {"model": "Z"}}, ScopeError, "model: .*known: A, B", id="an unknown value"),
         pytest.param({"where": {"colour": "red"}}, ScopeError, "colour: ", id="an unknown dimension"),
         pytest.param({"waves": [Wave(NOW, 50)]}, CampaignError, "wave: ", id="not everyone is reached"),
+        pytest.param({"seed": -1}, CampaignError, "seed: is a whole number from 0", id="a seed below 0"),
+        pytest.param({"seed": 2**70}, CampaignError, "seed: is a whole number from 0", id="a seed beyond what is kept"),
+        pytest.param({"policy": Policy(give_up_days=1e7)}, PolicyError, "give_up_days: must be at most", id="beyond the calendar"),
         pytest.param({"policy": Policy(deadline_hours=0)}, PolicyError, "deadline_hours: ", id="no time to update"),
     ],
 )

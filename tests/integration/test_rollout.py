@@ -8,6 +8,8 @@ import psycopg
 import pytest
 from prometheus_client import CollectorRegistry
 
+from firmware_rollout import gate_round, reconcile
+from firmware_rollout.advancing import WaveNow
 from firmware_rollout.audit import entries_of, verify
 from firmware_rollout.campaigns import CampaignError, campaign, list_campaigns, progress, reasons
 from firmware_rollout.ddi.protocol import Execution, Feedback, Finished
@@ -231,6 +233,10 @@ def test_a_campaign_halts_when_updates_fail(fleet: Conn) -> None:
     found = campaign(fleet, NAME)
     assert (found.state, found.reason) == (CampaignState.HALTED, "2 of 2 updates failed (100 %)")
     assert entries_of(fleet, found.id)[0].deed == "updates_fail"
+    do(fleet, NAME, Deed.RESUME, actor="sacha", why="those two were opened by hand", now=NOW + HOUR)
+    for _ in range(2):
+        take_step(fleet, NOW + HOUR)
+    assert campaign(fleet, NAME).state is CampaignState.RUNNING, "what a person judged does not halt it again"
 
 
 def test_a_withdrawn_release_halts_its_campaign(fleet: Conn) -> None:
@@ -252,6 +258,29 @@ def test_a_policy_that_cannot_be_read_stops_its_campaign_and_no_other(fleet: Con
     found = campaign(fleet, NAME)
     assert found.state is CampaignState.HALTED
     assert "soak_minutes" in found.reason
+
+
+def test_what_is_wrong_with_one_campaign_stops_no_other(fleet: Conn, monkeypatch: pytest.MonkeyPatch) -> None:
+    ill = begun(fleet, where={"model": "B", "carrier": "alpha"})
+    add_shops(fleet, 1, first=70, carrier="beta")
+    drafted(fleet, name="winter", where={"carrier": "beta"})
+    do(fleet, "winter", Deed.APPROVE, actor="sacha", why="", now=NOW)
+    whole = gate_round.waves_of
+
+    def broken(conn: Conn, campaign_id: int) -> list[WaveNow]:
+        if campaign_id == ill.id:
+            raise OverflowError("a date beyond the calendar")
+        return whole(conn, campaign_id)
+
+    for module in (reconcile, gate_round):
+        monkeypatch.setattr(module, "waves_of", broken)
+    metrics = Metrics(CollectorRegistry())
+    step(fleet, now=NOW, metrics=metrics)
+    assert campaign(fleet, "winter").state is CampaignState.RUNNING
+    gate_round.judge_round(fleet, now=NOW, on_fault=metrics.faults.inc)
+    runs = fleet.execute("SELECT c.name FROM firmware_rollout.gate_run r JOIN firmware_rollout.campaign c ON c.id = r.campaign_id")
+    assert ("winter",) in runs.fetchall()
+    assert metrics.faults.collect()[0].samples[0].value == 2
 
 
 def test_newcomers_join_with_their_shop_or_by_their_own_lot(fleet: Conn) -> None:

@@ -42,7 +42,7 @@ def create_campaign(
     policy: Annotated[
         Path | None, typer.Option(help="Policy as JSON; what it leaves out is as `vigie campaign policy` says.")
     ] = None,
-    seed: Annotated[int, typer.Option(help="What the shops are drawn with; the same seed gives the same waves.")] = 1,
+    seed: Annotated[int, typer.Option(min=0, max=2**62 - 1, help="What the shops are drawn with; the same seed gives the same waves.")] = 1,
     by: ByOption = "",
 ) -> None:
     """Draft a campaign, for somebody else to approve. Times without an offset are Paris's."""

@@ -191,6 +191,10 @@ def with_first(**values: Any) -> GatePolicy:
         pytest.param(with_first(ratios=(1.0, 2.0)), "printer_errors.ratios", id="no worse"),
         pytest.param(with_first(tolerated=1.0), "printer_errors.tolerated", id="tolerates nothing"),
         pytest.param(with_first(needed=(Needed(5.0, float("inf")),)), "printer_errors.needed", id="endless odds"),
+        pytest.param(with_first(needed=(Needed(500.0, 2.0),)), "printer_errors.needed", id="beyond everybody"),
+        pytest.param(with_first(tolerated=1e300), "printer_errors.tolerated", id="tolerates anything"),
+        pytest.param(with_first(ratios=(2.0, 1e300)), "printer_errors.ratios", id="looks for what cannot be"),
+        pytest.param(changed(longest_days=1e9), "longest_days", id="for ever"),
         pytest.param(with_first(metric=Metric.SILENCE, grace_days=1), "silence.grace_days", id="grace for silence"),
     ],
 )

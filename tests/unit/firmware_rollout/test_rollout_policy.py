@@ -1,17 +1,27 @@
 """The policy of a campaign: what cannot be followed is refused by its field, what is written is read again."""
 
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
 from firmware_rollout.gate.policy import PolicyError
-from firmware_rollout.policy import Policy, changed, read_policy, written
+from firmware_rollout.policy import Policy, changed, check, read_policy, written
 
 
 def test_a_policy_is_read_as_it_was_written() -> None:
     policy = Policy(window=None, pace=60.0, shares_pct=(1.0, 100.0))
     assert read_policy(written(policy)) == policy
     assert read_policy("{}") == Policy()
+
+
+def test_the_furthest_a_policy_may_reach_is_a_time_that_can_be_reckoned_with() -> None:
+    far = Policy(
+        pace=0.1, deadline_hours=8_760, give_up_days=3_650, max_attempts=10, backoff_minutes=10_080, cap_in_flight=1_000_000
+    )
+    check(far)
+    now = datetime(2026, 11, 23, tzinfo=UTC)
+    reached = [now + span for span in (far.give_up, far.deadline, far.backoff(far.max_attempts), far.period, far.settle)]
+    assert max(reached).year < 2200
 
 
 @pytest.mark.parametrize(
@@ -25,6 +35,13 @@ def test_a_policy_is_read_as_it_was_written() -> None:
         ('{"shares_pct": []}', "shares_pct"),
         ('{"cap_in_flight": 0}', "cap_in_flight"),
         ('{"pace": 0}', "pace"),
+        ('{"pace": 1e-12}', "pace"),
+        ('{"pace": 86400}', "pace"),
+        ('{"give_up_days": 1e7}', "give_up_days"),
+        ('{"deadline_hours": 700000}', "deadline_hours"),
+        ('{"deadline_hours": 1e12}', "deadline_hours"),
+        ('{"max_attempts": 1000}', "max_attempts"),
+        ('{"backoff_minutes": 1e9}', "backoff_minutes"),
         ('{"backoff_minutes": -1}', "backoff_minutes"),
         ('{"soak_minutes": 1440}', "soak_minutes"),
         ('{"halt_failed_pct": 101}', "halt_failed_pct"),
