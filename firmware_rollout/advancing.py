@@ -4,7 +4,7 @@ A wave opens only because the gate said so in its newest reading, and only a gat
 answers for it where the gate is not sure. Whatever cannot be read, or was withdrawn, halts.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from enum import StrEnum
 from typing import Any, Final, NamedTuple
@@ -73,7 +73,7 @@ class Advance(NamedTuple):
 
 
 class Failures(NamedTuple):
-    """Of the terminals whose update came to an end since the campaign last began to run: how many failed, and how many did not."""
+    """Of the terminals whose update came to an end: how many failed, and how many did not."""
 
     failed: int
     updated: int
@@ -90,11 +90,13 @@ def advance(
     overruled: int,
     now: datetime,
     let_pass: int = 0,
+    forgiven_at: datetime | None = None,
 ) -> Advance | None:
     """The campaign's own next move, None: it stays.
 
     `since`: since when it is in its state; `withdrawn`: why its release was; `overruled`: the newest reading that a person let it
-    go on against; `let_pass`: the wave that one let pass although the gate was not sure.
+    go on against; `let_pass`: the wave that one let pass although the gate was not sure; `forgiven_at`: when one let it go on
+    after a halt: updates that had failed by then halt no more.
     """
     if withdrawn is not None and campaign.state in _MAY_GO_ON:
         return _move(campaign, CampaignState.HALTED, Because.RELEASE_WITHDRAWN, f"the release was withdrawn: {withdrawn}")
@@ -110,26 +112,29 @@ def advance(
     if campaign.state is not CampaignState.RUNNING:
         return None
     return (
-        _failing(campaign, standings, since)
+        _failing(campaign, standings, forgiven_at)
         or _halted(campaign, reading, overruled)
         or _onwards(campaign, waves, standings, reading, now, let_pass=let_pass)
     )
 
 
-def count_failures(standings: Sequence[Standing], since: datetime) -> Failures:
-    """How updates came out; what was never begun is no failure."""
-    ended = [one for one in standings if one.memory.attempts and one.since > since]
+def count_failures(standings: Iterable[Standing], since: datetime | None) -> Failures:
+    """How updates came out since then (None: ever); what was never begun is no failure."""
+    ended = [one for one in standings if one.memory.attempts and (since is None or one.since > since)]
     bad = (State.PLANNED, State.FAILED, State.ROLLED_BACK)
     return Failures(sum(one.state in bad for one in ended), sum(one.state in (State.SOAKING, State.DONE) for one in ended))
 
 
-def _failing(campaign: CampaignNow, standings: Sequence[Standing], since: datetime) -> Advance | None:
-    found, policy = count_failures(standings, since), campaign.policy
-    share = 100 * found.failed / max(found.failed + found.updated, 1)
-    if found.failed < policy.halt_failed_least or share <= policy.halt_failed_pct:
-        return None
-    words = f"{found.failed:,} of {found.failed + found.updated:,} updates failed ({share:.0f} %)"
-    return _move(campaign, CampaignState.HALTED, Because.UPDATES_FAIL, words, inputs=found._asdict())
+def _failing(campaign: CampaignNow, standings: Sequence[Standing], forgiven_at: datetime | None) -> Advance | None:
+    """Over the whole campaign, and in its newest wave: what went well in thousands before does not hide that nothing does now."""
+    newest = (one for one in standings if one.wave == campaign.open_wave)
+    for among, words in ((standings, "updates failed"), (newest, f"updates of wave {campaign.open_wave} failed")):
+        found, policy = count_failures(among, forgiven_at), campaign.policy
+        share = 100 * found.failed / max(found.failed + found.updated, 1)
+        if found.failed >= policy.halt_failed_least and share > policy.halt_failed_pct:
+            finding = f"{found.failed:,} of {found.failed + found.updated:,} {words} ({share:.0f} %)"
+            return _move(campaign, CampaignState.HALTED, Because.UPDATES_FAIL, finding, inputs=found._asdict())
+    return None
 
 
 def _halted(campaign: CampaignNow, reading: ReadingNow | None, overruled: int) -> Advance | None:

@@ -227,11 +227,10 @@ def list_campaigns(conn: Connection) -> list[Campaign]:
             approved,
             policy,
             overruled,
-            overruled_at,
-            let_pass,
+            *let,
             states.get(id_, {}),
         )
-        for id_, name, release, target, seed, at, by, state, reason, since, approved, policy, overruled, overruled_at, let_pass in rows
+        for id_, name, release, target, seed, at, by, state, reason, since, approved, policy, overruled, *let in rows
     ]
 
 

@@ -95,6 +95,7 @@ def _move(conn: Connection, found: Campaign, deed: Deed, *, actor: str, why: str
         " approved_at = CASE WHEN %(approves)s THEN %(now)s ELSE approved_at END,"
         " overruled = CASE WHEN %(overrules)s THEN"
         "   (SELECT max(g.id) FROM firmware_rollout.gate_reading g WHERE g.campaign_id = campaign.id) ELSE overruled END,"
+        " overruled_at = CASE WHEN %(overrules)s THEN %(now)s ELSE overruled_at END,"
         # Whatever else is done to it takes back that a wave was let pass.
         " let_pass = %(let_pass)s"
         " WHERE id = %(id)s AND state = %(before)s",

@@ -14,6 +14,8 @@ ALTER TABLE firmware_rollout.action ADD COLUMN boot_before bigint;
 ALTER TABLE firmware_rollout.campaign
     -- The newest reading of the gate when a person let the campaign go on after a halt: it, and those before it, halt no more.
     ADD COLUMN overruled bigint,
+    -- When that was: updates that had failed by then halt it no more.
+    ADD COLUMN overruled_at timestamptz,
     -- The wave that a person let pass although the gate was not sure: the next one may begin.
     ADD COLUMN let_pass integer;
 

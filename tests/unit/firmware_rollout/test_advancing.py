@@ -30,6 +30,10 @@ def done(number: int) -> list[Standing]:
     return [terminal(State.DONE, terminal_id=f"T{one + 500:05}", since=NOW - HOUR) for one in range(number)]
 
 
+def of_earlier_waves(number: int) -> list[Standing]:
+    return [one._replace(wave=0) for one in done(number)]
+
+
 def decide(campaign: CampaignNow = RUNNING, **changed: Any) -> tuple[CampaignState, Because, int | None] | None:
     given = {
         "waves": ONE_OPEN,
@@ -76,7 +80,10 @@ FAILS = (CampaignState.HALTED, Because.UPDATES_FAIL, None)
         pytest.param({"standings": failed(2)}, None, id="too few to say"),
         pytest.param({"standings": failed(3) + done(27)}, None, id="one in ten fails, as is allowed"),
         pytest.param({"standings": failed(3) + done(26)}, FAILS, id="more than one in ten fails"),
-        pytest.param({"standings": failed(3), "since": NOW - HOUR}, None, id="they failed before a person let it go on"),
+        pytest.param({"standings": failed(3), "forgiven_at": NOW - HOUR}, None, id="they failed before a person let it go on"),
+        pytest.param({"standings": failed(3), "since": NOW - HOUR}, FAILS, id="a pause forgives nothing"),
+        pytest.param({"standings": failed(3) + of_earlier_waves(300)}, FAILS, id="thousands that went well hide nothing"),
+        pytest.param({"standings": failed(3) + of_earlier_waves(27) + done(27)}, None, id="of the newest wave, one in ten fails"),
         pytest.param(
             {"waves": ALL_OPEN, "standings": done(2) + failed(1)},
             (CampaignState.FINISHED, Because.ALL_SETTLED, None),
