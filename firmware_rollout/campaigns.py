@@ -227,10 +227,12 @@ def list_campaigns(conn: Connection) -> list[Campaign]:
             approved,
             policy,
             overruled,
-            *let,
+            overruled_at,
+            let_pass,
             states.get(id_, {}),
         )
-        for id_, name, release, target, seed, at, by, state, reason, since, approved, policy, overruled, *let in rows
+        for id_, name, release, target, seed, at, by, state, reason, since, approved, policy, *decided in rows
+        for overruled, overruled_at, let_pass in (decided,)
     ]
 
 
