@@ -3,12 +3,28 @@
 The gate of a small campaign may never know enough. What it then waits for, or was halted for, a person answers for instead.
 """
 
+from typing import Final
+
 from firmware_rollout.advancing import Because
 from firmware_rollout.audit import newest_move
 from firmware_rollout.campaigns import Campaign
 from firmware_rollout.gating import standing_halt
 from firmware_rollout.states import CampaignState
 from fleet.database import Connection
+
+# Campaigns of fewer shops learn little: `vigie evaluate-gate --target` says what they find, and what they miss.
+FEW_SHOPS: Final = 2_000
+
+
+def few_shops(conn: Connection, campaign_id: int) -> int | None:
+    """How many shops a campaign aims at, where they are so few that its gate may miss harm, or wait for a person; None: enough."""
+    row = conn.execute(
+        "SELECT count(DISTINCT t.point_of_sale) FROM firmware_rollout.assignment a JOIN fleet.terminal t ON t.id = a.terminal_id"
+        " WHERE a.campaign_id = %(id)s",
+        {"id": campaign_id},
+    ).fetchone()
+    shops = int(row[0]) if row else 0
+    return shops if shops < FEW_SHOPS else None
 
 
 def wave_to_pass(conn: Connection, campaign_id: int) -> int | None:

@@ -13,6 +13,7 @@ from firmware_rollout.deeds import Deed, possible_now
 from firmware_rollout.gate.judging import Reason, Why
 from firmware_rollout.gate.policy import PolicyError
 from firmware_rollout.gate_story import Story, story_of
+from firmware_rollout.passing import few_shops
 from firmware_rollout.policy import Policy, read_policy
 from firmware_rollout.states import SETTLED, CampaignState, State
 from fleet.database import Connection
@@ -23,6 +24,7 @@ COURSE_SHOWN: Final = 40
 # A campaign in one of these goes on, or may.
 _OVER: Final = (CampaignState.FINISHED, CampaignState.ABORTED, CampaignState.ROLLED_BACK)
 _BY_THE_GATE: Final = (Because.GATE_HALTS, Because.GATE_UNDECIDED)
+_TO_BEGIN: Final = (CampaignState.DRAFT, CampaignState.APPROVED)
 NOBODY: Final = WaveAttempts(0, 0, 0, 0)
 
 
@@ -76,6 +78,8 @@ class CampaignPage:
     course: Sequence[Step]
     failed: Sequence[Member]
     story: Story | None
+    # How many shops it aims at, where so few say little.
+    few_shops: int | None
     # People's names by login.
     names: Mapping[str, str]
 
@@ -126,6 +130,7 @@ def read_campaign_page(conn: Connection, campaign_id: int) -> CampaignPage:
         course=[Step(entry, json.loads(entry.details)) for entry in course],
         failed=members_after(conn, found.id, states=[State.FAILED], limit=FAILED_SHOWN),
         story=story_of(conn, found.id),
+        few_shops=few_shops(conn, found.id) if found.state in _TO_BEGIN else None,
         names={agent.login: agent.name for agent in agents(conn)},
     )
 

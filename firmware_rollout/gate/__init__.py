@@ -14,7 +14,8 @@ probability T/(T+C), whatever the shops are like: bad ones, bursts, neighbours i
 allowed for, because nothing about them is assumed. (The lot is drawn within model × region × volume, each of which has its share of
 every wave up to rounding. A cell that holds several of these then varies less than by one lot over all of it, not more.) This is
 the risk set of the log-rank test, whose anytime-valid form is ter Schure, Pérez-Ortiz, Ly and Grünwald (arXiv 2011.06931). Counting
-a shop's second mark would not do: who had one is likelier to have another, and whether the bad shops sit in the updated arm was settled once, by the lot, not anew every day.
+a shop's second mark would not do: who had one is likelier to have another, and whether the bad shops sit in the updated arm was
+settled once, by the lot, not anew every day.
 
 Shops that wait come back into the count when the next wave begins, and are then compared only with shops whose last mark is
 as long ago (counted in waves): those are interchangeable again, by the lot of the wave that has just begun.

@@ -48,6 +48,7 @@ def test_a_campaign_goes_its_way_by_the_command_line(run: Run, database_url: str
         "campaign", "create", "autumn", "--release", "4.3.0", "--where", "model=B", "--policy", "DIR/policy.json", "--by", "alix"
     )
     assert "autumn: draft since" in made
+    assert "only 10 shops: the gate learns little from so few" in made
     assert f"release 4.3.0 for model=B; 20 terminals; seed 1; made by alix [cli: {account()}], not approved" in made
     with pytest.raises(CampaignError, match="a second person approves it"):
         run("campaign", "approve", "autumn", "--by", "alix")

@@ -132,6 +132,7 @@ def test_a_campaign_is_made_from_the_form_and_begins_when_a_second_person_approv
         assert answer.status_code == 303, answer.text
         page = browser.get(answer.headers["Location"])
         assert "une deuxième personne l'approuve" in page.text
+        assert "Elle vise peu de points de vente" in page.text
         with psycopg.connect(web.database_url) as conn:
             made = campaign(conn, "printemps")
         assert (made.created_by, made.target, made.release, sum(made.states.values())) == (MAKER, {"carrier": "rho"}, NEW, 4)

@@ -42,12 +42,15 @@ def create_campaign(
     policy: Annotated[
         Path | None, typer.Option(help="Policy as JSON; what it leaves out is as `vigie campaign policy` says.")
     ] = None,
-    seed: Annotated[int, typer.Option(min=0, max=2**62 - 1, help="What the shops are drawn with; the same seed gives the same waves.")] = 1,
+    seed: Annotated[
+        int, typer.Option(min=0, max=2**62 - 1, help="What the shops are drawn with; the same seed gives the same waves.")
+    ] = 1,
     by: ByOption = "",
 ) -> None:
     """Draft a campaign, for somebody else to approve. Times without an offset are Paris's."""
     from firmware_rollout.campaigns import create_campaign as create
     from firmware_rollout.campaigns import parse_wave
+    from firmware_rollout.passing import few_shops
     from fleet.scope import parse_scope
 
     with transaction("campaigns") as (conn, now):
@@ -62,7 +65,14 @@ def create_campaign(
             actor=acting(by),
             now=now,
         )
+        few = few_shops(conn, made.id)
     show_campaign(made.name)
+    if few is not None:
+        typer.echo(
+            f"only {few:,} shops: the gate learns little from so few. It may miss what harms them,"
+            " or never be sure: then a person decides (`vigie campaign pass`).",
+            err=True,
+        )
 
 
 @campaigns.command("policy")
