@@ -99,11 +99,10 @@ def advance(
     after a halt: updates that had failed by then halt no more.
     """
     if withdrawn is not None and campaign.state in _MAY_GO_ON:
-        return _move(campaign, CampaignState.HALTED, Because.RELEASE_WITHDRAWN, f"the release was withdrawn: {withdrawn}")
+        finding = f"the release was withdrawn: {withdrawn}"
+        return _move(campaign, CampaignState.HALTED, Because.RELEASE_WITHDRAWN, finding, inputs={"withdrawn": withdrawn})
     if campaign.state is CampaignState.APPROVED:
-        first = waves[0]
-        due = first.planned_at <= now
-        return _move(campaign, CampaignState.RUNNING, Because.FIRST_WAVE_DUE, opens=first.number) if due else None
+        return _begins(campaign, waves[0], now)
     if campaign.state is CampaignState.ROLLING_BACK:
         return _rolled_back(campaign, standings, since, now)
     if campaign.state is CampaignState.PAUSED:
@@ -145,6 +144,13 @@ def _halted(campaign: CampaignNow, reading: ReadingNow | None, overruled: int) -
     return _move(campaign, CampaignState.HALTED, because, reading.finding, inputs=inputs)
 
 
+def _begins(campaign: CampaignNow, wave: WaveNow, now: datetime) -> Advance | None:
+    if wave.planned_at > now:
+        return None
+    inputs = {"planned_at": wave.planned_at}
+    return _move(campaign, CampaignState.RUNNING, Because.FIRST_WAVE_DUE, opens=wave.number, inputs=inputs)
+
+
 def _onwards(
     campaign: CampaignNow,
     waves: Sequence[WaveNow],
@@ -157,8 +163,7 @@ def _onwards(
     following = next((wave for wave in waves if wave.opened_at is None), None)
     if following is not None and campaign.open_wave == 0:
         # As campaigns ran before they were gated: begun, with no wave that is known to be.
-        due = following.planned_at <= now
-        return _move(campaign, CampaignState.RUNNING, Because.FIRST_WAVE_DUE, opens=following.number) if due else None
+        return _begins(campaign, following, now)
     if following is None:
         # Who was promised another attempt is waited for, as long as anybody is.
         settled = all(one.state in SETTLED and not is_tried_again(campaign, one, now) for one in standings)

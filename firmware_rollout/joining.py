@@ -14,10 +14,12 @@ from fleet.scope import in_scope
 JOINABLE = (CampaignState.APPROVED, CampaignState.RUNNING, CampaignState.PAUSED)
 
 
-def join_newcomers(conn: Connection, campaign: Campaign, release: Release, shares_pct: Sequence[float], *, now: datetime) -> int:
-    """Assign terminals that the campaign aims at, that its release fits, and that no campaign has; returns how many."""
+def join_newcomers(
+    conn: Connection, campaign: Campaign, release: Release, shares_pct: Sequence[float], *, now: datetime
+) -> list[str]:
+    """Assign terminals that the campaign aims at, that its release fits, and that no campaign has; returns their ids."""
     if campaign.state not in JOINABLE:
-        return 0
+        return []
     # The ids first: mostly there are none, and the fleet need not be read.
     rows = conn.execute(
         "SELECT t.id, t.point_of_sale FROM fleet.terminal t WHERE t.model = ANY(%(models)s)"
@@ -28,12 +30,12 @@ def join_newcomers(conn: Connection, campaign: Campaign, release: Release, share
         {"models": release.models, "hw": release.hw, "id": campaign.id, "live": [state.value for state in LIVE]},
     ).fetchall()
     if not rows:
-        return 0
+        return []
     new = {terminal for terminal, _ in rows}
     of_shops = terminals_of(conn, points_of_sale=sorted({shop for _, shop in rows}))
     joining = [one for one in in_scope(campaign.target, of_shops) if one.id in new]
     if not joining:
-        return 0
+        return []
     known = conn.execute(
         "SELECT DISTINCT ON (t.point_of_sale) t.point_of_sale, a.wave, a.stratum FROM firmware_rollout.assignment a"
         " JOIN fleet.terminal t ON t.id = a.terminal_id WHERE a.campaign_id = %(id)s AND t.point_of_sale = ANY(%(shops)s)"
@@ -45,4 +47,4 @@ def join_newcomers(conn: Connection, campaign: Campaign, release: Release, share
     waves |= {shop: wave for shop, wave, _ in known}
     strata |= {shop: stratum for shop, _, stratum in known}
     assign(conn, campaign.id, joining, waves=waves, strata=strata, drawn=False, now=now)
-    return len(joining)
+    return sorted(one.id for one in joining)

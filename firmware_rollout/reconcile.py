@@ -5,7 +5,7 @@ its reason, and the campaign moves where the gate's newest reading says so. It m
 what has come to its end. One instance works at a time. It also keeps the releases' short-lived metadata signed.
 """
 
-import hashlib
+import json
 import logging
 import threading
 import time
@@ -29,7 +29,7 @@ from firmware_rollout.planning import MOST_STEPS, CampaignNow, Step, Why, count_
 from firmware_rollout.policy import Policy, read_policy
 from firmware_rollout.releases import release_of
 from firmware_rollout.settings import RolloutSettings
-from firmware_rollout.snapshot import look, standings
+from firmware_rollout.snapshot import Standing, look, standings
 from firmware_rollout.states import SETTLED, CampaignState, State
 from firmware_rollout.storing import store_steps
 from firmware_rollout.trust.keeping import MetadataMetrics, keep_signed
@@ -174,7 +174,7 @@ def _step_campaign(conn: Connection, campaign: Campaign, *, now: datetime) -> li
     # Only now: whoever writes the audit holds up all others who do, and a person's deed takes the campaign's row first as well.
     if joined:
         note(conn, actor=PLANNER, deed="joined", campaign_id=campaign.id, details={"terminals": joined}, now=now)
-    _note_steps(conn, campaign, taken, now=now)
+    _note_steps(conn, campaign, taken, fleet, now=now)
     if moved is not None:
         _note_move(conn, campaign, moved, now=now)
     return taken
@@ -240,11 +240,19 @@ def _stop_unreadable(conn: Connection, campaign: Campaign, error: PolicyError, *
         note(conn, actor=PLANNER, deed="policy_unreadable", campaign_id=campaign.id, details={"error": str(error)}, now=now)
 
 
-def _note_steps(conn: Connection, campaign: Campaign, taken: Sequence[Step], *, now: datetime) -> None:
-    """One row for all of a step: how many moved and why, and a hash of who moved whither."""
-    moved = [one for one in taken if one.before is not one.after]
-    if not moved:
+def _note_steps(conn: Connection, campaign: Campaign, taken: Sequence[Step], fleet: Sequence[Standing], *, now: datetime) -> None:
+    """One row for all of a step: how many terminals moved, or were asked to stop, and why; which, and what was known of them."""
+    noted = [one for one in taken if one.before is not one.after or one.closing is not None]
+    if not noted:
         return
-    who = canonical([[one.terminal_id, one.before, one.after, one.why] for one in sorted(moved)])
-    details = {"why": count_whys(moved), "sha256": hashlib.sha256(who.encode()).hexdigest()}
+    seen = {one.terminal_id: one for one in fleet}
+    alike: dict[str, list[str]] = {}
+    for one in sorted(noted):
+        was = seen[one.terminal_id]
+        inputs = {"reported": was.reported, "online": was.online, "health": was.health, "attempts": was.memory.attempts}
+        asked = was.action and {"kind": was.action.kind, "state": was.action.state, "outcome": was.action.outcome}
+        said = {"from": one.before, "to": one.after, "why": one.why, "inputs": {**inputs, "action": asked}}
+        alike.setdefault(canonical(said), []).append(one.terminal_id)
+    moves = [{**json.loads(said), "terminals": ids} for said, ids in alike.items()]
+    details = {"counted": count_whys(noted), "moves": moves}
     note(conn, actor=PLANNER, deed="planned", campaign_id=campaign.id, details=details, now=now)

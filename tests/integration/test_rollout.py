@@ -1,5 +1,6 @@
 """Campaigns and their reconciliation on a real database."""
 
+import json
 import threading
 import time
 from datetime import datetime, timedelta
@@ -162,9 +163,18 @@ def test_a_halt_takes_back_what_was_not_fetched_and_an_abort_asks_the_rest_to_st
     take_step(fleet, NOW + MINUTE)
     assert (states(fleet)[State.PLANNED], states(fleet)[State.UPDATING]) == (19, 1)
     do(fleet, NAME, Deed.ABORT, actor="sacha", why="fire", now=NOW + MINUTE)
+    before = standings(fleet, campaign(fleet, NAME).id, now=NOW)
     take_step(fleet, NOW + 2 * MINUTE)
     found = dict(fleet.execute("SELECT terminal_id, state FROM firmware_rollout.action").fetchall())
     assert found == {fast: "cancelling", slow: "closed"}
+    [noted] = [json.loads(entry.details) for entry in entries_of(fleet, campaign(fleet, NAME).id, deed="planned", limit=1)]
+    assert noted["counted"] == {"asked_to_stop": 1, "stopped": 19}
+    [asked] = [one for one in noted["moves"] if one["why"] == "asked_to_stop"]
+    assert (asked["terminals"], asked["from"], asked["to"]) == ([fast], "updating", "updating")
+    assert asked["inputs"]["action"] == {"kind": "update", "state": "open", "outcome": None}
+    assert sorted(one for move in noted["moves"] for one in move["terminals"]) == sorted(
+        standing.terminal_id for standing in before
+    )
     fleet.execute(
         "UPDATE firmware_rollout.action SET state = 'closed', outcome = 'cancelled', closed_at = %s WHERE state <> 'closed'", [NOW]
     )
@@ -302,7 +312,8 @@ def test_newcomers_join_with_their_shop_or_by_their_own_lot(fleet: Conn) -> None
     take_step(fleet, NOW)
     again = fleet.execute("SELECT terminal_id, wave FROM firmware_rollout.assignment WHERE NOT drawn").fetchall()
     assert dict(again) == where, "the same lot whenever it is drawn"
-    assert "joined" in [entry.deed for entry in entries_of(fleet, made.id)]
+    [joined, *_] = reversed(entries_of(fleet, made.id, deed="joined"))
+    assert json.loads(joined.details) == {"terminals": sorted(["T00900", *late])}
 
 
 def test_what_has_moved_meanwhile_is_not_stored(fleet: Conn) -> None:

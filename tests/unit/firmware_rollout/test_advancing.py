@@ -137,6 +137,14 @@ def test_the_gate_halts_a_paused_campaign_too() -> None:
     assert decide(RUNNING._replace(state=CampaignState.PAUSED), reading=HALT) == HALTS
 
 
+def test_what_a_campaign_moves_for_is_told_with_it() -> None:
+    approved = RUNNING._replace(state=CampaignState.APPROVED)
+    for withdrawn, told in ((None, {"planned_at": BEGAN}), ("bad", {"withdrawn": "bad"})):
+        found = advance(approved, ONE_OPEN, [], None, since=BEGAN, withdrawn=withdrawn, overruled=0, now=NOW)
+        assert found is not None
+        assert found.inputs == told
+
+
 def test_an_approved_campaign_waits_for_its_first_wave() -> None:
     later = [ONE_OPEN[0]._replace(planned_at=NOW + HOUR)]
     assert decide(RUNNING._replace(state=CampaignState.APPROVED), waves=later) is None
