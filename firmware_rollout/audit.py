@@ -1,19 +1,23 @@
 """The audit of the rollout: who did what and every automatic decision with its inputs, each row chained to the one before.
 
 A row's hash is SHA-256 over the hash before it and the canonical JSON of what it says. Who alters, leaves out or puts in a row
-has to write every later one anew; whoever keeps the newest hash elsewhere (`vigie audit verify` prints it) notices even that.
+has to write every later one anew; whoever keeps the newest hash elsewhere (`vigie audit verify` prints it, and `vigie rollout`
+tells its log now and then) notices even that, and that the newest rows were cut off.
 """
 
 import hashlib
 import json
+import logging
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
-from datetime import UTC, datetime
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
 from psycopg.rows import class_row
 
 from fleet.database import Connection
+
+log = logging.getLogger(__name__)
 
 # Before the first row.
 GENESIS: Final = bytes(32)
@@ -21,6 +25,20 @@ GENESIS: Final = bytes(32)
 PLANNER: Final = "vigie rollout"
 # What it notes at every step and reading; a campaign's course is what remains.
 ROUTINE: Final = ("planned", "judged", "joined")
+# So often the log is told how far the chain goes.
+TELL_EVERY: Final = timedelta(hours=1)
+# Readings that the audit says something else of, or one of them nothing of the other.
+_OTHER_READINGS: Final = """
+    SELECT COALESCE(n.reading, r.id) FROM (
+        SELECT (details::jsonb ->> 'reading')::bigint AS reading, details::jsonb AS said, campaign_id FROM firmware_rollout.audit
+        WHERE deed = 'judged' AND actor = %(planner)s) n
+    FULL JOIN firmware_rollout.gate_reading r ON r.id = n.reading
+    WHERE n.reading IS NULL OR r.id IS NULL
+        OR encode(sha256(convert_to(r.reading, 'UTF8')), 'hex') IS DISTINCT FROM n.said ->> 'sha256'
+        OR (r.verdict, r.wave::text, r.period::text, r.campaign_id) IS DISTINCT FROM
+            (n.said ->> 'verdict', n.said ->> 'wave', n.said ->> 'period', n.campaign_id)
+    ORDER BY 1 LIMIT 1
+"""
 _ENTRY: Final = "SELECT number, at, actor, deed, campaign_id, details, before_hash, hash FROM firmware_rollout.audit"
 
 
@@ -40,11 +58,15 @@ class Entry:
 
 @dataclass(frozen=True, slots=True)
 class Verified:
-    """How far the chain holds: rows read, the first bad one's number (None: all are good), and the newest good hash."""
+    """How far the chain holds: rows read, the first bad one's number (None: all are good), and the newest good hash.
+
+    `reading`: the first of the gate's readings that is not what was noted of it, that was not noted, or is gone (None: none).
+    """
 
     rows: int
     bad: int | None
     head: bytes
+    reading: int | None = None
 
 
 def note(conn: Connection, *, actor: str, deed: str, campaign_id: int | None, details: Mapping[str, Any], now: datetime) -> int:
@@ -102,9 +124,30 @@ def check_chain(entries: Iterable[Entry]) -> Verified:
 
 
 def verify(conn: Connection) -> Verified:
-    """Follow the whole chain as it is stored."""
+    """Follow the whole chain as it is stored, and compare the gate's readings with what it says of them."""
     with conn.cursor(row_factory=class_row(Entry)) as cursor:
-        return check_chain(cursor.stream(f"{_ENTRY} ORDER BY number"))
+        found = check_chain(cursor.stream(f"{_ENTRY} ORDER BY number"))
+    if found.bad is not None:
+        return found
+    row = conn.execute(_OTHER_READINGS, {"planner": PLANNER}).fetchone()
+    return found if row is None else replace(found, reading=int(row[0]))
+
+
+def is_in(conn: Connection, *, number: int, hash_: bytes) -> bool:
+    """Whether a row that somebody kept the number and hash of still stands where it stood."""
+    row = conn.execute("SELECT hash FROM firmware_rollout.audit WHERE number = %(number)s", {"number": number}).fetchone()
+    return row is not None and bytes(row[0]) == hash_
+
+
+def tell_head(conn: Connection, *, told_at: datetime | None, now: datetime) -> datetime:
+    """Tell the log the newest row and its hash, every hour, for whoever keeps logs elsewhere; returns when it last did."""
+    if told_at is not None and now - told_at < TELL_EVERY:
+        return told_at
+    row = conn.execute("SELECT number, hash FROM firmware_rollout.audit ORDER BY number DESC LIMIT 1").fetchone()
+    if row is not None:
+        number, head = int(row[0]), bytes(row[1]).hex()
+        log.info("the audit's newest row is %s, its hash %s", number, head, extra={"action": "audit_head", "number": number})
+    return now
 
 
 def entries_of(

@@ -19,7 +19,7 @@ import psycopg
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
 from firmware_rollout.advancing import HARMS, Advance, WaveNow, advance
-from firmware_rollout.audit import PLANNER, canonical, newest_move, note
+from firmware_rollout.audit import PLANNER, canonical, newest_move, note, tell_head
 from firmware_rollout.campaigns import Campaign, list_campaigns
 from firmware_rollout.gate.policy import PolicyError
 from firmware_rollout.gate_round import judge_round, waves_of
@@ -118,9 +118,11 @@ def run(settings: RolloutSettings, *, clock: Clock | None = None, stop: threadin
             stop.wait(pause_s(len(taken), settings.rollout_step_s))
 
     def judge_on(conn: Connection) -> None:
+        told_at: datetime | None = None
         while not stop.is_set():
             for reading in judge_round(conn, now=clock(), on_fault=metrics.faults.inc):
                 metrics.readings.labels(reading.verdict.value).inc()
+            told_at = tell_head(conn, told_at=told_at, now=clock())
             stop.wait(settings.rollout_step_s)
 
     alone = partial(run_alone, settings.database_url.get_secret_value(), stop=stop, on_fault=metrics.faults.inc)

@@ -163,7 +163,7 @@ def get_chain(program: Program) -> ChainOut:
     """Follow the whole chain as it is stored."""
     with program.pool.connection() as conn:
         found = verify(conn)
-    return ChainOut(rows=found.rows, bad=found.bad, head=found.head.hex())
+    return ChainOut(rows=found.rows, bad=found.bad, head=found.head.hex(), reading=found.reading)
 
 
 def _policy(new: NewCampaign) -> Policy:

@@ -154,11 +154,14 @@ class AuditEntryOut(BaseModel):
 
 
 class ChainOut(BaseModel):
-    """How far the audit's chain holds; `bad`: the first row that does not follow, null where all do."""
+    """How far the audit's chain holds; `bad`: the first row that does not follow, `reading`: the first reading that is not what the
+    audit says of it, null where all are.
+    """
 
     rows: int
     bad: int | None
     head: str
+    reading: int | None
 
 
 class NewCampaign(BaseModel):

@@ -14,6 +14,7 @@ from firmware_rollout.deeds import Deed, do
 from firmware_rollout.gate.policy import PolicyError
 from firmware_rollout.policy import Policy, read_policy, written
 from fleet.errors import VigieError
+from fleet.errors import VigieError
 from tests.integration.rollout_house import furnish, lenient_policy, take_step
 from vigie.cli import app
 from vigie.commands.acting import account
@@ -112,6 +113,12 @@ def test_a_policy_to_start_from_can_be_read_again(run: Run) -> None:
 
 def test_an_audit_that_was_tampered_with_fails_the_command(run: Run, database_url: str) -> None:
     run("campaign", "create", "autumn", "--release", "4.3.0", "--where", "model=B", "--by", "alix")
+    head = run("audit", "verify").rsplit(" ", 1)[1]
+    assert "1 rows" in run("audit", "verify", "--number", "1", "--hash", head)
+    assert "row 1 has another hash" in run("audit", "verify", "--number", "1", "--hash", "00" * 32, status=1)
+    assert "row 7 is gone: there are 1 rows" in run("audit", "verify", "--number", "7", "--hash", head, status=1)
+    with pytest.raises(VigieError, match="hash: name a row's number and its hash together"):
+        run("audit", "verify", "--number", "1")
     with psycopg.connect(database_url) as conn:
         conn.execute("ALTER TABLE firmware_rollout.audit DISABLE TRIGGER audit_is_for_ever")
         conn.execute("UPDATE firmware_rollout.audit SET actor = 'claude'")

@@ -145,7 +145,7 @@ def test_the_audit_is_read_and_its_chain_checked_on_the_page_and_by_rest(web: Ru
     with psycopg.connect(web.database_url) as conn:
         found = verify(conn)
     chain = program.get("/rollout-audit-entries/chain").json()
-    assert chain == {"rows": found.rows, "bad": None, "head": found.head.hex()}
+    assert chain == {"rows": found.rows, "bad": None, "head": found.head.hex(), "reading": None}
     with web.client("dsi") as browser:
         page = browser.get("/console/rollout-audit", params={"check": "1"}).text
         assert f"La chaîne tient\u00a0: {found.rows} lignes" in page

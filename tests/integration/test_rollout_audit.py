@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 import psycopg
 import pytest
 
-from firmware_rollout.audit import GENESIS, Entry, canonical, check_chain, entries_of, note, verify
+from firmware_rollout.audit import GENESIS, Entry, canonical, check_chain, entries_of, is_in, note, tell_head, verify
 from tests.integration.small_fleet import Conn
 
 NOW = datetime(2026, 11, 23, 10, tzinfo=UTC)
@@ -45,6 +45,28 @@ def test_what_was_tampered_with_is_found_at_its_first_row(conn: Conn, statement:
     fill(conn)
     tamper(conn, statement)
     assert verify(conn).bad == bad
+
+
+def test_who_keeps_a_rows_hash_notices_what_was_cut_off_or_written_anew(conn: Conn) -> None:
+    fill(conn)
+    kept = verify(conn)
+    assert is_in(conn, number=kept.rows, hash_=kept.head)
+    tamper(conn, "DELETE FROM firmware_rollout.audit WHERE number > 3")
+    assert verify(conn).bad is None, "what is left holds"
+    assert not is_in(conn, number=kept.rows, hash_=kept.head)
+    note(conn, actor="claude", deed="paused", campaign_id=None, details={}, now=NOW)
+    fill(conn, 1)
+    assert (verify(conn).bad, is_in(conn, number=kept.rows, hash_=kept.head)) == (None, False)
+
+
+def test_the_log_is_told_every_hour_how_far_the_chain_goes(conn: Conn, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level("INFO", logger="firmware_rollout.audit")
+    told_at = tell_head(conn, told_at=None, now=NOW)
+    assert caplog.messages == [], "there is none"
+    fill(conn)
+    for minutes in (1, 61, 62, 125):
+        told_at = tell_head(conn, told_at=told_at, now=NOW + timedelta(minutes=minutes))
+    assert caplog.messages == [f"the audit's newest row is 5, its hash {verify(conn).head.hex()}"] * 2
 
 
 def test_rows_cannot_be_changed_by_the_way(conn: Conn) -> None:

@@ -6,7 +6,7 @@ import msgspec
 import pytest
 from prometheus_client import CollectorRegistry
 
-from firmware_rollout.audit import ROUTINE, entries_of
+from firmware_rollout.audit import ROUTINE, entries_of, verify
 from firmware_rollout.campaigns import CampaignError, campaign, progress
 from firmware_rollout.deeds import Deed, do, possible_now
 from firmware_rollout.gate.judging import Reading, Why
@@ -305,6 +305,29 @@ def test_as_many_calls_of_both_arms_halt_nothing(big: Conn) -> None:
             rang(big, in_wave(big, wave)[(day - 1) * 30 : day * 30], at=NOW + day * DAY - HOUR)
         judge_day(big, day)
     assert campaign(big, NAME).state is CampaignState.RUNNING
+
+
+@pytest.mark.parametrize(
+    ("statement", "reading"),
+    [
+        pytest.param("UPDATE firmware_rollout.gate_reading SET reading = reading || ' '", 0, id="its text"),
+        pytest.param("UPDATE firmware_rollout.gate_reading SET verdict = 'pass' WHERE period = 2", 1, id="its verdict"),
+        pytest.param("UPDATE firmware_rollout.gate_reading SET wave = 9 WHERE period = 2", 1, id="its wave"),
+        pytest.param("DELETE FROM firmware_rollout.gate_reading WHERE period = 1", 0, id="gone"),
+        pytest.param(
+            "DELETE FROM firmware_rollout.audit WHERE number = (SELECT max(number) FROM firmware_rollout.audit)", 1, id="cut"
+        ),
+    ],
+)
+def test_readings_are_compared_with_what_the_audit_says_of_them(big: Conn, statement: str, reading: int) -> None:
+    for day in (1, 2):
+        heard(big, NOW + day * DAY + SETTLE)
+        judge_round(big, now=NOW + day * DAY + SETTLE)
+    ids = [row[0] for row in big.execute("SELECT id FROM firmware_rollout.gate_reading ORDER BY id")]
+    assert (verify(big).bad, verify(big).reading) == (None, None)
+    big.execute("ALTER TABLE firmware_rollout.audit DISABLE TRIGGER audit_is_for_ever")
+    big.execute(statement)
+    assert (verify(big).bad, verify(big).reading) == (None, ids[reading])
 
 
 @pytest.mark.parametrize(
