@@ -19,8 +19,14 @@ SILENT_AFTER: Final = timedelta(hours=1)
 # A restart takes its time, however compressed the campaign's.
 SILENT_AFTER_AT_LEAST: Final = timedelta(minutes=2)
 
-# What comes through MQTT; hotline writes calls itself.
+# What comes through MQTT; hotline writes calls itself. What is read from the roll-up, where periods are long enough.
 BY_INGEST: Final = frozenset(Metric) - {Metric.CALLS}
+_BY_ROLLUP_TOO: Final = frozenset({Metric.PRINTER_ERRORS, Metric.SCANNER_ERRORS, Metric.TRANSACTION_ERRORS})
+# Terminals come back late with what they kept, at any time; beyond such a share of them the roll-up has not caught up.
+_LATE_SHARE: Final = 0.01
+# 16,000 terminals ring some 855 times a day: so many are no day without a call unless nobody notes calls.
+_NEVER_QUIET: Final = 500
+_QUIET_FOR: Final = timedelta(days=1)
 
 
 class Counts(NamedTuple):
@@ -76,10 +82,36 @@ def count(conn: Connection, shops: list[str], *, start: datetime, end: datetime,
     return Counts({metric: np.rint(values).astype(np.int64) for metric, values in order}, said[3])
 
 
-def heard_until(conn: Connection) -> datetime | None:
-    """When the newest batch of what terminals said was received; None: never."""
+def measurable(conn: Connection, *, start: datetime, end: datetime) -> frozenset[Metric]:
+    """What can be counted of a period by now: all of it was heard and rolled up, and calls are being noted at all."""
+    found = frozenset[Metric]()
     row = conn.execute("SELECT max(received_at) FROM fleet.ingest_batch").fetchone()
-    return row[0] if row else None
+    if row is not None and row[0] is not None and row[0] >= end:
+        found = BY_INGEST if end - start < _BY_ROLLUP or _rolled_up(conn, start, end) else BY_INGEST - _BY_ROLLUP_TOO
+    # Of a short period, or a small fleet, it says nothing that nobody rang.
+    if end - start < _QUIET_FOR or _somebody_rang(conn, start, end):
+        found |= {Metric.CALLS}
+    return found
+
+
+def _rolled_up(conn: Connection, start: datetime, end: datetime) -> bool:
+    row = conn.execute(
+        "SELECT COALESCE(bool_or(d.terminal_id IS NULL), false), count(DISTINCT d.terminal_id),"
+        " (SELECT count(*) FROM fleet.terminal) FROM fleet.rollup_due d WHERE d.bucket >= %(start)s AND d.bucket < %(end)s",
+        {"start": start, "end": end},
+    ).fetchone()
+    assert row is not None  # an aggregate gives a row
+    whole, late, terminals = row
+    return not whole and bool(late <= _LATE_SHARE * terminals)
+
+
+def _somebody_rang(conn: Connection, start: datetime, end: datetime) -> bool:
+    row = conn.execute(
+        "SELECT EXISTS (SELECT FROM fleet.signal WHERE kind = 'call' AND at >= %(start)s AND at < %(end)s)"
+        " OR (SELECT count(*) FROM fleet.terminal) < %(never_quiet)s",
+        {"start": start, "end": end, "never_quiet": _NEVER_QUIET},
+    ).fetchone()
+    return row is not None and bool(row[0])
 
 
 # Terminals that were lost, and not seen again until they counted as silent within the period.

@@ -20,7 +20,7 @@ from firmware_rollout.gate.gate import Gate
 from firmware_rollout.gate.judging import Reading, Reason, Situation, Why
 from firmware_rollout.gate.past import PAST_DAYS, own_limits, strata_of
 from firmware_rollout.gate.policy import GatePolicy, Metric
-from firmware_rollout.gate_counts import BY_INGEST, Counts, count, heard_until
+from firmware_rollout.gate_counts import BY_INGEST, Counts, count, measurable
 from firmware_rollout.policy import Policy
 from firmware_rollout.states import State
 from fleet.database import Connection
@@ -91,17 +91,18 @@ def judge_due(conn: Connection, run: Run, policy: Policy, waves: list[WaveNow], 
     period = _judged(conn, run) + 1
     start = run.began_at + (period - 1) * run.period
     end = start + run.period
-    heard = heard_until(conn)
-    measured = heard is not None and heard >= end
-    # Data that are late are waited for; but whoever waits for ever never halts.
     settled = end + policy.settle
-    if now < settled or (not measured and now < settled + run.period):
+    if now < settled:
+        return None
+    can = measurable(conn, start=start, end=end)
+    # Data that are late are waited for; but whoever waits for ever never halts.
+    if not can >= BY_INGEST and now < settled + run.period:
         return None
     counts = count(conn, run.shops, start=start, end=end, pace=policy.pace)
     marks = {
         one.metric: _mark(counts.of[one.metric], run.limits[one.metric] if one.surge else None)
         for one in policy.gate.metrics
-        if measured or one.metric not in BY_INGEST
+        if one.metric in can
     }
     gate, begun = _rebuilt(conn, run, policy.gate)
     situation = _situation(conn, run, waves, end=end)

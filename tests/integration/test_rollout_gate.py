@@ -11,7 +11,7 @@ from firmware_rollout.campaigns import CampaignError, campaign, progress
 from firmware_rollout.deeds import Deed, do, possible_now
 from firmware_rollout.gate.judging import Reading, Why
 from firmware_rollout.gate.policy import Metric, Needed
-from firmware_rollout.gate_counts import count
+from firmware_rollout.gate_counts import count, measurable
 from firmware_rollout.gate_round import judge_round
 from firmware_rollout.gating import newest_reading, replay, standing_halt
 from firmware_rollout.policy import SETTLE
@@ -140,6 +140,32 @@ def test_the_gate_waits_for_what_it_cannot_measure(fleet: Conn) -> None:
     [reading] = readings(fleet)
     assert [reason.why for reason in reading.reasons] == [Why.NOT_MEASURED]
     assert open_waves(fleet) == 1
+
+
+def test_what_is_not_rolled_up_or_noted_yet_is_not_measured(conn: Conn) -> None:
+    add_shops(conn, 250, first=100)
+    rang(conn, ["T00100"], at=NOW + HOUR)
+    heard(conn, NOW + DAY)
+    day = {"start": NOW, "end": NOW + DAY}
+    errors = {Metric.PRINTER_ERRORS, Metric.SCANNER_ERRORS, Metric.TRANSACTION_ERRORS}
+    assert measurable(conn, **day) == set(Metric)
+    mark = "INSERT INTO fleet.rollup_due (bucket, terminal_id) SELECT %s, id FROM fleet.terminal LIMIT %s"
+    conn.execute(mark, [NOW + HOUR, 5])
+    assert measurable(conn, **day) == set(Metric), "some terminals are always late"
+    conn.execute(mark, [NOW + HOUR, 6])
+    assert measurable(conn, **day) == set(Metric) - errors
+    conn.execute("DELETE FROM fleet.rollup_due")
+    conn.execute("INSERT INTO fleet.rollup_due VALUES (%s, NULL), (%s, NULL)", [NOW + DAY, NOW - MINUTE])
+    assert measurable(conn, **day) == set(Metric), "of other days"
+    conn.execute("INSERT INTO fleet.rollup_due VALUES (%s, NULL)", [NOW + HOUR])
+    assert measurable(conn, **day) == set(Metric) - errors
+    assert measurable(conn, start=NOW, end=NOW + MINUTE) == set(Metric), "short periods are counted from the samples themselves"
+    heard(conn, NOW + 2 * DAY)
+    assert measurable(conn, start=NOW + DAY, end=NOW + 2 * DAY) == set(Metric) - errors - {Metric.CALLS}, "nobody rang all day"
+    assert measurable(conn, start=NOW + DAY, end=NOW + DAY + HOUR) >= {Metric.CALLS}, "which an hour without calls does not say"
+    conn.execute("DELETE FROM fleet.terminal WHERE id >= 'T00300'")
+    assert measurable(conn, start=NOW + DAY, end=NOW + 2 * DAY) >= {Metric.CALLS}, "nor a day of a small fleet"
+    assert measurable(conn, start=NOW + 5 * DAY, end=NOW + 6 * DAY) == {Metric.CALLS}, "nothing was heard yet"
 
 
 @pytest.fixture
