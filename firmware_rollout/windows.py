@@ -101,7 +101,7 @@ def next_open(window: Window | None, *, hours: str, timezone: str, now: datetime
 
 
 def check_window(window: Window) -> None:
-    """Raise `WindowError` unless an update can begin at some minute of a day whose shop is closed."""
+    """Raise `WindowError` unless an update can begin at some minute of a day, in a shop in France that is closed all day."""
     for name, pair in (("local", window.local), ("races_paris", window.races_paris)):
         if pair is not None and not all(_CLOCK.fullmatch(clock) for clock in pair):
             raise WindowError(name, f"{pair[0]!r} to {pair[1]!r} is not of the form 02:00 to 06:30")
@@ -111,6 +111,13 @@ def check_window(window: Window) -> None:
         raise WindowError("needed_minutes", "from 0 to a day")
     if _day(window.local).sum() < window.needed_minutes:
         raise WindowError("needed_minutes", "is longer than the window")
+    if window.races_paris is not None:
+        good = _day(window.local) & ~_day(window.races_paris)
+        if _longest_run(good) < max(window.needed_minutes, 1):
+            detail = (
+                f"leave a shop in France no {window.needed_minutes} minutes of its window, {window.local[0]} to {window.local[1]}"
+            )
+            raise WindowError("races_paris", detail)
 
 
 class _Minutes(NamedTuple):
@@ -138,6 +145,15 @@ def _coming(window: Window, hours: str, zone: ZoneInfo, at: datetime, length: in
 def _minutes(window: Window, hours: str) -> _Minutes:
     races = np.zeros(MINUTES_A_DAY, bool) if window.races_paris is None else _day(window.races_paris)
     return _Minutes(_day(window.local), ~parse(hours).bitmap(), ~races)
+
+
+def _longest_run(good: Bool) -> int:
+    """How many good minutes follow one another at most, over midnight too; a whole day where all are."""
+    if good.all():
+        return len(good)
+    # Begun behind a bad minute, no run is cut in two by the day's end.
+    bad = np.flatnonzero(~good)
+    return int(np.diff(bad, append=bad[0] + len(good)).max()) - 1
 
 
 def _day(pair: tuple[str, str]) -> Bool:

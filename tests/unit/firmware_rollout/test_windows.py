@@ -125,9 +125,28 @@ def test_a_shop_that_never_closes_is_never_updated_but_without_a_window_it_is() 
         (Window(races_paris=("10:00", "24:30")), "races_paris"),
         (Window(needed_minutes=271), "needed_minutes"),
         (Window(needed_minutes=-1), "needed_minutes"),
+        pytest.param(Window(races_paris=("00:00", "23:59")), "races_paris", id="races all day"),
+        pytest.param(Window(races_paris=("06:20", "06:10")), "races_paris", id="ten minutes between races, of thirty"),
+        pytest.param(
+            Window(("23:50", "00:20"), ("00:10", "23:00"), 30), "races_paris", id="twenty minutes over midnight, of thirty"
+        ),
     ],
 )
 def test_a_window_that_cannot_be_is_refused_by_field(window: Window, field: str) -> None:
     with pytest.raises(WindowError) as refused:
         check_window(window)
     assert refused.value.field == field
+
+
+@pytest.mark.parametrize(
+    "window",
+    [
+        pytest.param(Window(), id="as it comes"),
+        pytest.param(Window(("23:50", "00:20"), ("00:10", "23:00"), 20), id="twenty minutes over midnight"),
+        pytest.param(Window(("00:00", "23:59"), None, 30), id="nearly always"),
+        pytest.param(Window(("02:00", "06:30"), ("02:30", "02:00"), 30), id="just enough"),
+    ],
+)
+def test_a_window_that_opens_is_taken(window: Window) -> None:
+    check_window(window)
+    assert next_open(window, hours="Mo 12:00-12:05", timezone="Europe/Paris", now=datetime(2026, 6, 1, 12, tzinfo=UTC)) is not None
