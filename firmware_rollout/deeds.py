@@ -40,7 +40,8 @@ DEEDS: Final[Mapping[Deed, tuple[frozenset[CampaignState], CampaignState]]] = {
     Deed.PASS: (frozenset({_C.RUNNING, _C.HALTED}), _C.RUNNING),
     Deed.HALT: (frozenset({_C.RUNNING, _C.PAUSED}), _C.HALTED),
     Deed.ABORT: (frozenset({_C.DRAFT, _C.APPROVED, _C.RUNNING, _C.PAUSED, _C.HALTED, _C.ROLLING_BACK}), _C.ABORTED),
-    Deed.ROLL_BACK: (frozenset({_C.RUNNING, _C.PAUSED, _C.HALTED, _C.FINISHED, _C.ABORTED}), _C.ROLLING_BACK),
+    # Once more, too: for who was not reached in time, or came up with it long after.
+    Deed.ROLL_BACK: (frozenset({_C.RUNNING, _C.PAUSED, _C.HALTED, _C.FINISHED, _C.ABORTED, _C.ROLLED_BACK}), _C.ROLLING_BACK),
 }
 
 

@@ -232,6 +232,11 @@ def test_a_roll_back_brings_back_who_could_not_stop_and_who_comes_up_with_it_lat
     found = campaign(fleet, NAME)
     assert (found.state, found.reason) == (CampaignState.ROLLED_BACK, "2 terminals are back")
     assert found.states == {State.ROLLED_BACK: 2, State.WITHDRAWN: 18}
+    # Its other slot comes up: that is seen when somebody asks once more.
+    born(fleet, [away], at=NOW + 30 * HOUR, firmware="4.3.0", boot=4)
+    do(fleet, NAME, Deed.ROLL_BACK, actor="sacha", why="one runs it again", now=NOW + 30 * HOUR)
+    take_step(fleet, NOW + 30 * HOUR)
+    assert fleet.execute(way_back).fetchall() == [(stubborn,), (away,), (away,)]
 
 
 def test_a_campaign_halts_when_updates_fail(fleet: Conn) -> None:
