@@ -178,12 +178,12 @@ def _takes_room(campaign: CampaignNow, one: Standing) -> bool:
 
 
 def _planned(campaign: CampaignNow, one: Standing, now: datetime) -> Step | None:
-    tried = one.memory.attempts > 0
-    if tried and runs_target(one, campaign.release):
+    # Also after an attempt that was called off: a device may have gone through with it.
+    if one.memory.firmware_before is not None and runs_target(one, campaign.release):
         return _came_late(one, now)
     if campaign.state in _ENDING:
         # Whoever was tried may still come up with it.
-        after = State.FAILED if tried else State.WITHDRAWN
+        after = State.FAILED if one.memory.attempts else State.WITHDRAWN
         return _to(one, after, Why.STOPPED, memory=one.memory._replace(retry_at=None))
     if runs_target(one, campaign.release):
         return _to(one, State.DONE, Why.ALREADY_THERE)

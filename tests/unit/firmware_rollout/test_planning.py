@@ -31,6 +31,13 @@ NEVER_FETCHED: dict[str, Any] = {"opened_at": NOW - DAY, "retrieved_at": None}
         pytest.param(terminal(reported="4.3.0"), State.DONE, Why.ALREADY_THERE, None, id="it runs the target"),
         pytest.param(terminal(reported="4.10.0"), State.DONE, Why.ALREADY_THERE, None, id="it runs a later one"),
         pytest.param(
+            terminal(memory=TRIED._replace(attempts=0), reported="4.3.0"),
+            State.SOAKING,
+            Why.CAME_LATE,
+            None,
+            id="it said that it stopped, and runs the target",
+        ),
+        pytest.param(
             terminal(memory=TRIED._replace(retry_at=NOW + MINUTE)), None, None, None, id="its next attempt is not yet due"
         ),
         pytest.param(
