@@ -14,7 +14,6 @@ from firmware_rollout.deeds import Deed, do
 from firmware_rollout.gate.policy import PolicyError
 from firmware_rollout.policy import Policy, read_policy, written
 from fleet.errors import VigieError
-from fleet.errors import VigieError
 from tests.integration.rollout_house import furnish, lenient_policy, take_step
 from vigie.cli import app
 from vigie.commands.acting import account
