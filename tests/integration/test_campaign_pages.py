@@ -72,7 +72,9 @@ def test_a_halted_campaign_says_why_and_shows_its_evidence(web: RunningWeb, halt
         assert "essayé sur dix terminaux" in text
         assert 'data-deed="' not in text, "a supervisor sees, and does nothing"
     with web.client(MAKER) as browser:
-        assert 'data-deed="pass"' not in browser.get(f"/console/campaigns/{made.id}").text, "harm is overruled, not let pass"
+        page = browser.get(f"/console/campaigns/{made.id}").text
+        assert 'data-deed="pass"' not in page, "harm is overruled, not let pass"
+        assert 'id="act-resume" class="button button-quiet"' in page, "nothing invites to go on against the gate"
         refused = acts(browser, made, "pass", "on est pressé")
         assert (refused.status_code, "Cette vague ne peut pas être laissée passer" in refused.text) == (422, True)
     with web.client("supervisor") as browser:
@@ -116,7 +118,7 @@ def test_a_halt_for_want_of_evidence_is_not_shown_as_harm(web: RunningWeb) -> No
     assert "automatique\u00a0: les points de vente" not in page
     assert "<td>arrêt automatique\u00a0: indécis depuis trop longtemps" in audit
     with web.client(MAKER) as browser:
-        assert 'data-deed="pass"' in browser.get(f"/console/campaigns/{made.id}").text
+        assert 'id="act-pass" class="button button-quiet"' in browser.get(f"/console/campaigns/{made.id}").text
         refused = acts(browser, made, "pass", " ")
         assert (refused.status_code, "Dites pourquoi" in refused.text) == (422, True)
         assert acts(browser, made, "pass", "rien à signaler").status_code == 303
@@ -127,7 +129,8 @@ def test_a_halt_for_want_of_evidence_is_not_shown_as_harm(web: RunningWeb) -> No
 def test_a_campaign_is_made_from_the_form_and_begins_when_a_second_person_approves_it(web: RunningWeb) -> None:
     with web.client(MAKER) as browser:
         csrf = csrf_of(browser.get("/console/campaigns/new"))
-        form = {**suggested("fr"), "csrf": csrf, "name": "printemps", "release": NEW, "carrier": "rho", "soak_minutes": "7,5"}
+        aimed = {"carrier": "rho", "model": "B, "}
+        form = {**suggested("fr"), "csrf": csrf, "name": "printemps", "release": NEW, **aimed, "soak_minutes": "7,5"}
         answer = browser.post("/console/campaigns", data=form)
         assert answer.status_code == 303, answer.text
         page = browser.get(answer.headers["Location"])
@@ -135,7 +138,8 @@ def test_a_campaign_is_made_from_the_form_and_begins_when_a_second_person_approv
         assert "Elle vise peu de points de vente" in page.text
         with psycopg.connect(web.database_url) as conn:
             made = campaign(conn, "printemps")
-        assert (made.created_by, made.target, made.release, sum(made.states.values())) == (MAKER, {"carrier": "rho"}, NEW, 4)
+        assert (made.created_by, made.release, sum(made.states.values())) == (MAKER, NEW, 4)
+        assert made.target == {"model": ["B"], "carrier": ["rho"]}
         assert '"soak_minutes": 7.5' in made.policy
         refused = acts(browser, made, "approve", "")
         assert refused.status_code == 422
