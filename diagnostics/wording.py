@@ -13,6 +13,7 @@ from diagnostics.troubles import Trouble
 from diagnostics.typography import in_language, sentence, typeset
 from diagnostics.wording_advice import advice, next_step, spoken
 from diagnostics.wording_why import why_sentences
+from fleet.scope import Values, either
 
 __all__ = ["Cause", "advice", "cause_of", "likely_cause", "next_step", "scope_in_words", "spoken", "title", "why_sentences"]
 
@@ -37,6 +38,7 @@ TITLES: Final[Mapping[Trouble, Mapping[str, str]]] = {
 }
 
 _WHOLE_FLEET: Final[Mapping[str, str]] = {"fr": "tout le parc", "en": "the whole fleet"}
+_OR: Final[Mapping[str, str]] = {"fr": " ou ", "en": " or "}
 
 
 class Cause(StrEnum):
@@ -151,13 +153,17 @@ def title(trouble: Trouble, scope: Scope, language: str) -> str:
     return typeset(f"{in_language(TITLES[trouble], language)}{_colon(language)} {scope_in_words(scope, language)}", language)
 
 
-def scope_in_words(scope: Scope, language: str) -> str:
-    """Which terminals, as one says it; an empty scope is the whole fleet."""
+def scope_in_words(scope: Mapping[str, Values], language: str) -> str:
+    """Which terminals, as one says it; an empty scope is the whole fleet, of several values of a dimension one is enough."""
     if not scope:
         return in_language(_WHOLE_FLEET, language)
     known = [name for name in SAID_ORDER if name in scope]
     others = [name for name in scope if name not in SAID_ORDER]
-    return typeset(", ".join(condition_in_words(name, scope[name], language) for name in [*known, *others]), language)
+    said = (
+        in_language(_OR, language).join(condition_in_words(name, value, language) for value in either(scope[name]))
+        for name in [*known, *others]
+    )
+    return typeset(", ".join(said), language)
 
 
 def cause_of(trouble: Trouble, scope: Scope) -> Cause:

@@ -23,7 +23,7 @@ from firmware_rollout.states import LIVE, CampaignState, State
 from fleet.database import Connection
 from fleet.errors import VigieError
 from fleet.registry import Terminal, all_terminals
-from fleet.scope import check_scope, in_scope
+from fleet.scope import Values, check_scope, either, in_scope
 
 # Times without an offset are the head office's.
 HOME: Final = ZoneInfo("Europe/Paris")
@@ -52,6 +52,8 @@ class Wave:
 class Campaign:
     """A campaign; `states` counts its terminals by state, `policy` is JSON (`policy.read_policy`).
 
+    `target`: the values that its terminals have, any one of each dimension's.
+
     `overruled`: the newest of the gate's readings that a person let it go on against, 0: none; `overruled_at`: when one let it go
     on after a halt. `let_pass`: the wave that one let pass although the gate was not sure, 0: none.
     """
@@ -59,7 +61,7 @@ class Campaign:
     id: int
     name: str
     release: str
-    target: dict[str, str]
+    target: dict[str, list[str]]
     seed: int
     created_at: datetime
     created_by: str
@@ -116,7 +118,7 @@ def create_campaign(
     *,
     name: str,
     release: str,
-    where: Mapping[str, str],
+    where: Mapping[str, Values],
     seed: int,
     actor: str,
     now: datetime,
@@ -145,8 +147,9 @@ def create_campaign(
     policy = changed(policy or Policy(), shares_pct=tuple(wave.share_pct for wave in waves)) if waves else policy or Policy()
     check(policy)
     fleet = all_terminals(conn)
-    check_scope(where, fleet)
-    aimed_at = in_scope(where, fleet)
+    target = {dimension: either(values) for dimension, values in where.items()}
+    check_scope(target, fleet)
+    aimed_at = in_scope(target, fleet)
     if not aimed_at:
         raise CampaignError("where", "each value is known, but no terminal meets all of them at once")
     # Two campaigns made at once must not both find the same terminals free.
@@ -155,13 +158,13 @@ def create_campaign(
     _check_free(conn, aimed_at)
     planned = waves or [Wave(now, share) for share in policy.shares_pct]
     made = _insert_campaign(
-        conn, name=name.strip(), release=release, where=where, seed=seed, policy=policy, actor=actor.strip(), now=now
+        conn, name=name.strip(), release=release, target=target, seed=seed, policy=policy, actor=actor.strip(), now=now
     )
     _insert_waves(conn, made, planned)
     strata = strata_of_shops(aimed_at, calls_of_shops(conn, now=now))
     drawn = draw_waves(strata, policy.shares_pct, seed=seed)
     assign(conn, made, aimed_at, waves=drawn, strata=strata, drawn=True, now=now)
-    details = {"release": release, "where": dict(where), "seed": seed, "policy": written(policy), "terminals": len(aimed_at)}
+    details = {"release": release, "where": target, "seed": seed, "policy": written(policy), "terminals": len(aimed_at)}
     note(conn, actor=actor.strip(), deed="created", campaign_id=made, details=details, now=now)
     return campaign(conn, name.strip())
 
@@ -295,7 +298,7 @@ def _check_free(conn: Connection, aimed_at: Sequence[Terminal]) -> None:
 
 
 def _insert_campaign(
-    conn: Connection, *, name: str, release: str, where: Mapping[str, str], seed: int, policy: Policy, actor: str, now: datetime
+    conn: Connection, *, name: str, release: str, target: dict[str, list[str]], seed: int, policy: Policy, actor: str, now: datetime
 ) -> int:
     try:
         # A savepoint: a refused name leaves the caller's transaction usable.
@@ -307,7 +310,7 @@ def _insert_campaign(
                 {
                     "name": name,
                     "release": release,
-                    "target": Jsonb(dict(where)),
+                    "target": Jsonb(target),
                     "seed": seed,
                     "deadline": max(1, round(policy.deadline.total_seconds())),
                     "now": now,

@@ -53,7 +53,7 @@ class Wanted:
 
     name: str
     release: str
-    where: dict[str, str]
+    where: dict[str, list[str]]
     waves: list[Wave]
     policy: Policy
     seed: int
@@ -95,7 +95,7 @@ def read_form(form: Mapping[str, str]) -> Wanted:
     return Wanted(
         name=form.get("name", ""),
         release=form.get("release", ""),
-        where={name: form[name].strip() for name in DIMENSIONS if form.get(name, "").strip()},
+        where={name: values for name in DIMENSIONS if (values := _values(form.get(name, "")))},
         waves=[Wave(begins, share) for share in read.shares_pct] if begins else [],
         policy=read,
         seed=_seed(form.get("seed", "")),
@@ -113,6 +113,11 @@ def field_of(error: CampaignError | PolicyError) -> str:
     if field.startswith("window"):
         return "window_from"
     return field if field in _FIELDS else "policy"
+
+
+def _values(text: str) -> list[str]:
+    """A dimension's values as people type them, `2, 3`: any one of them will do."""
+    return [value.strip() for value in text.split(",") if value.strip()]
 
 
 def _number(text: str, field: str) -> float:

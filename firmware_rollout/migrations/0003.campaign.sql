@@ -20,6 +20,10 @@ ALTER TABLE firmware_rollout.campaign
 -- What was created before campaigns were gated went on by itself.
 UPDATE firmware_rollout.campaign SET state = 'running', state_since = created_at, created_by = 'vigie';
 
+-- Several values of a dimension, of which a terminal has one: {"model": ["B"], "hw": ["2", "3"]}.
+UPDATE firmware_rollout.campaign SET target = (
+    SELECT COALESCE(jsonb_object_agg(key, jsonb_build_array(value)), '{}') FROM jsonb_each(target));
+
 ALTER TABLE firmware_rollout.wave
     -- planned_at is the earliest; a wave opens when the gate has let the one before it through as well.
     ADD COLUMN opened_at timestamptz,

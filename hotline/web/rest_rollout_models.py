@@ -23,7 +23,7 @@ class CampaignOut(BaseModel):
     id: int
     name: str
     release: str
-    target: dict[str, str]
+    target: dict[str, list[str]]
     state: str
     reason: str
     state_since: datetime
@@ -171,7 +171,9 @@ class NewCampaign(BaseModel):
 
     name: str = Field(max_length=100)
     release: str = Field(max_length=24)
-    target: dict[str, str] = Field(default_factory=dict, description="Dimension and value; empty: the whole fleet.")
+    target: dict[str, str | list[str]] = Field(
+        default_factory=dict, description="Dimension and value, or values of which one is enough; empty: the whole fleet."
+    )
     seed: int = Field(1, ge=0, lt=2**62, description="What the shops are drawn with; the same seed gives the same waves.")
     begins: datetime | None = Field(None, description="Not before, with its offset from UTC.")
     policy: dict[str, Any] = Field(default_factory=dict, description="What differs from the default policy.")

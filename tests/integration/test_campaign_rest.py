@@ -124,6 +124,7 @@ def test_a_person_drafts_and_a_second_one_approves_by_rest(web: RunningWeb) -> N
         made = maker.post("/campaigns", json=new)
         assert made.status_code == 201, made.text
         assert (made.json()["created_by"], made.json()["policy"]["gate"]["least_days"]) == (MAKER, 2)
+        assert made.json()["target"] == {"carrier": ["phi"]}
         path = f"/campaigns/{made.json()['id']}"
         problem(maker.post(f"{path}/approve"), 409, "actor")
         assert second.post(f"{path}/approve").json()["state"] == "approved"

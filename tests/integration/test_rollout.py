@@ -321,6 +321,23 @@ def test_newcomers_join_with_their_shop_or_by_their_own_lot(fleet: Conn) -> None
     assert json.loads(joined.details) == {"terminals": sorted(["T00900", *late])}
 
 
+def test_a_campaign_aims_at_several_values_of_a_dimension_and_newcomers_join_by_them(fleet: Conn) -> None:
+    fleet.execute(
+        "UPDATE fleet.terminal SET hw = (number % 3 + 1)::text FROM (SELECT id AS of, row_number() OVER () AS number"
+        " FROM fleet.terminal WHERE model = 'B') n WHERE id = of"
+    )
+    fleet.execute("UPDATE firmware_rollout.release SET hw = '{2,3}'")
+    with pytest.raises(CampaignError, match=r"fits models B and hardware 2, 3, but this aims at 6 of model B, hardware 1"):
+        drafted(fleet)
+    made = begun(fleet, where={"model": "B", "hw": ["2", "3"]})
+    assert (made.target, sum(made.states.values())) == ({"model": ["B"], "hw": ["2", "3"]}, 14)
+    late = add_shops(fleet, 3, first=60, terminals_each=1)
+    fleet.execute("UPDATE fleet.terminal SET hw = '3' WHERE id = ANY(%s)", [late[1:]])
+    take_step(fleet, NOW)
+    joined = fleet.execute("SELECT terminal_id FROM firmware_rollout.assignment WHERE NOT drawn ORDER BY 1").fetchall()
+    assert [row[0] for row in joined] == late[1:]
+
+
 def test_what_has_moved_meanwhile_is_not_stored(fleet: Conn) -> None:
     made = begun(fleet)
     current = CampaignNow(CampaignState.PAUSED, "4.3.0", lenient_policy(), 1, None)

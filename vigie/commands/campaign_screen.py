@@ -1,6 +1,6 @@
 """What the terminal shows of a campaign: its waves with their progress, the gate's word, and why terminals moved."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
@@ -67,9 +67,9 @@ def counts_text(states: Mapping[State, int]) -> str:
     return ", ".join(f"{states[state]:,} {state.replace('_', ' ')}" for state in State if state in states)
 
 
-def scope_text(scope: Mapping[str, str]) -> str:
+def scope_text(scope: Mapping[str, Sequence[str]]) -> str:
     """Whom a campaign aims at."""
-    return " & ".join(f"{dimension}={value}" for dimension, value in scope.items()) or "the whole fleet"
+    return " & ".join(f"{dimension}={' or '.join(values)}" for dimension, values in scope.items()) or "the whole fleet"
 
 
 def when_text(moment: datetime) -> str:

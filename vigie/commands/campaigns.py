@@ -37,7 +37,10 @@ def create_campaign(
         ),
     ] = None,
     where: Annotated[
-        list[str] | None, typer.Option(help="Only terminals with this, dimension=value (may be repeated); default: all.")
+        list[str] | None,
+        typer.Option(
+            help="Only terminals with this, dimension=value (may be repeated; one dimension repeated: either); default: all."
+        ),
     ] = None,
     policy: Annotated[
         Path | None, typer.Option(help="Policy as JSON; what it leaves out is as `vigie campaign policy` says.")
@@ -51,14 +54,14 @@ def create_campaign(
     from firmware_rollout.campaigns import create_campaign as create
     from firmware_rollout.campaigns import parse_wave
     from firmware_rollout.passing import few_shops
-    from fleet.scope import parse_scope
+    from fleet.scope import parse_target
 
     with transaction("campaigns") as (conn, now):
         made = create(
             conn,
             name=name,
             release=release,
-            where=parse_scope(where or []),
+            where=parse_target(where or []),
             waves=[parse_wave(text) for text in wave or []],
             policy=_read_policy(policy),
             seed=seed,

@@ -157,6 +157,11 @@ def test_two_conditions_are_said_in_the_same_order_whatever_the_order_given() ->
     assert scope_in_words(scope, "en") == scope_in_words(dict(reversed(scope.items())), "en")
 
 
+def test_of_several_values_one_is_enough_and_said_so() -> None:
+    assert plain(scope_in_words({"carrier": ["beta", "alpha"], "model": "B"}, "en")) == "model B, carrier beta or carrier alpha"
+    assert plain(scope_in_words({"model": ["A", "B"]}, "fr")) == "modèle A ou modèle B"
+
+
 @pytest.mark.parametrize(
     ("value", "french", "english"),
     [

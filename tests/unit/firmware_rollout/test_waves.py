@@ -11,7 +11,7 @@ from firmware_rollout.campaigns import CampaignError, Wave, check_waves, parse_w
 from firmware_rollout.releases import is_at_least, parse_version
 from firmware_rollout.shops import draw_late, draw_waves, strata_of_shops
 from fleet.registry import Terminal
-from fleet.scope import ScopeError, check_scope, in_scope, parse_scope
+from fleet.scope import ScopeError, check_scope, in_scope, parse_scope, parse_target
 
 START = datetime(2026, 11, 20, 5, tzinfo=UTC)
 
@@ -133,6 +133,7 @@ def test_a_scope_is_a_conjunction() -> None:
     fleet = [terminal(1, 1), terminal(2, 1, model="A"), terminal(3, 2, carrier="beta"), terminal(4, 2, model="A", carrier="beta")]
     assert [one.id for one in in_scope({"model": "A", "carrier": "beta"}, fleet)] == ["T00004"]
     assert in_scope({}, fleet) == fleet
+    assert [one.id for one in in_scope({"model": ["A", "B"], "carrier": ["beta"]}, fleet)] == ["T00003", "T00004"]
 
 
 @pytest.mark.parametrize(
@@ -147,6 +148,14 @@ def test_a_condition_that_cannot_be_read_names_its_field(conditions: list[str], 
 
 def test_conditions_make_a_scope() -> None:
     assert parse_scope(["model=B", " carrier = beta ", "model=B"]) == {"model": "B", "carrier": "beta"}
+    assert parse_target(["hw=2", "model=B", "hw=3", "hw=2"]) == {"hw": ["2", "3"], "model": ["B"]}
+
+
+@pytest.mark.parametrize("values", [["alpha", "omega"], []])
+def test_each_of_several_values_has_to_be_known(values: list[str]) -> None:
+    with pytest.raises(ScopeError) as refused:
+        check_scope({"carrier": values}, [terminal(1, 1)])
+    assert refused.value.field == "carrier"
 
 
 def test_a_long_list_of_known_values_is_cut() -> None:
