@@ -170,7 +170,9 @@ def _words(reason: Reason, said: Mapping[Metric, Any]) -> str:
         times = "" if ratio is None else f" {ratio:.1f} times as often"
         return f"{metric}{times}: e-value {in_figures(reason.value)}, halts from {in_figures(reason.needed)}"
     if reason.why in (Why.NOT_SURE_YET, Why.UNCHANGED):
-        return f"{metric} {str(reason.why).replace('_', ' ')} (odds {math.exp(min(reason.value, 700)):.2g})"
+        # Odds against it can be enough for a small wave: that is no proof.
+        sure = "not sure yet" if reason.why is Why.NOT_SURE_YET else "unchanged" if reason.value >= 0 else "not proven, but enough"
+        return f"{metric}: {sure} (odds {math.exp(min(reason.value, 700)):.2g} to 1, needs {math.exp(min(reason.needed, 700)):.2g})"
     if reason.why is Why.NOT_MEASURED:
         return f"{metric} not measured"
     return f"{str(reason.why).replace('_', ' ')} ({reason.value:.3g} of {reason.needed:.3g})"

@@ -8,7 +8,6 @@ from typing import Final, NamedTuple
 from markupsafe import Markup
 
 from diagnostics.plot import Look, Mark, Series, Threshold, line_chart
-from diagnostics.plot_axes import number
 from firmware_rollout.campaigns import WaveProgress
 from firmware_rollout.gate.judging import MetricReading
 from firmware_rollout.gate.policy import Metric
@@ -31,12 +30,16 @@ class Chart(NamedTuple):
 
 
 class MetricStory(NamedTuple):
-    """One metric: what the newest reading says of it, and its two charts; `worse` where it reaches the threshold."""
+    """One metric: what the newest reading says of it, and its two charts.
+
+    `worse` where it reaches the threshold, `unchanged` where the evidence is rather that nothing changed; else neither is proven.
+    """
 
     metric: Metric
     name: str
     newest: MetricReading
     worse: bool
+    unchanged: bool
     evidence: Chart
     rates: Chart
 
@@ -61,6 +64,7 @@ class RolloutPlots:
                 self._translate(METRICS[one.metric]),
                 one,
                 one.log_e >= threshold,
+                one.log_odds >= 0 and one.log_e < threshold,
                 self._evidence(one, story.points[one.metric], threshold, marks),
                 self._rates(one.metric, story.points[one.metric], marks),
             )
@@ -71,7 +75,10 @@ class RolloutPlots:
         """The e-value's power of ten: evidence of different sizes has room, and the threshold stands in one place."""
         _t = self._translate
         title = _t(_("Evidence that updated shops do worse, in powers of ten"))
-        known = {"value": self._number(power(newest.log_e)), "needed": self._number(power(threshold))}
+        known = {
+            "value": power(newest.log_e, language=self._language),
+            "needed": power(threshold, language=self._language),
+        }
         line = _broken([(one.at, one.run_id, one.log_e / _LN10) for one in points])
         drawing = line_chart(
             [Series(_t(METRICS[newest.metric]), line)],
@@ -103,9 +110,6 @@ class RolloutPlots:
         """The newest count of an arm, in words."""
         last = next((one for one in reversed(counted) if one is not None), None)
         return self._translate(_("%(hits)s of %(of)s")) % {"hits": last.marked, "of": last.shops} if last else "—"
-
-    def _number(self, value: float) -> str:
-        return number(round(value, 6), language=self._language)
 
     def _look(self) -> Look:
         return Look(width=_WIDE, height=_HIGH, language=self._language)

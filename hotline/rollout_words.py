@@ -9,12 +9,11 @@ from firmware_rollout.actors import account, person
 from firmware_rollout.advancing import Because
 from firmware_rollout.audit import PLANNER
 from firmware_rollout.deeds import Deed
-from firmware_rollout.gate.judging import Reason, Verdict, Why
+from firmware_rollout.gate.judging import MetricReading, Reason, Verdict, Why
 from firmware_rollout.gate.policy import Metric
 from firmware_rollout.planning import Why as Step
 from firmware_rollout.release_deeds import ADDED, DECLARED, TOOK_TARGETS, TRUSTED, WITHDREW
 from firmware_rollout.states import ActionKind, ActionState, CampaignState, Outcome, State
-from firmware_rollout.status import Arm, RolloutStatus
 from hotline.translations import mark as _
 from hotline.words import NNBSP, Translate
 
@@ -86,11 +85,22 @@ _GATE: Final[Mapping[Why, str]] = {
     Why.TOO_FEW_UPDATED: _("%(value)s %% of the wave updated, of %(needed)s %% needed"),
     Why.NOT_SURE_YET: _("%(metric)s: not sure yet that nothing changed (odds %(value)s to 1, of %(needed)s needed)"),
     Why.UNDECIDED: _("undecided after %(value)s days: a person has to decide"),
-    Why.UNCHANGED: _("%(metric)s: unchanged (odds %(value)s to 1)"),
+    Why.UNCHANGED: _("%(metric)s: unchanged, as sure as the next wave needs (odds %(value)s to 1, of %(needed)s needed)"),
 }
+# What little harm a small wave can do is let pass without proof; that is no word for the release.
+_NOT_PROVEN: Final = _(
+    "%(metric)s: not proven unchanged, but enough for so small a next wave (odds %(value)s to 1, of %(needed)s needed)"
+)
 _LOGARITHMS: Final = frozenset({Why.WORSE, Why.NOT_SURE_YET, Why.UNCHANGED})
-# Beyond, nobody reads the digits.
-_MOST_LOG: Final = math.log(1e9)
+# Beyond, nobody reads the digits: a power of ten says more.
+_MOST_IN_FULL: Final = 1e7
+_LEAST_IN_FULL: Final = 0.01
+_RAISED: Final = str.maketrans("0123456789", "⁰¹²³⁴⁵⁶⁷⁸⁹")
+_AGAINST_CONTROL: Final = _("%(ratio)s the control group's rate: %(seen)s counted in updated shops, %(expected)s at that rate")
+_NONE_IN_CONTROL: Final = _("%(seen)s counted in updated shops, none in the control group")
+# Fewer marks than these have one decimal more.
+_FEW: Final = 0.1
+_NONE_IN_UPDATED: Final = _("none counted in updated shops")
 
 KINDS: Final[Mapping[ActionKind, str]] = {
     ActionKind.UPDATE: _("update to %(release)s"),
@@ -196,6 +206,7 @@ REFUSALS: Final[Mapping[str, str]] = {
     "state": _("The campaign has changed meanwhile: look again."),
     "evidence": _("This wave cannot be let pass: where the evidence shows harm, or it was halted for another reason, resume it."),
     "newer": _("A newer campaign is at work on some of these terminals: abort that one first."),
+    "older": _("A newer campaign has been through some of these terminals: abort this draft and make the campaign anew."),
     "actor": _("You made this campaign: a second person approves it."),
     "file": _("This file cannot be taken."),
     "targets": _("This signed description (targets.json) cannot be taken."),
@@ -215,18 +226,37 @@ def refusal(field: str, *, translate: Translate) -> str:
 def reason_text(reason: Reason, *, translate: Translate, language: str) -> str:
     """Why the gate decided so, with its figures."""
     value, needed = reason.value, reason.needed
-    if reason.why in _LOGARITHMS:
-        value, needed = power(value), power(needed)
+    told = translate(_NOT_PROVEN if reason.why is Why.UNCHANGED and value < 0 else _GATE[reason.why])
     metric = translate(METRICS[reason.metric]) if reason.metric is not None else ""
+    if reason.why in _LOGARITHMS:
+        return told % {"metric": metric, "value": power(value, language=language), "needed": power(needed, language=language)}
+    return told % {"metric": metric, "value": number(value, language=language), "needed": number(needed, language=language)}
+
+
+def power(log: float, *, language: str) -> str:
+    """What this is the natural logarithm of, as people read it: in full, or as a power of ten."""
+    if log > math.log(_MOST_IN_FULL):
+        return "10" + str(round(log / math.log(10))).translate(_RAISED)
+    value = math.exp(log)
     # What a logarithm stands for is no round figure to the last digit.
-    figures = {"value": number(round(value, 6), language=language), "needed": number(round(needed, 6), language=language)}
-    known = {"metric": metric, **figures}
-    return translate(_GATE[reason.why]) % known
+    least = number(_LEAST_IN_FULL, language=language)
+    return number(round(value, 6), language=language) if value >= _LEAST_IN_FULL else f"<{NNBSP}{least}"
 
 
-def power(log: float) -> float:
-    """From a natural logarithm to what it is of, kept within what can be read."""
-    return math.exp(min(log, _MOST_LOG))
+def against_control(reading: MetricReading, *, translate: Translate, language: str) -> str:
+    """How often updated shops had this, beside shops like them that wait; empty where neither had it.
+
+    Marks at the control group's rate are those counted over the ratio, so that the three figures fit each other.
+    """
+    seen, ratio = reading.after.observed, reading.ratio
+    known = {"seen": number(seen, language=language)}
+    if ratio is None:
+        return translate(_NONE_IN_CONTROL) % known if seen else ""
+    if not seen or not ratio:
+        return translate(_NONE_IN_UPDATED)
+    usual = seen / ratio
+    known["expected"] = number(usual, language=language, decimals=3 if usual < _FEW else None)
+    return translate(_AGAINST_CONTROL) % {**known, "ratio": f"{number(ratio, language=language)}{NNBSP}×"}
 
 
 def who(actor: str, names: Mapping[str, str], *, translate: Translate) -> str:
@@ -241,38 +271,6 @@ def who(actor: str, names: Mapping[str, str], *, translate: Translate) -> str:
 def step_text(reason: str, *, translate: Translate) -> str:
     """Why a terminal moved; what this release does not know is shown as it is."""
     return translate(STEPS[reason]) if reason in STEPS else reason
-
-
-# Under a terminal's own line: its campaign, its side of the comparison, and what the gate says.
-_CAMPAIGN: Final = _("campaign %(campaign)s %(state)s, wave %(wave)s")
-ARMS: Final[Mapping[Arm, str]] = {
-    Arm.TREATED: _("its wave has begun"),
-    Arm.CONTROL: _("control group: its turn has not come"),
-}
-_SAID: Final[Mapping[str, str]] = {
-    Verdict.PROMOTE: _("nothing unusual where it is installed"),
-    Verdict.WAIT: _("too early to tell whether it does harm"),
-}
-_HALTED_FOR: Final = _("halted by itself, for worse where installed: %(metrics)s")
-_TOLD: Final = frozenset(
-    {CampaignState.APPROVED, CampaignState.RUNNING, CampaignState.PAUSED, CampaignState.HALTED, CampaignState.ROLLING_BACK}
-)
-
-
-def campaign_line(status: RolloutStatus, *, translate: Translate) -> str:
-    """What else to know of a terminal's rollout, in one line; empty where no campaign is under way."""
-    if status.campaign_state not in _TOLD:
-        return ""
-    known = {"campaign": status.campaign, "state": translate(STATES[status.campaign_state]), "wave": status.wave}
-    parts = [translate(_CAMPAIGN) % known]
-    if status.arm is not None:
-        parts.append(translate(ARMS[status.arm]))
-    if status.campaign_state is CampaignState.HALTED:
-        if status.verdict == Verdict.HALT and status.blamed:
-            parts.append(translate(_HALTED_FOR) % {"metrics": ", ".join(translate(METRICS[one]) for one in status.blamed)})
-    elif status.verdict is not None and status.verdict in _SAID:
-        parts.append(translate(_SAID[status.verdict]))
-    return " · ".join(parts)
 
 
 def noted_text(deed: str, details: Mapping[str, Any], *, translate: Translate) -> str:
@@ -304,7 +302,7 @@ def filters(language: str, translate: Translate) -> Mapping[str, Callable[..., s
         return number(value, language=language) + (f"{NNBSP}{unit}" if unit else "")
 
     return {
-        "campaign_line": lambda status: campaign_line(status, translate=translate),
+        "against_control": lambda reading: against_control(reading, translate=translate, language=language),
         "gate_reason": lambda reason: reason_text(reason, translate=translate, language=language),
         "done_by": lambda actor, names: who(actor, names, translate=translate),
         "step_reason": lambda reason: step_text(reason, translate=translate),

@@ -1,3 +1,4 @@
+import math
 from dataclasses import replace
 from typing import Any
 
@@ -5,13 +6,14 @@ import pytest
 
 from firmware_rollout.advancing import Because
 from firmware_rollout.deeds import Deed
-from firmware_rollout.gate.judging import Reason, Verdict, Why
+from firmware_rollout.gate.evidence import Evidence, rate_ratio
+from firmware_rollout.gate.judging import MetricReading, Reason, Verdict, Why
 from firmware_rollout.gate.policy import Metric
 from firmware_rollout.planning import Why as Step
 from firmware_rollout.states import ActionKind, ActionState, CampaignState, Outcome, State
 from firmware_rollout.status import Arm, Kind, RolloutStatus
 from hotline import rollout_words
-from hotline.rollout_words import campaign_line, noted_text, reason_text, step_text, who
+from hotline.rollout_words import against_control, campaign_line, noted_text, reason_text, step_text, who
 from hotline.translations import load
 
 FR, EN = (load()[language].gettext for language in ("fr", "en"))
@@ -61,14 +63,49 @@ def test_every_word_of_the_rollout_is_said() -> None:
         pytest.param(Reason(Why.TOO_EARLY, None, 1.0, 3.0), "la vague a 1 jour(s), sur 3", id="too early"),
         pytest.param(
             Reason(Why.WORSE, Metric.SILENCE, 900.0, 7.24),
-            "terminaux muets\u00a0: les points de vente mis à jour vont moins bien"
-            " (preuve 1\u202f000\u202f000\u202f000, arrêt à partir de 1\u202f394)",
+            "terminaux muets\u00a0: les points de vente mis à jour vont moins bien (preuve 10³⁹¹, arrêt à partir de 1\u202f394)",
             id="evidence that no figure holds",
+        ),
+        pytest.param(
+            Reason(Why.UNCHANGED, Metric.PRINTER_ERRORS, math.log(0.11), math.log(0.02)),
+            "erreurs d'impression\u00a0: pas prouvé inchangé, mais assez pour une vague suivante si petite"
+            " (0,11 contre 1, il faut 0,02)",
+            id="enough for a small wave is no proof",
+        ),
+        pytest.param(
+            Reason(Why.UNCHANGED, Metric.PRINTER_ERRORS, math.log(42), math.log(3)),
+            "erreurs d'impression\u00a0: inchangé, aussi sûrement que la vague suivante le demande (42 contre 1, il faut 3)",
+            id="sure enough",
+        ),
+        pytest.param(
+            Reason(Why.NOT_SURE_YET, Metric.PRINTER_ERRORS, -20.0, math.log(3)),
+            "erreurs d'impression\u00a0: pas encore certain que rien n'a changé (<\u202f0,01 contre 1, il faut 3)",
+            id="odds of nearly nothing",
         ),
     ],
 )
 def test_the_gates_reasons_are_said_with_their_figures(reason: Reason, said: str) -> None:
     assert reason_text(reason, translate=FR, language="fr") == said
+
+
+@pytest.mark.parametrize(
+    ("seen", "rate_ratio_of", "said"),
+    [
+        pytest.param(
+            92, (34.9, 1.0), "34.9\u202f× the control group's rate: 92 counted in updated shops, 2.64 at that rate", id="92 / 34.9"
+        ),
+        pytest.param(
+            1, (63.7, 1.0), "63.7\u202f× the control group's rate: 1 counted in updated shops, 0.016 at that rate", id="1 / 63.7"
+        ),
+        pytest.param(0, (0.0, 1.0), "none counted in updated shops", id="none"),
+        pytest.param(3, (3.0, 0.0), "3 counted in updated shops, none in the control group", id="none to compare with"),
+        pytest.param(0, (0.0, 0.0), "", id="none anywhere"),
+    ],
+)
+def test_the_figures_of_a_metric_fit_each_other(seen: int, rate_ratio_of: tuple[float, float], said: str) -> None:
+    after = Evidence((0.0,), observed=seen, expected=6.92, rate_ratio_of=rate_ratio_of)
+    read = MetricReading(Metric.CALLS, after, (), after, 0.0, 0.0, rate_ratio(after))
+    assert against_control(read, translate=EN, language="en") == said
 
 
 @pytest.mark.parametrize(
