@@ -7,7 +7,7 @@ import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from itertools import pairwise
 from typing import Final
 from zoneinfo import ZoneInfo
@@ -19,7 +19,7 @@ from firmware_rollout.audit import note
 from firmware_rollout.policy import Policy, changed, check, written
 from firmware_rollout.releases import Release, list_releases
 from firmware_rollout.shops import calls_of_shops, draw_waves, strata_of_shops
-from firmware_rollout.states import LIVE, CampaignState, State
+from firmware_rollout.states import AT_WORK, CampaignState, State
 from fleet.database import Connection
 from fleet.errors import VigieError
 from fleet.registry import Terminal, all_terminals
@@ -29,6 +29,8 @@ from fleet.scope import Values, check_scope, either, in_scope
 HOME: Final = ZoneInfo("Europe/Paris")
 # As the database keeps them.
 SEEDS: Final = 2**62
+# A first wave that should have begun longer ago was mistyped.
+_LATE: Final = timedelta(days=1)
 _WAVE: Final = re.compile(r"(\S+)\s+(\d+(?:\.\d+)?)\s*%")
 
 
@@ -134,7 +136,7 @@ def create_campaign(
         ScopeError: `where` names a dimension or value that the registry does not have.
         PolicyError: names the field of the policy that cannot be followed.
         CampaignError: names the field: a name taken, an unknown release or one that does not fit what is aimed at, waves
-            out of order, no terminal at all, or terminals that another campaign is still working on.
+            out of order or long past, no terminal at all, or terminals that another campaign is still working on.
     """
     if not name.strip():
         raise CampaignError("name", "a campaign needs one")
@@ -142,8 +144,12 @@ def create_campaign(
         raise CampaignError("actor", "say who makes it: somebody else has to approve it")
     if not 0 <= seed < SEEDS:
         raise CampaignError("seed", f"is a whole number from 0 to {SEEDS - 1}")
+    if conn.execute("SELECT 1 FROM firmware_rollout.campaign WHERE name = %(name)s", {"name": name.strip()}).fetchone():
+        raise _name_taken(name.strip())
     if waves:
         check_waves(waves)
+        if now - waves[0].planned_at > _LATE:
+            raise CampaignError("begins", f"{waves[0].planned_at:%Y-%m-%d} is past; without a time it begins once approved")
     policy = changed(policy or Policy(), shares_pct=tuple(wave.share_pct for wave in waves)) if waves else policy or Policy()
     check(policy)
     fleet = all_terminals(conn)
@@ -152,10 +158,8 @@ def create_campaign(
     aimed_at = in_scope(target, fleet)
     if not aimed_at:
         raise CampaignError("where", "each value is known, but no terminal meets all of them at once")
-    # Two campaigns made at once must not both find the same terminals free.
-    conn.execute("LOCK TABLE firmware_rollout.campaign IN SHARE ROW EXCLUSIVE MODE")
     _check_release(list_releases(conn), release, aimed_at)
-    _check_free(conn, aimed_at)
+    check_free(conn, [one.id for one in aimed_at])
     planned = waves or [Wave(now, share) for share in policy.shares_pct]
     made = _insert_campaign(
         conn, name=name.strip(), release=release, target=target, seed=seed, policy=policy, actor=actor.strip(), now=now
@@ -284,17 +288,26 @@ def _check_release(known: Sequence[Release], version: str, aimed_at: Sequence[Te
         raise CampaignError("where", f"release {version} fits {fits}, but this aims at {counted}")
 
 
-def _check_free(conn: Connection, aimed_at: Sequence[Terminal]) -> None:
-    """A terminal can follow one plan at a time."""
-    row = conn.execute(
+def check_free(conn: Connection, terminals: Sequence[str]) -> None:
+    """Raise `CampaignError` unless no campaign is at work on these terminals: each can follow one plan at a time.
+
+    A mere draft, this one or another, is none: whichever is approved first begins.
+    """
+    rows = conn.execute(
         "SELECT c.name, count(*) FROM firmware_rollout.assignment a JOIN firmware_rollout.campaign c ON c.id = a.campaign_id"
         " WHERE a.terminal_id = ANY(%(ids)s) AND (a.state IN ('updating', 'soaking')"
-        "   OR (a.state = 'planned' AND c.state = ANY(%(live)s)))"
-        " GROUP BY 1 ORDER BY 2 DESC LIMIT 1",
-        {"ids": [terminal.id for terminal in aimed_at], "live": [state.value for state in LIVE]},
-    ).fetchone()
-    if row is not None:
-        raise CampaignError("where", f"{row[1]:,} of these terminals are still planned or updating in campaign {row[0]!r}")
+        "   OR (a.state = 'planned' AND c.state = ANY(%(at_work)s)))"
+        " GROUP BY 1 ORDER BY 2 DESC, 1",
+        {"ids": terminals, "at_work": [state.value for state in AT_WORK]},
+    ).fetchall()
+    if rows:
+        named = ", ".join(f"{name} ({count:,})" for name, count in rows)
+        words = "campaigns are at work on some of these terminals; wait until they end, abort them or aim at others"
+        raise CampaignError("where", f"{words}: {named}")
+
+
+def _name_taken(name: str) -> CampaignError:
+    return CampaignError("name", f"there is a campaign {name!r} already")
 
 
 def _insert_campaign(
@@ -319,7 +332,7 @@ def _insert_campaign(
                 },
             ).fetchone()
     except psycopg.errors.UniqueViolation:
-        raise CampaignError("name", f"there is a campaign {name!r} already") from None
+        raise _name_taken(name) from None
     assert row is not None  # INSERT … RETURNING gives its row
     return int(row[0])
 

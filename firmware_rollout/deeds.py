@@ -11,10 +11,10 @@ from typing import Any, Final
 
 from firmware_rollout.actors import account, person
 from firmware_rollout.audit import note
-from firmware_rollout.campaigns import Campaign, CampaignError, campaign
+from firmware_rollout.campaigns import Campaign, CampaignError, campaign, check_free
 from firmware_rollout.passing import refused_pass, wave_to_pass
 from firmware_rollout.releases import release_of
-from firmware_rollout.states import LIVE, CampaignState
+from firmware_rollout.states import AT_WORK, CampaignState
 from fleet.database import Connection
 
 
@@ -75,6 +75,7 @@ def do(conn: Connection, name: str, deed: Deed, *, actor: str, why: str, now: da
     details: dict[str, Any] = {"from": found.state, "to": after, "why": why}
     if deed is Deed.APPROVE:
         _check_approval(conn, found, actor)
+        _check_its_terminals(conn, found)
         if one := one_account(found.created_by, actor):
             details["one_account"] = one
     if deed is Deed.PASS:
@@ -135,6 +136,23 @@ def _check_approval(conn: Connection, found: Campaign, actor: str) -> None:
         raise CampaignError("release", f"{release.version} was withdrawn: {release.withdrawn_why}")
 
 
+def _check_its_terminals(conn: Connection, found: Campaign) -> None:
+    """Drafts may aim at the same terminals: the first that is approved has them, and who comes after it is drawn anew."""
+    # Two that are approved at once must not both find the same terminals free.
+    conn.execute("SELECT pg_advisory_xact_lock(hashtextextended('approve a campaign', 0))")
+    rows = conn.execute(
+        "SELECT a.terminal_id, EXISTS (SELECT FROM firmware_rollout.assignment n WHERE n.terminal_id = a.terminal_id"
+        "   AND n.campaign_id > a.campaign_id AND n.firmware_before IS NOT NULL)"
+        " FROM firmware_rollout.assignment a WHERE a.campaign_id = %(id)s",
+        {"id": found.id},
+    ).fetchall()
+    check_free(conn, [terminal for terminal, _ in rows])
+    # The newer one has taken them over: this draft would never begin them.
+    if taken := sum(begun for _, begun in rows):
+        words = f"{taken:,} of its terminals have been through a newer campaign since it was drafted"
+        raise CampaignError("older", f"{words}; abort this draft and make the campaign anew")
+
+
 def _check_newer(conn: Connection, found: Campaign) -> None:
     """Two campaigns must not pull a terminal both ways. A draft begins nothing; whatever else lives may at any moment."""
     rows = conn.execute(
@@ -143,7 +161,7 @@ def _check_newer(conn: Connection, found: Campaign) -> None:
         " JOIN firmware_rollout.campaign c ON c.id = n.campaign_id"
         " WHERE a.campaign_id = %(id)s AND a.firmware_before IS NOT NULL AND c.state = ANY(%(at_work)s)"
         " AND n.state NOT IN ('withdrawn', 'rolled_back') GROUP BY 1 ORDER BY 1",
-        {"id": found.id, "at_work": [state.value for state in LIVE if state is not CampaignState.DRAFT]},
+        {"id": found.id, "at_work": [state.value for state in AT_WORK]},
     ).fetchall()
     if rows:
         named = ", ".join(f"{name} ({count:,})" for name, count in rows)

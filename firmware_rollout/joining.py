@@ -6,7 +6,7 @@ from datetime import datetime
 from firmware_rollout.campaigns import Campaign, assign
 from firmware_rollout.releases import Release
 from firmware_rollout.shops import calls_of_shops, draw_late, strata_of_shops
-from firmware_rollout.states import LIVE, CampaignState
+from firmware_rollout.states import AT_WORK, CampaignState
 from fleet.database import Connection
 from fleet.registry import terminals_of
 from fleet.scope import in_scope
@@ -25,9 +25,11 @@ def join_newcomers(
         "SELECT t.id, t.point_of_sale FROM fleet.terminal t WHERE t.model = ANY(%(models)s)"
         " AND (%(hw)s::text[] = '{}' OR t.hw = ANY(%(hw)s)) AND NOT EXISTS (SELECT FROM firmware_rollout.assignment a"
         "   JOIN firmware_rollout.campaign c ON c.id = a.campaign_id WHERE a.terminal_id = t.id"
-        "   AND (a.campaign_id >= %(id)s OR a.state IN ('updating', 'soaking')"
-        "     OR (a.state = 'planned' AND c.state = ANY(%(live)s))))",
-        {"models": release.models, "hw": release.hw, "id": campaign.id, "live": [state.value for state in LIVE]},
+        # A draft has nothing yet, and one that was aborted before it began a terminal never had it.
+        "   AND (a.campaign_id = %(id)s OR a.state IN ('updating', 'soaking')"
+        "     OR (a.campaign_id > %(id)s AND c.state <> 'draft' AND (a.state <> 'withdrawn' OR a.firmware_before IS NOT NULL))"
+        "     OR (a.state = 'planned' AND c.state = ANY(%(at_work)s))))",
+        {"models": release.models, "hw": release.hw, "id": campaign.id, "at_work": [state.value for state in AT_WORK]},
     ).fetchall()
     if not rows:
         return []

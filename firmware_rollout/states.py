@@ -18,9 +18,8 @@ class CampaignState(StrEnum):
     ROLLED_BACK = "rolled_back"
 
 
-# The states in which a terminal's next campaign may not begin.
-LIVE: Final = (
-    CampaignState.DRAFT,
+# Those in which a campaign may begin terminals at any moment, or already has; a draft waits for a second person's word.
+AT_WORK: Final = (
     CampaignState.APPROVED,
     CampaignState.RUNNING,
     CampaignState.PAUSED,

@@ -195,11 +195,13 @@ _ONE_ACCOUNT: Final = _("made and approved by one account of the server, %(accou
 REFUSALS: Final[Mapping[str, str]] = {
     "name": _("A campaign needs a name that no other has."),
     "release": _("This release cannot be brought to terminals."),
-    "where": _("These terminals cannot be aimed at."),
+    "where": _(
+        "These terminals cannot be aimed at: none has all of these, the release does not fit them, or another campaign has them."
+    ),
     "dimension": _("No terminal has this value."),
     "shares_pct": _("Shares rise from above 0 to 100, for example 0.5 2 5 15 40 95 100."),
     "wave": _("The waves do not follow one another."),
-    "begins": _("This is no date and time."),
+    "begins": _("A date and time to come is needed, or nothing."),
     "seed": _("A whole number is needed."),
     "policy": _("This figure does not go with the others."),
     "why": _("Say why: whoever finds it so will read it."),

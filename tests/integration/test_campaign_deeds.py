@@ -16,10 +16,15 @@ from firmware_rollout.policy import Policy
 from firmware_rollout.releases import ReleaseError, add_release, list_releases
 from firmware_rollout.states import CampaignState
 from fleet.scope import ScopeError
+from tests import rollout_world
 from tests.integration.rollout_house import (
+    DAY,
+    HOUR,
+    MINUTE,
     NAME,
     NOW,
     begun,
+    born,
     drafted,
     furnish,
     take_step,
@@ -81,6 +86,7 @@ def test_a_deed_needs_a_reason_and_somebody(fleet: Conn) -> None:
         pytest.param({"where": {"model": "Z"}}, ScopeError, "model: .*known: A, B", id="an unknown value"),
         pytest.param({"where": {"colour": "red"}}, ScopeError, "colour: ", id="an unknown dimension"),
         pytest.param({"waves": [Wave(NOW, 50)]}, CampaignError, "wave: ", id="not everyone is reached"),
+        pytest.param({"waves": [Wave(NOW - 2 * DAY, 100)]}, CampaignError, "begins: 2026-11-21 is past", id="long past"),
         pytest.param({"seed": -1}, CampaignError, "seed: is a whole number from 0", id="a seed below 0"),
         pytest.param({"seed": 2**70}, CampaignError, "seed: is a whole number from 0", id="a seed beyond what is kept"),
         pytest.param({"policy": Policy(give_up_days=1e7)}, PolicyError, "give_up_days: must be at most", id="beyond the calendar"),
@@ -102,6 +108,39 @@ def test_a_name_is_taken_once(fleet: Conn) -> None:
         drafted(fleet)
     with pytest.raises(CampaignError, match="no campaign 'spring'; known: autumn"):
         campaign(fleet, "spring")
+
+
+def test_drafts_stand_in_nobodys_way_and_the_first_approved_begins(fleet: Conn) -> None:
+    """What each begins is decided when it is approved, not when it is drafted."""
+    drafted(fleet)
+    drafted(fleet, name="winter")
+    do(fleet, "winter", Deed.APPROVE, actor="sacha", why="", now=NOW)
+    with pytest.raises(CampaignError, match="name: there is a campaign 'autumn' already"):
+        drafted(fleet)
+    at_work = r"where: campaigns are at work .* abort them or aim at others: winter \(20\)"
+    with pytest.raises(CampaignError, match=at_work):
+        drafted(fleet, name="spring")
+    with pytest.raises(CampaignError, match=at_work):
+        do(fleet, NAME, Deed.APPROVE, actor="sacha", why="", now=NOW)
+    for _ in range(2):
+        take_step(fleet, NOW)
+    born(fleet, rollout_world.in_wave(fleet, "winter", 1), at=NOW + MINUTE, firmware="4.3.0", boot=2)
+    take_step(fleet, NOW + MINUTE)
+    do(fleet, "winter", Deed.ABORT, actor="sacha", why="first things first", now=NOW + MINUTE)
+    for _ in range(3):
+        take_step(fleet, NOW + 3 * HOUR)
+    with pytest.raises(CampaignError, match="older: 2 of its terminals have been through a newer campaign since it was drafted"):
+        do(fleet, NAME, Deed.APPROVE, actor="sacha", why="", now=NOW + 3 * HOUR)
+    assert drafted(fleet, name="spring", now=NOW + 3 * HOUR).state is CampaignState.DRAFT
+
+
+def test_a_draft_keeps_no_newcomer_from_the_campaign_that_runs(fleet: Conn) -> None:
+    begun(fleet)
+    late = add_shops(fleet, 1, first=60, carrier="beta")
+    drafted(fleet, name="winter", where={"carrier": "beta"})
+    take_step(fleet, NOW)
+    joined = fleet.execute("SELECT terminal_id FROM firmware_rollout.assignment WHERE NOT drawn ORDER BY 1").fetchall()
+    assert [row[0] for row in joined] == late
 
 
 def test_releases_are_listed_by_version_not_by_text(fleet: Conn) -> None:
