@@ -256,9 +256,12 @@ class _Frame:
         return "".join(parts)
 
     def threshold(self, one: Threshold) -> str:
-        """A level across, named at its right end."""
+        """A level across, named at its right end, or at its left one where only there no mark goes through its name."""
         y, right = self.up(one.value), self.look.width - _RIGHT
-        label = text((right - 4, y - 5), one.label, "plot-threshold-label", "end") if one.label else ""
+        wide = len(one.label) * CHARACTER + 8
+        crossed = [any(start <= x <= start + wide for x, _, _ in self._marks) for start in (right - wide, self.left)]
+        place, anchor = (self.left + 4, "start") if crossed == [True, False] else (right - 4, "end")
+        label = text((place, y - 5), one.label, "plot-threshold-label", anchor) if one.label else ""
         return stroke("plot-threshold", (self.left, y), (right, y)) + label
 
 

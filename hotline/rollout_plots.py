@@ -17,7 +17,7 @@ from hotline.rollout_words import METRICS, WAVE, power
 from hotline.translations import mark as _
 from hotline.words import Translate
 
-_WIDE, _HIGH = 440, 190
+_WIDE, _HIGH = 540, 200
 _LN10: Final = math.log(10)
 _UPDATED, _WAITING = _("updated"), _("waiting (control)")
 

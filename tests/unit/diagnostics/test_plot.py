@@ -181,3 +181,13 @@ def test_a_span_goes_through_its_mark_and_widens_the_axis() -> None:
     assert "updated, 10:17: 2\u202f% (1\u202f% – 3\u202f%)" in drawn
     assert ">40\u202f%<" in drawn
     assert "plot-span" not in line_chart([Series("updated", points)], title="t", description="d")
+
+
+@pytest.mark.parametrize(("minute", "anchor"), [(55, "start"), (30, "end"), (2, "end")])
+def test_no_mark_goes_through_a_thresholds_name(minute: int, anchor: str) -> None:
+    marks = [Mark(START + timedelta(minutes=minute), "wave 2")]
+    drawn = line_chart(
+        [Series("z", minutes(*range(60)))], title="t", description="d", thresholds=[Threshold(30, "automatic halt")], marks=marks
+    )
+    [name] = [one for one in ET.fromstring(drawn).iter() if one.get("class") == "plot-threshold-label"]
+    assert name.get("text-anchor", "start") == anchor
