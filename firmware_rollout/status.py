@@ -7,6 +7,7 @@ from enum import StrEnum
 
 from firmware_rollout.assignment import Assignment, assignments_of
 from firmware_rollout.gate.policy import Metric
+from firmware_rollout.planning import Why
 from firmware_rollout.releases import is_at_least
 from firmware_rollout.states import CampaignState, State
 from fleet.database import Connection
@@ -23,6 +24,12 @@ class Kind(StrEnum):
     FAILED = "failed"
     ROLLED_BACK = "rolled_back"
     WITHDRAWN = "withdrawn"
+    # It runs what was found to do harm, and nobody has decided yet, or it was decided to leave it there.
+    HARMFUL = "harmful"
+    # Its campaign is undone: it is to get what it ran before, is on its way there, or stays.
+    TO_GO_BACK = "to_go_back"
+    GOING_BACK = "going_back"
+    STAYS = "stays"
 
 
 class Arm(StrEnum):
@@ -39,7 +46,8 @@ class RolloutStatus:
     `since` is when this kind began, None where nothing recorded it. `planned_at` is when the wave began, or will at the earliest;
     None: the waves before it decide. `due` says that the wave has begun and the update has not.
     `arm` is None where the gate leaves the terminal out. `finding` is why the campaign stands as it does, `verdict` the gate's
-    newest: wait, pass or halt, None before its first; `blamed` what it halted for.
+    newest: wait, pass or halt, None before its first; `blamed` what it found worse, until a person lets the campaign go on against
+    it. `why` is the reason of its newest move, `back_to` what a roll-back can bring it.
     """
 
     kind: Kind
@@ -55,8 +63,13 @@ class RolloutStatus:
     arm: Arm | None = None
     verdict: str | None = None
     blamed: Sequence[Metric] = ()
+    why: str = ""
+    back_to: str | None = None
 
 
+# It had been seen with the new version before it failed: that it still runs it is no success.
+_FAILED_WITH_IT = (Why.UNWELL, Why.SILENT_AFTERWARDS)
+_UNDONE = (CampaignState.ROLLING_BACK, CampaignState.ROLLED_BACK)
 _KIND_OF = {
     State.PLANNED: Kind.PLANNED,
     State.UPDATING: Kind.UPDATING,
@@ -70,14 +83,7 @@ _KIND_OF = {
 
 def rollout_status(assignment: Assignment, now: datetime) -> RolloutStatus:
     """Say where the rollout stands; what the terminal itself reported counts before what was last recorded."""
-    kind = _KIND_OF[assignment.state]
-    since: datetime | None = assignment.since
-    at_target = is_at_least(assignment.reported, assignment.release)
-    if at_target and kind not in (Kind.UP_TO_DATE, Kind.SOAKING):
-        # It runs the target although nobody recorded it yet, or against a recorded failure.
-        kind, since = Kind.UP_TO_DATE, None
-    elif at_target is False and kind in (Kind.UP_TO_DATE, Kind.SOAKING):
-        kind, since = Kind.ROLLED_BACK, None
+    kind, since = _kind(assignment)
     begun = assignment.opened_at is not None
     return RolloutStatus(
         kind=kind,
@@ -93,7 +99,39 @@ def rollout_status(assignment: Assignment, now: datetime) -> RolloutStatus:
         arm=(Arm.TREATED if begun else Arm.CONTROL) if assignment.drawn else None,
         verdict=assignment.verdict,
         blamed=assignment.blamed,
+        why=assignment.why,
+        back_to=assignment.back_to,
     )
+
+
+def _kind(one: Assignment) -> tuple[Kind, datetime | None]:
+    """The one word about a terminal, and since when it holds."""
+    kind, at_target = _KIND_OF[one.state], is_at_least(one.reported, one.release)
+    installed = kind in (Kind.UP_TO_DATE, Kind.SOAKING)
+    if one.goes_back and kind is Kind.UPDATING:
+        return (Kind.ROLLED_BACK, None) if at_target is False else (Kind.GOING_BACK, one.since)
+    if at_target is False:
+        return (Kind.ROLLED_BACK, None) if installed else (kind, one.since)
+    # Whoever runs exactly this release; a later one is no matter of this campaign's.
+    runs_it = one.reported == one.release or (at_target is None and installed)
+    if runs_it and (unwanted := _unwanted(one)):
+        return unwanted, None
+    if at_target and not installed and not _failed_with_it(one):
+        # It runs the target although nobody recorded it yet, or against a recorded failure to bring it.
+        return Kind.UP_TO_DATE, None
+    return kind, one.since
+
+
+def _unwanted(one: Assignment) -> Kind | None:
+    """What is said of a terminal that runs the release, where the campaign was undone or the release found to do harm."""
+    if one.campaign_state in _UNDONE or one.goes_back:
+        on_its_way = one.campaign_state is CampaignState.ROLLING_BACK and one.back_to is not None
+        return Kind.TO_GO_BACK if on_its_way else Kind.STAYS
+    return Kind.HARMFUL if one.blamed and not _failed_with_it(one) else None
+
+
+def _failed_with_it(one: Assignment) -> bool:
+    return one.state is State.FAILED and one.why in _FAILED_WITH_IT
 
 
 def rollout_status_of(conn: Connection, terminals: Sequence[str], now: datetime) -> dict[str, RolloutStatus]:

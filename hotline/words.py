@@ -6,7 +6,6 @@ Texts are English msgids, marked for extraction here and translated where they a
 import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from datetime import datetime
 from typing import Final
 
 from babel.numbers import format_decimal
@@ -15,7 +14,6 @@ from diagnostics.health import ReasonNow
 from diagnostics.reasons import REASON_OF_TROUBLE, Reason, State
 from diagnostics.symptom_store import Symptom
 from diagnostics.troubles import Trouble
-from firmware_rollout.status import Kind, RolloutStatus
 from fleet.contract import EventCode
 from hotline.call_state import State as CallState
 from hotline.roles import Role
@@ -251,30 +249,6 @@ def symptom_text(symptom: Symptom, *, translate: Translate, language: str) -> st
     """A symptom in words, with its figure where it has one."""
     code = _REASON_OF_SYMPTOM.get(symptom.trouble, symptom.trouble)
     return reason_text(code, symptom.value, translate=translate, language=language)
-
-
-# With `wave`, `when`, `target` of the status; a wave that is due but has not begun is said so.
-ROLLOUT: Final[Mapping[Kind, str]] = {
-    Kind.NO_CAMPAIGN: _("firmware: no rollout under way"),
-    Kind.UP_TO_DATE: _("firmware up to date: %(target)s"),
-    Kind.PLANNED: _("firmware %(target)s: wave %(wave)s, planned for %(when)s"),
-    Kind.UPDATING: _("firmware %(target)s: updating since %(when)s"),
-    Kind.SOAKING: _("firmware %(target)s: installed at %(when)s, being watched"),
-    Kind.FAILED: _("firmware %(target)s: update failed at %(when)s"),
-    Kind.ROLLED_BACK: _("firmware %(target)s: rolled back to the previous version"),
-    Kind.WITHDRAWN: _("firmware %(target)s: not to be installed any more"),
-}
-ROLLOUT_DUE: Final = _("firmware %(target)s: wave %(wave)s, due since %(when)s, not begun")
-ROLLOUT_WAITING: Final = _("firmware %(target)s: wave %(wave)s, after the waves before it")
-
-
-def rollout_text(status: RolloutStatus, *, translate: Translate, when: Callable[[datetime], str]) -> str:
-    """Where the rollout stands at a terminal, in one line."""
-    planned = status.kind is Kind.PLANNED
-    text = ROLLOUT_DUE if status.due else ROLLOUT_WAITING if planned and not status.planned_at else ROLLOUT[status.kind]
-    moment = status.planned_at if planned else status.since
-    known = {"target": status.target or "", "wave": status.wave or "", "when": when(moment) if moment else "?"}
-    return translate(text) % known
 
 
 DAYS: Final[Mapping[str, str]] = {

@@ -18,7 +18,7 @@ from diagnostics.incidents import Incident, IncidentEvent
 from diagnostics.typography import percent
 from firmware_rollout.status import RolloutStatus
 from fleet.departments import department_name
-from hotline import call_words, figures_words, incident_words, rollout_words, translations, words, work_words
+from hotline import call_words, figures_words, incident_words, rollout_line, rollout_words, translations, words, work_words
 from hotline.day_plots import DayPlots
 from hotline.masking import Viewer, shown_number, shown_text
 from hotline.opening import ZONE
@@ -125,7 +125,7 @@ def _filters(language: str, translate: words.Translate) -> Mapping[str, Any]:
         return incident_words.event_text(event, translate=translate, language=language)
 
     def rollout(status: RolloutStatus, now: datetime) -> str:
-        return words.rollout_text(status, translate=translate, when=lambda moment: day_and_clock(moment, now))
+        return rollout_line.rollout_text(status, translate=translate, when=lambda moment: day_and_clock(moment, now))
 
     return {
         "ago": ago,
@@ -151,6 +151,7 @@ def _filters(language: str, translate: words.Translate) -> Mapping[str, Any]:
         "hours": lambda text: words.hours_text(text, translate=translate),
         "count": lambda value: format_decimal(value, locale=language),
         "rollout": rollout,
+        "campaign_line": lambda status: rollout_line.campaign_line(status, translate=translate),
     }
 
 

@@ -107,6 +107,9 @@ class RolloutOut(BaseModel):
     finding: str
     arm: str | None
     verdict: str | None
+    blamed: list[str]
+    why: str
+    back_to: str | None
 
 
 class TerminalDetail(BaseModel):
@@ -284,4 +287,7 @@ def _rollout_out(status: RolloutStatus) -> RolloutOut:
         finding=status.finding,
         arm=status.arm,
         verdict=status.verdict,
+        blamed=list(status.blamed),
+        why=status.why,
+        back_to=status.back_to,
     )

@@ -1,5 +1,6 @@
 import math
 from dataclasses import replace
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -12,10 +13,13 @@ from firmware_rollout.gate.policy import Metric
 from firmware_rollout.planning import Why as Step
 from firmware_rollout.states import ActionKind, ActionState, CampaignState, Outcome, State
 from firmware_rollout.status import Arm, Kind, RolloutStatus
-from hotline import rollout_words
-from hotline.rollout_words import against_control, campaign_line, noted_text, reason_text, step_text, who
+from hotline import rollout_line, rollout_words
+from hotline.rollout_line import campaign_line, rollout_text
+from hotline.rollout_words import against_control, noted_text, reason_text, step_text, who
 from hotline.translations import load
+from hotline.words import Translate
 
+MOMENT = datetime(2026, 11, 23, 14, 7, tzinfo=UTC)
 FR, EN = (load()[language].gettext for language in ("fr", "en"))
 STATUS = RolloutStatus(
     kind=Kind.PLANNED,
@@ -43,7 +47,7 @@ def test_every_word_of_the_rollout_is_said() -> None:
         (rollout_words.ACTIONS, ActionState),
         (rollout_words.OUTCOMES, Outcome),
         (rollout_words.STEPS, Step),
-        (rollout_words.ARMS, Arm),
+        (rollout_line.ARMS, Arm),
     ):
         assert set(said) == set(known), known
     assert {*Deed, *Because} <= set(rollout_words.NOTED)
@@ -119,9 +123,23 @@ def test_the_figures_of_a_metric_fit_each_other(seen: int, rate_ratio_of: tuple[
         ),
         pytest.param(
             {"campaign_state": CampaignState.HALTED, "arm": None, "verdict": "halt", "blamed": [Metric.CALLS, Metric.REBOOTS]},
-            "campaign hiver halted, wave 2"
-            " · halted by itself, for worse where installed: calls to the hotline, unexpected restarts",
+            "campaign hiver halted, wave 2 · harm found where it is installed: calls to the hotline, unexpected restarts",
             id="halted by the gate",
+        ),
+        pytest.param(
+            {"campaign_state": CampaignState.ROLLED_BACK, "arm": Arm.TREATED, "verdict": "wait", "blamed": [Metric.CALLS]},
+            "campaign hiver rolled back, wave 2 · harm found where it is installed: calls to the hotline",
+            id="undone: what was found stays",
+        ),
+        pytest.param(
+            {"campaign_state": CampaignState.ROLLING_BACK, "verdict": "pass"},
+            "campaign hiver rolling back, wave 2",
+            id="undone by a person: no turn comes any more",
+        ),
+        pytest.param(
+            {"kind": Kind.FAILED, "arm": Arm.TREATED, "verdict": "pass"},
+            "campaign hiver running, wave 2 · its wave has begun",
+            id="failed: that others are well is no comfort",
         ),
         pytest.param(
             {"campaign_state": CampaignState.HALTED, "arm": None, "verdict": "pass"},
@@ -135,6 +153,50 @@ def test_the_figures_of_a_metric_fit_each_other(seen: int, rate_ratio_of: tuple[
 )
 def test_a_call_tells_wave_arm_and_evidence(changed: dict[str, Any], line: str) -> None:
     assert campaign_line(replace(STATUS, **changed), translate=EN) == line
+
+
+@pytest.mark.parametrize(
+    ("changed", "english", "french"),
+    [
+        pytest.param(
+            {"kind": Kind.FAILED, "since": MOMENT, "why": "unwell"},
+            "firmware 4.5.0: update failed at 14:07: not well by the deadline",
+            "micrologiciel 4.5.0\u00a0: échec de la mise à jour à 14:07\u00a0: ",
+            id="failed",
+        ),
+        pytest.param(
+            {"kind": Kind.HARMFUL, "blamed": [Metric.CALLS]},
+            "firmware 4.5.0: installed, found to do harm",
+            "micrologiciel 4.5.0\u00a0: installé, reconnu nuisible",
+            id="harmful",
+        ),
+        pytest.param(
+            {"kind": Kind.TO_GO_BACK, "back_to": "4.4.0"},
+            "firmware 4.5.0: to go back to 4.4.0",
+            "micrologiciel 4.5.0\u00a0: doit revenir à la version 4.4.0",
+            id="to go back",
+        ),
+        pytest.param(
+            {"kind": Kind.STAYS, "blamed": [Metric.CALLS]},
+            "firmware stays at 4.5.0, found to do harm",
+            "micrologiciel maintenu en 4.5.0, reconnu nuisible",
+            id="stays on what does harm",
+        ),
+        pytest.param({"kind": Kind.STAYS}, "firmware stays at 4.5.0", "micrologiciel maintenu en 4.5.0", id="stays"),
+        pytest.param(
+            {"kind": Kind.PLANNED, "due": True, "planned_at": MOMENT},
+            "firmware 4.5.0: wave 2, due since 14:07, not begun",
+            "micrologiciel 4.5.0\u00a0: vague 2, attendue depuis 14:07, pas commencée",
+            id="due",
+        ),
+    ],
+)
+def test_where_a_terminal_stands_is_one_line(changed: dict[str, Any], english: str, french: str) -> None:
+    def said(translate: Translate) -> str:
+        return rollout_text(replace(STATUS, **changed), translate=translate, when=lambda moment: f"{moment:%H:%M}")
+
+    assert said(EN) == english
+    assert said(FR).startswith(french)
 
 
 def test_a_name_that_was_only_said_is_not_shown_as_a_person_who_signed_in() -> None:

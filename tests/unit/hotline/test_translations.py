@@ -9,7 +9,7 @@ from diagnostics.reasons import Reason, State
 from firmware_rollout.status import Kind
 from fleet.contract import SAMPLE_FIELDS
 from fleet.registry import DIMENSIONS
-from hotline import call_words, words
+from hotline import call_words, rollout_line, words
 from hotline.call_legs import Outcome
 from hotline.call_state import Reason as CallReason
 from hotline.call_state import State as CallState
@@ -70,7 +70,7 @@ def test_every_state_reason_role_and_figure_has_words() -> None:
     assert set(call_words.REASONS) == set(CallReason)
     assert set(call_words.OUTCOMES) == set(Outcome)
     assert set(words.ROLES) == set(Role)
-    assert set(words.ROLLOUT) == set(Kind)
+    assert set(rollout_line.ROLLOUT) == set(Kind)
     assert tuple(words.FIGURES) == SAMPLE_FIELDS
     assert tuple(words.DIMENSIONS) == DIMENSIONS
 
