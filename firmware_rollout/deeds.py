@@ -52,7 +52,8 @@ def possible(state: CampaignState) -> list[Deed]:
 
 def possible_now(conn: Connection, one: Campaign) -> list[Deed]:
     """What can be done to this campaign as it stands."""
-    return [deed for deed in possible(one.state) if deed is not Deed.PASS or refused_pass(conn, one) is None]
+    against = {Deed.PASS: refused_pass, Deed.ROLL_BACK: _refused_roll_back}
+    return [deed for deed in possible(one.state) if deed not in against or against[deed](conn, one) is None]
 
 
 def do(conn: Connection, name: str, deed: Deed, *, actor: str, why: str, now: datetime) -> Campaign:
@@ -60,7 +61,7 @@ def do(conn: Connection, name: str, deed: Deed, *, actor: str, why: str, now: da
 
     Raises:
         CampaignError: there is no such campaign, it is in another state, no reason is given, who approves it made it, its
-            wave cannot be let pass, or newer campaigns are at work on what is to be rolled back.
+            wave cannot be let pass, there is nothing to roll back, or newer campaigns are at work on what is to be rolled back.
     """
     found = campaign(conn, name)
     before, after = DEEDS[deed]
@@ -70,7 +71,8 @@ def do(conn: Connection, name: str, deed: Deed, *, actor: str, why: str, now: da
     if deed is not Deed.APPROVE and not why:
         raise CampaignError("why", "say why: whoever finds it so will read it")
     if found.state not in before:
-        can = ", ".join(possible(found.state)) or "nothing"
+        # As the commands are called.
+        can = ", ".join(deed.replace("_", "-") for deed in possible_now(conn, found)) or "nothing"
         raise CampaignError("state", f"{name} is {found.state}; what can be done to it: {can}")
     details: dict[str, Any] = {"from": found.state, "to": after, "why": why}
     if deed is Deed.APPROVE:
@@ -83,6 +85,8 @@ def do(conn: Connection, name: str, deed: Deed, *, actor: str, why: str, now: da
             raise CampaignError("evidence", against)
         details["wave"] = wave_to_pass(conn, found.id)
     if deed is Deed.ROLL_BACK:
+        if against := _refused_roll_back(conn, found):
+            raise CampaignError("untouched", against)
         _check_newer(conn, found)
     _move(conn, found, deed, actor=actor, why=why, let_pass=details.get("wave"), now=now)
     note(conn, actor=actor, deed=deed.value, campaign_id=found.id, details=details, now=now)
@@ -151,6 +155,15 @@ def _check_its_terminals(conn: Connection, found: Campaign) -> None:
     if taken := sum(begun for _, begun in rows):
         words = f"{taken:,} of its terminals have been through a newer campaign since it was drafted"
         raise CampaignError("older", f"{words}; abort this draft and make the campaign anew")
+
+
+def _refused_roll_back(conn: Connection, found: Campaign) -> str | None:
+    """Why there is nothing to roll back; None: there is."""
+    touched = conn.execute(
+        "SELECT 1 FROM firmware_rollout.assignment WHERE campaign_id = %(id)s AND firmware_before IS NOT NULL LIMIT 1",
+        {"id": found.id},
+    ).fetchone()
+    return None if touched else f"{found.name} has begun no terminal: there is nothing to roll back"
 
 
 def _check_newer(conn: Connection, found: Campaign) -> None:

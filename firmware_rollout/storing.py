@@ -10,13 +10,16 @@ from firmware_rollout.planning import Closing, Step
 from fleet.database import Connection
 
 
-def store_steps(conn: Connection, campaign_id: int, steps: Sequence[Step], *, now: datetime) -> list[Step]:
-    """Store what still holds, with a row of history for each change of state; returns the steps that were stored."""
+def store_steps(conn: Connection, campaign_id: int, steps: Sequence[Step], *, now: datetime, begun: bool = True) -> list[Step]:
+    """Store what still holds, with a row of history for each change of state; returns the steps that were stored.
+
+    `begun`: whether the campaign ever began. One that ended as a draft is no part of its terminals' history.
+    """
     if not steps:
         return []
     kept = _opened(conn, campaign_id, _closed(conn, _unmoved(conn, campaign_id, steps), now=now), now=now)
     _move(conn, campaign_id, kept)
-    _remember(conn, campaign_id, [step for step in kept if step.before is not step.after], now=now)
+    _remember(conn, campaign_id, [step for step in kept if step.before is not step.after], now=now, begun=begun)
     return kept
 
 
@@ -113,7 +116,7 @@ def _opened(conn: Connection, campaign_id: int, steps: Sequence[Step], *, now: d
     return [step for step in steps if step.opening is None or step.terminal_id in opened]
 
 
-def _remember(conn: Connection, campaign_id: int, steps: Sequence[Step], *, now: datetime) -> None:
+def _remember(conn: Connection, campaign_id: int, steps: Sequence[Step], *, now: datetime, begun: bool) -> None:
     """Say since when the states hold, and write the history."""
     if not steps:
         return
@@ -126,13 +129,14 @@ def _remember(conn: Connection, campaign_id: int, steps: Sequence[Step], *, now:
             WHERE a.campaign_id = %(campaign)s AND a.terminal_id = m.terminal_id
         )
         INSERT INTO firmware_rollout.assignment_change (campaign_id, terminal_id, at, state, reason)
-        SELECT %(campaign)s, m.terminal_id, %(now)s, m.state, m.reason FROM moved m
+        SELECT %(campaign)s, m.terminal_id, %(now)s, m.state, m.reason FROM moved m WHERE %(begun)s
         -- Two steps at one moment: the later one tells where it went.
         ON CONFLICT (campaign_id, terminal_id, at) DO UPDATE SET state = excluded.state, reason = excluded.reason
         """,
         {
             "campaign": campaign_id,
             "now": now,
+            "begun": begun,
             "terminals": [step.terminal_id for step in steps],
             "states": [step.after.value for step in steps],
             "whys": [step.why.value for step in steps],

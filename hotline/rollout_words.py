@@ -77,6 +77,9 @@ VERDICTS: Final[Mapping[Verdict, str]] = {
     Verdict.HALT: _("automatic halt"),
 }
 
+# Where no wave is left to begin.
+NO_HARM: Final = _("no harm found")
+
 # Why the gate decided so; with `metric`, `ratio`, `value` and `needed` where it has them.
 _GATE: Final[Mapping[Why, str]] = {
     Why.WORSE: _("%(metric)s: updated shops do worse (evidence %(value)s, halts from %(needed)s)"),
@@ -208,6 +211,7 @@ REFUSALS: Final[Mapping[str, str]] = {
     "state": _("The campaign has changed meanwhile: look again."),
     "evidence": _("This wave cannot be let pass: where the evidence shows harm, or it was halted for another reason, resume it."),
     "newer": _("A newer campaign is at work on some of these terminals: abort that one first."),
+    "untouched": _("It has begun no terminal: there is nothing to roll back."),
     "older": _("A newer campaign has been through some of these terminals: abort this draft and make the campaign anew."),
     "actor": _("You made this campaign: a second person approves it."),
     "file": _("This file cannot be taken."),

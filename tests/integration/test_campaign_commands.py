@@ -50,6 +50,9 @@ def test_a_campaign_goes_its_way_by_the_command_line(run: Run, database_url: str
     assert "autumn: draft since" in made
     assert "only 10 shops: the gate learns little from so few" in made
     assert f"release 4.3.0 for model=B; 20 terminals; seed 1; made by alix [cli: {account()}], not approved" in made
+    assert " 1 │ once approved │" in made
+    with pytest.raises(CampaignError, match="what can be done to it: approve, abort"):
+        run("campaign", "roll-back", "autumn", "--why", "fire", "--by", "sacha")
     with pytest.raises(CampaignError, match="a second person approves it"):
         run("campaign", "approve", "autumn", "--by", "alix")
     approved = run("campaign", "approve", "autumn", "--by", "sacha")
@@ -67,6 +70,8 @@ def test_a_campaign_goes_its_way_by_the_command_line(run: Run, database_url: str
     assert run("campaign", "halt", "autumn", "--why", "smoke", "--by", "sacha") == "autumn is halted"
     assert "halted since" in run("campaign", "show", "autumn")
     assert run("campaign", "roll-back", "autumn", "--why", "fire", "--by", "sacha") == "autumn is rolling back"
+    shown = run("campaign", "show", "autumn")
+    assert ("did not begin" in shown, "when the gate lets it" in shown) == (True, False)
     assert run("campaign", "abort", "autumn", "--why", "enough", "--by", "sacha") == "autumn is aborted"
     assert "autumn: aborted since" in run("campaign", "watch", "autumn"), "it has ended, so watching ends"
     assert "aborted" in run("campaign", "list")

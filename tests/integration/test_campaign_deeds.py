@@ -9,12 +9,12 @@ import psycopg
 import pytest
 
 from firmware_rollout.audit import entries_of, note, verify
-from firmware_rollout.campaigns import CampaignError, Wave, campaign, list_campaigns
-from firmware_rollout.deeds import DEEDS, Deed, do
+from firmware_rollout.campaigns import CampaignError, Wave, campaign, list_campaigns, reasons
+from firmware_rollout.deeds import DEEDS, Deed, do, possible_now
 from firmware_rollout.gate.policy import PolicyError
 from firmware_rollout.policy import Policy
 from firmware_rollout.releases import ReleaseError, add_release, list_releases
-from firmware_rollout.states import CampaignState
+from firmware_rollout.states import CampaignState, State
 from fleet.scope import ScopeError
 from tests import rollout_world
 from tests.integration.rollout_house import (
@@ -56,6 +56,9 @@ def test_a_deed_is_done_where_it_can_be_and_noted(fleet: Conn) -> None:
         before, after = DEEDS[deed]
         if state in before and deed is Deed.PASS:
             with pytest.raises(CampaignError, match="evidence: no wave has begun"):
+                do(fleet, NAME, deed, actor="sacha", why="because", now=NOW)
+        elif state in before and deed is Deed.ROLL_BACK:
+            with pytest.raises(CampaignError, match="untouched: autumn has begun no terminal: there is nothing to roll back"):
                 do(fleet, NAME, deed, actor="sacha", why="because", now=NOW)
         elif state in before:
             assert do(fleet, NAME, deed, actor="sacha", why="because", now=NOW).state is after
@@ -132,6 +135,21 @@ def test_drafts_stand_in_nobodys_way_and_the_first_approved_begins(fleet: Conn) 
     with pytest.raises(CampaignError, match="older: 2 of its terminals have been through a newer campaign since it was drafted"):
         do(fleet, NAME, Deed.APPROVE, actor="sacha", why="", now=NOW + 3 * HOUR)
     assert drafted(fleet, name="spring", now=NOW + 3 * HOUR).state is CampaignState.DRAFT
+
+
+def test_a_draft_that_was_aborted_left_no_trace_on_its_terminals(fleet: Conn) -> None:
+    made = drafted(fleet)
+    do(fleet, NAME, Deed.ABORT, actor="alix", why="not now", now=NOW)
+    take_step(fleet, NOW)
+    found = campaign(fleet, NAME)
+    assert found.states == {State.WITHDRAWN: 20}
+    assert possible_now(fleet, found) == [], "nothing was begun that could be rolled back"
+    assert reasons(fleet, made.id) == []
+    begun(fleet, name="winter")
+    do(fleet, "winter", Deed.ABORT, actor="alix", why="not now", now=NOW)
+    assert possible_now(fleet, campaign(fleet, "winter")) == [Deed.ROLL_BACK]
+    take_step(fleet, NOW)
+    assert ("stopped", 20) in [(why, count) for _, why, count, _ in reasons(fleet, campaign(fleet, "winter").id)]
 
 
 def test_a_draft_keeps_no_newcomer_from_the_campaign_that_runs(fleet: Conn) -> None:

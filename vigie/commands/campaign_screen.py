@@ -53,7 +53,7 @@ def picture(view: View, now: datetime) -> RenderableType:
         total = sum(wave.states.values())
         settled = sum(count for state, count in wave.states.items() if state in SETTLED)
         bar = ProgressBar(total=max(total, 1), completed=settled, width=20)
-        table.add_row(str(wave.number), _begins(wave, now), f"{wave.share_pct:g} %", bar, counts_text(wave.states))
+        table.add_row(str(wave.number), _begins(wave, one.state, now), f"{wave.share_pct:g} %", bar, counts_text(wave.states))
     gate = "has not judged yet" if view.reading is None else f"says {view.reading.verdict}: {view.reading.finding}"
     moved = [
         Text(f"{count:,} became {state}: {why.replace('_', ' ')}, last {when_text(last)}")
@@ -77,7 +77,13 @@ def when_text(moment: datetime) -> str:
     return moment.astimezone(HOME).strftime("%Y-%m-%d %H:%M")
 
 
-def _begins(wave: WaveProgress, now: datetime) -> str:
+def _begins(wave: WaveProgress, state: CampaignState, now: datetime) -> str:
     if wave.opened_at is not None:
         return f"began {when_text(wave.opened_at)}"
-    return f"not before {when_text(wave.planned_at)}" if wave.planned_at > now else "when the gate lets it"
+    if state in ENDED or state is CampaignState.ROLLING_BACK:
+        return "did not begin"
+    if wave.planned_at > now:
+        return f"not before {when_text(wave.planned_at)}"
+    if wave.number > 1:
+        return "when the gate lets it"
+    return "once approved" if state is CampaignState.DRAFT else "at once"
