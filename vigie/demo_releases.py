@@ -18,6 +18,7 @@ from fleet.registry import all_terminals
 
 # Small enough for 16,000 downloads on one machine.
 FILE_BYTES: Final = 64 * 1024
+TARGETS_FILE: Final = "targets.json"
 # Who is written down in the audit.
 ACTOR: Final = "vigie demo"
 
@@ -33,6 +34,8 @@ def add_releases(
 ) -> Path:
     """Make keys in `home`, trust their root, and add each release (version, models, notes); Vigie's own keys go to `online`.
 
+    What was signed is kept beside them, as a maker keeps it.
+
     Returns the file of the root, which terminals have built in.
     """
     root = make_keys(home / "keys", now=now)
@@ -47,5 +50,8 @@ def add_releases(
         facts = signing.describe(file, version=version, models=list(models), hw=hw, notes=notes)
         signed = signing.sign_release(facts, root=root, signers=signers, before=signed, now=now).body
         take_in(conn, store, file=file, targets=signed, actor=ACTOR, now=now)
+    if signed is not None:
+        # For whoever signs a further release by hand.
+        (home / TARGETS_FILE).write_bytes(signed)
     renew(conn, keys=online, now=now)
     return online / ROOT_FILE

@@ -9,7 +9,7 @@ from datetime import datetime
 from typing import Final
 
 from tuf.api.exceptions import RepositoryError
-from tuf.api.metadata import Root, TargetFile, Targets
+from tuf.api.metadata import Metadata, Root, TargetFile, Targets
 
 from firmware_rollout.releases import ReleaseError
 from firmware_rollout.trust.facts import ReleaseFacts, facts_of
@@ -36,6 +36,9 @@ def check_root(trusted: bytes | None, new: bytes, *, now: datetime) -> Root:
     """
     root = parsed(Root, new, "root").signed
     before = parsed(Root, trusted, "root").signed if trusted is not None else root
+    if trusted is not None and _signs_nothing(before, "root", parsed(Root, new, "root")):
+        why = f"none of the keys of root {before.version}, which is trusted here, signed it"
+        raise ReleaseError("root", f"{why}: it is another maker's, or roots between the two are left out")
     if trusted is not None and root.version != before.version + 1:
         raise ReleaseError("root", f"version {root.version} cannot follow {before.version}: trust each root in turn")
     check_signed_root(before, new)
@@ -61,23 +64,42 @@ def check_targets(root: bytes, current: bytes | None, new: bytes, *, withdrawn: 
     trusted = parsed(Root, root, "root").signed
     if trusted.is_expired(now):
         # Devices believe nothing that follows from it.
-        why = f"cannot be believed: the root that names their keys expired on {trusted.expires:%Y-%m-%d}"
-        raise ReleaseError("targets", f"{why}; its holders sign a new one, then `vigie release trust`")
+        raise ReleaseError(
+            "targets",
+            "cannot be believed: the root that names their keys expired on %(day)s;"
+            " its holders sign a new one, then `vigie release trust`",
+            day=trusted.expires,
+        )
     metadata = parsed(Targets, new, "targets")
+    if metadata.signatures and _signs_nothing(trusted, "targets", metadata):
+        why = f"are signed by other keys than those that root {trusted.version}, which is trusted here, names"
+        raise ReleaseError("targets", f"{why}: sign with that maker's keys, or `vigie release trust` the root that replaced them")
     try:
         trusted.verify_delegate("targets", metadata.signed_bytes, metadata.signatures)
     except RepositoryError as error:
-        raise ReleaseError("targets", f"lacks signatures ({error}): its other holders sign by `vigie release cosign`") from None
+        raise ReleaseError(
+            "targets", "lacks signatures (%(error)s): its other holders sign by `vigie release cosign`", error=error
+        ) from None
     targets = metadata.signed
     if targets.is_expired(now):
-        raise ReleaseError("targets", f"expired on {targets.expires:%Y-%m-%d}: sign it again by `vigie release resign`")
+        raise ReleaseError("targets", "expired on %(day)s: sign it again by `vigie release resign`", day=targets.expires)
     if targets.delegations is not None:
         raise ReleaseError("targets", "delegates to other keys, which is not done here: the maker's own keys sign")
     held = parsed(Targets, current, "targets").signed if current is not None else None
     if held is not None and targets.version <= held.version:
-        raise ReleaseError("targets", f"version {targets.version} is not above {held.version}, the one held: sign from the latest")
+        raise ReleaseError(
+            "targets",
+            "version %(version)s is not above %(held)s, the one held: sign from the latest",
+            version=targets.version,
+            held=held.version,
+        )
     brought = _brought(held.targets if held else {}, targets.targets, withdrawn=withdrawn)
     return Accepted(targets.version, targets.expires, brought)
+
+
+def _signs_nothing(root: Root, role: str, metadata: Metadata[Root] | Metadata[Targets]) -> bool:
+    """Whether none of the role's keys has signed this: then another maker did, and more signatures would not help."""
+    return not root.get_verification_result(role, metadata.signed_bytes, metadata.signatures).signed
 
 
 def _check_strength(root: Root) -> None:
@@ -97,10 +119,14 @@ def _brought(held: dict[str, TargetFile], offered: dict[str, TargetFile], *, wit
     for path, target in held.items():
         version = facts_of(target).version
         if path not in offered and version not in withdrawn:
-            raise ReleaseError("targets", f"leaves out release {version}: sign from the latest, or withdraw {version} first")
+            raise ReleaseError(
+                "targets", "leaves out release %(version)s: sign from the latest, or withdraw %(version)s first", version=version
+            )
         if path in offered and offered[path] != target:
-            raise ReleaseError("targets", f"says other things of release {version} than before: a release never changes")
+            raise ReleaseError(
+                "targets", "says other things of release %(version)s than before: a release never changes", version=version
+            )
     new = [path for path in offered if path not in held]
     if len(new) > 1:
-        raise ReleaseError("targets", f"brings several releases ({', '.join(sorted(new))}): add each as it is signed")
+        raise ReleaseError("targets", "brings several releases (%(new)s): add each as it is signed", new=sorted(new))
     return facts_of(offered[new[0]]) if new else None

@@ -22,3 +22,6 @@ def test_the_demonstrations_releases_have_files_and_fit_its_fleet(conn: Conn, tm
     assert all(release.file is not None and holds(store, release.file.sha256, FILE_BYTES) for release in found)
     assert sorted(path.name for path in (tmp_path / "online").iterdir()) == ["root.json", "snapshot.pem", "timestamp.pem"]
     assert set(newest(conn)) == {"root", "targets", "snapshot", "timestamp"}
+    kept = (tmp_path / "maker/targets.json").read_bytes()
+    assert kept == newest(conn)["targets"].body, "one can sign on top of it, with the keys beside it"
+    assert len(list((tmp_path / "maker/keys/offline").glob("targets-*.pem"))) == 3

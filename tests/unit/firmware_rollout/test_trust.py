@@ -217,6 +217,15 @@ def test_a_weak_root_is_refused_whoever_signed_it(change: Callable[[Root], objec
         check_root(first, second, now=BEGIN)
 
 
+def test_another_makers_signatures_are_called_so(root: bytes, file: Path, tmp_path: Path) -> None:
+    """More signatures of the same kind would not help, and no root between them either."""
+    theirs = make_keys(tmp_path / "theirs", now=BEGIN)
+    with pytest.raises(ReleaseError, match=r"root: none of the keys of root 1, .* signed it: it is another maker's"):
+        check_root(root, theirs, now=BEGIN)
+    with pytest.raises(ReleaseError, match=r"targets: are signed by other keys than those that root 1, which is trusted here"):
+        check_targets(root, None, signed(tmp_path / "theirs", file), withdrawn=(), now=BEGIN)
+
+
 def test_what_devices_would_give_up_on_is_not_taken_in(root: bytes) -> None:
     limits = {role: getattr(LIMITS, f"{role}_max_length") for role in ROLES}
     assert limits == {role: rule.longest for role, rule in ROLES.items()}
