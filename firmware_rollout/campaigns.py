@@ -21,7 +21,7 @@ from firmware_rollout.releases import Release, list_releases
 from firmware_rollout.shops import calls_of_shops, draw_waves, strata_of_shops
 from firmware_rollout.states import AT_WORK, CampaignState, State
 from fleet.database import Connection
-from fleet.errors import VigieError
+from fleet.errors import FieldError
 from fleet.registry import Terminal, all_terminals
 from fleet.scope import Values, check_scope, either, in_scope
 
@@ -34,12 +34,8 @@ _LATE: Final = timedelta(days=1)
 _WAVE: Final = re.compile(r"(\S+)\s+(\d+(?:\.\d+)?)\s*%")
 
 
-class CampaignError(VigieError):
+class CampaignError(FieldError):
     """A campaign cannot be created, found or changed; `field` names what is wrong."""
-
-    def __init__(self, field: str, detail: str) -> None:
-        super().__init__(f"{field}: {detail}")
-        self.field = field
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,7 +94,7 @@ def parse_wave(text: str) -> Wave:
     except ValueError:
         planned_at = None
     if found is None or planned_at is None:
-        raise CampaignError("wave", f"{text!r} is not of the form `2026-11-20T06:00 5%`")
+        raise CampaignError("wave", "'%(text)s' is not of the form `2026-11-20T06:00 5%%`", text=text)
     return Wave(planned_at if planned_at.tzinfo else planned_at.replace(tzinfo=HOME), float(found[2]))
 
 
@@ -108,11 +104,16 @@ def check_waves(waves: Sequence[Wave]) -> None:
         raise CampaignError("wave", "name at least one, for example `2026-11-20T06:00 100%`")
     for number, (before, wave) in enumerate(pairwise(waves), start=2):
         if wave.planned_at < before.planned_at:
-            raise CampaignError("wave", f"wave {number} must not begin before wave {number - 1}")
+            raise CampaignError("wave", "wave %(wave)s must not begin before wave %(before)s", wave=number, before=number - 1)
         if wave.share_pct <= before.share_pct:
-            raise CampaignError("wave", f"wave {number} must reach more than wave {number - 1}: shares count from the start")
+            raise CampaignError(
+                "wave",
+                "wave %(wave)s must reach more than wave %(before)s: shares count from the start",
+                wave=number,
+                before=number - 1,
+            )
     if waves[0].share_pct <= 0 or waves[-1].share_pct != 100:
-        raise CampaignError("wave", f"shares rise from above 0 to 100 %; the last one is {waves[-1].share_pct:g} %")
+        raise CampaignError("wave", "shares rise from above 0 to 100 %%; the last one is %(last)s %%", last=waves[-1].share_pct)
 
 
 def create_campaign(
@@ -143,13 +144,13 @@ def create_campaign(
     if not actor.strip():
         raise CampaignError("actor", "say who makes it: somebody else has to approve it")
     if not 0 <= seed < SEEDS:
-        raise CampaignError("seed", f"is a whole number from 0 to {SEEDS - 1}")
+        raise CampaignError("seed", "is a whole number from 0 to %(most)s", most=SEEDS - 1)
     if conn.execute("SELECT 1 FROM firmware_rollout.campaign WHERE name = %(name)s", {"name": name.strip()}).fetchone():
         raise _name_taken(name.strip())
     if waves:
         check_waves(waves)
         if now - waves[0].planned_at > _LATE:
-            raise CampaignError("begins", f"{waves[0].planned_at:%Y-%m-%d} is past; without a time it begins once approved")
+            raise CampaignError("begins", "%(day)s is past; without a time it begins once approved", day=waves[0].planned_at)
     policy = changed(policy or Policy(), shares_pct=tuple(wave.share_pct for wave in waves)) if waves else policy or Policy()
     check(policy)
     fleet = all_terminals(conn)
@@ -205,7 +206,7 @@ def campaign(conn: Connection, name: str) -> Campaign:
     for one in found:
         if one.name == name:
             return one
-    raise CampaignError("name", f"no campaign {name!r}; known: {', '.join(one.name for one in found) or 'none'}")
+    raise CampaignError("name", "no campaign '%(name)s'; known: %(known)s", name=name, known=[one.name for one in found])
 
 
 def list_campaigns(conn: Connection) -> list[Campaign]:
@@ -277,15 +278,20 @@ def _check_release(known: Sequence[Release], version: str, aimed_at: Sequence[Te
     release = next((one for one in known if one.version == version), None)
     if release is None:
         raise CampaignError(
-            "release", f"no release {version!r}; known: {', '.join(one.version for one in known) or 'none, add one first'}"
+            "release", "no release '%(version)s'; known: %(known)s", version=version, known=[one.version for one in known]
         )
     if release.withdrawn_at is not None:
-        raise CampaignError("release", f"{version} was withdrawn: {release.withdrawn_why}")
-    misfits = Counter(f"model {one.model}, hardware {one.hw}" for one in aimed_at if not release.fits(one.model, one.hw))
+        raise CampaignError("release", "%(version)s was withdrawn: %(why)s", version=version, why=release.withdrawn_why)
+    misfits = Counter(f"{one.model}/{one.hw}" for one in aimed_at if not release.fits(one.model, one.hw))
     if misfits:
-        counted = "; ".join(f"{count:,} of {kind}" for kind, count in sorted(misfits.items()))
-        fits = f"models {', '.join(release.models)}" + (f" and hardware {', '.join(release.hw)}" if release.hw else "")
-        raise CampaignError("where", f"release {version} fits {fits}, but this aims at {counted}")
+        raise CampaignError(
+            "where",
+            "release %(version)s fits models %(models)s, hardware %(hw)s, but this aims at others (by model/hardware): %(others)s",
+            version=version,
+            models=release.models,
+            hw=release.hw or "*",
+            others=[f"{kind}: {count:,}" for kind, count in sorted(misfits.items())],
+        )
 
 
 def check_free(conn: Connection, terminals: Sequence[str]) -> None:
@@ -302,12 +308,15 @@ def check_free(conn: Connection, terminals: Sequence[str]) -> None:
     ).fetchall()
     if rows:
         named = ", ".join(f"{name} ({count:,})" for name, count in rows)
-        words = "campaigns are at work on some of these terminals; wait until they end, abort them or aim at others"
-        raise CampaignError("where", f"{words}: {named}")
+        raise CampaignError(
+            "where",
+            "campaigns are at work on some of these terminals; wait until they end, abort them or aim at others: %(named)s",
+            named=named,
+        )
 
 
 def _name_taken(name: str) -> CampaignError:
-    return CampaignError("name", f"there is a campaign {name!r} already")
+    return CampaignError("name", "there is a campaign '%(name)s' already", name=name)
 
 
 def _insert_campaign(

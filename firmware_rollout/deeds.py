@@ -71,9 +71,10 @@ def do(conn: Connection, name: str, deed: Deed, *, actor: str, why: str, now: da
     if deed is not Deed.APPROVE and not why:
         raise CampaignError("why", "say why: whoever finds it so will read it")
     if found.state not in before:
-        # As the commands are called.
-        can = ", ".join(deed.replace("_", "-") for deed in possible_now(conn, found)) or "nothing"
-        raise CampaignError("state", f"{name} is {found.state}; what can be done to it: {can}")
+        can = possible_now(conn, found)
+        raise CampaignError(
+            "state", "%(name)s is %(state)s; what can be done to it: %(can)s", name=name, state=found.state, can=can
+        )
     details: dict[str, Any] = {"from": found.state, "to": after, "why": why}
     if deed is Deed.APPROVE:
         _check_approval(conn, found, actor)
@@ -82,11 +83,11 @@ def do(conn: Connection, name: str, deed: Deed, *, actor: str, why: str, now: da
             details["one_account"] = one
     if deed is Deed.PASS:
         if against := refused_pass(conn, found):
-            raise CampaignError("evidence", against)
+            raise against
         details["wave"] = wave_to_pass(conn, found.id)
     if deed is Deed.ROLL_BACK:
         if against := _refused_roll_back(conn, found):
-            raise CampaignError("untouched", against)
+            raise against
         _check_newer(conn, found)
     _move(conn, found, deed, actor=actor, why=why, let_pass=details.get("wave"), now=now)
     note(conn, actor=actor, deed=deed.value, campaign_id=found.id, details=details, now=now)
@@ -118,7 +119,7 @@ def _move(conn: Connection, found: Campaign, deed: Deed, *, actor: str, why: str
         },
     )
     if moved.rowcount != 1:
-        raise CampaignError("state", f"{found.name} has just changed; look again")
+        raise CampaignError("state", "%(name)s has just changed; look again", name=found.name)
 
 
 def one_account(maker: str, approver: str) -> str | None:
@@ -132,12 +133,14 @@ def one_account(maker: str, approver: str) -> str | None:
 
 def _check_approval(conn: Connection, found: Campaign, actor: str) -> None:
     if person(actor).casefold() == person(found.created_by).casefold():
-        raise CampaignError("actor", f"{person(actor)} made this campaign; a second person approves it")
+        raise CampaignError("actor", "%(person)s made this campaign; a second person approves it", person=person(actor))
     release = release_of(conn, found.release)
     if release.file is None:
-        raise CampaignError("release", f"{release.version} was only declared; add its signed file: `vigie release add`")
+        raise CampaignError(
+            "release", "%(version)s was only declared; add its signed file: `vigie release add`", version=release.version
+        )
     if release.withdrawn_at is not None:
-        raise CampaignError("release", f"{release.version} was withdrawn: {release.withdrawn_why}")
+        raise CampaignError("release", "%(version)s was withdrawn: %(why)s", version=release.version, why=release.withdrawn_why)
 
 
 def _check_its_terminals(conn: Connection, found: Campaign) -> None:
@@ -153,17 +156,23 @@ def _check_its_terminals(conn: Connection, found: Campaign) -> None:
     check_free(conn, [terminal for terminal, _ in rows])
     # The newer one has taken them over: this draft would never begin them.
     if taken := sum(begun for _, begun in rows):
-        words = f"{taken:,} of its terminals have been through a newer campaign since it was drafted"
-        raise CampaignError("older", f"{words}; abort this draft and make the campaign anew")
+        raise CampaignError(
+            "older",
+            "%(count)s of its terminals have been through a newer campaign since it was drafted;"
+            " abort this draft and make the campaign anew",
+            count=taken,
+        )
 
 
-def _refused_roll_back(conn: Connection, found: Campaign) -> str | None:
+def _refused_roll_back(conn: Connection, found: Campaign) -> CampaignError | None:
     """Why there is nothing to roll back; None: there is."""
     touched = conn.execute(
         "SELECT 1 FROM firmware_rollout.assignment WHERE campaign_id = %(id)s AND firmware_before IS NOT NULL LIMIT 1",
         {"id": found.id},
     ).fetchone()
-    return None if touched else f"{found.name} has begun no terminal: there is nothing to roll back"
+    if touched:
+        return None
+    return CampaignError("untouched", "%(name)s has begun no terminal: there is nothing to roll back", name=found.name)
 
 
 def _check_newer(conn: Connection, found: Campaign) -> None:
@@ -178,4 +187,6 @@ def _check_newer(conn: Connection, found: Campaign) -> None:
     ).fetchall()
     if rows:
         named = ", ".join(f"{name} ({count:,})" for name, count in rows)
-        raise CampaignError("newer", f"newer campaigns are at work on some of its terminals; abort or finish first: {named}")
+        raise CampaignError(
+            "newer", "newer campaigns are at work on some of its terminals; abort or finish first: %(named)s", named=named
+        )

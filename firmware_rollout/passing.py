@@ -7,7 +7,7 @@ from typing import Final
 
 from firmware_rollout.advancing import Because
 from firmware_rollout.audit import newest_move
-from firmware_rollout.campaigns import Campaign
+from firmware_rollout.campaigns import Campaign, CampaignError
 from firmware_rollout.gating import standing_halt
 from firmware_rollout.states import CampaignState
 from fleet.database import Connection
@@ -38,13 +38,15 @@ def wave_to_pass(conn: Connection, campaign_id: int) -> int | None:
     return None if begun is None or begun == last else int(begun)
 
 
-def refused_pass(conn: Connection, campaign: Campaign) -> str | None:
+def refused_pass(conn: Connection, campaign: Campaign) -> CampaignError | None:
     """Why a person cannot let this campaign's wave pass; None: they can."""
     if wave_to_pass(conn, campaign.id) is None:
-        return "no wave has begun that another one follows"
+        return CampaignError("evidence", "no wave has begun that another one follows")
     halt = standing_halt(conn, campaign.id, overruled=campaign.overruled)
     if halt is not None and halt.worse:
-        return f"the gate found harm ({halt.finding}); to go on against that, resume it"
+        return CampaignError(
+            "evidence", "the gate found harm (%(finding)s); to go on against that, resume it", finding=halt.finding
+        )
     if campaign.state is CampaignState.HALTED and newest_move(conn, campaign.id) != Because.GATE_UNDECIDED:
-        return "it was not halted for want of evidence; resume it first"
+        return CampaignError("evidence", "it was not halted for want of evidence; resume it first")
     return None

@@ -99,7 +99,7 @@ def read_policy(json: bytes | str) -> Policy:
         what, _, where = str(error).partition(" - at `$.")
         raise PolicyError(where.rstrip("`") or "policy", what) from None
     except msgspec.DecodeError as error:
-        raise PolicyError("policy", f"is no JSON: {error}") from None
+        raise PolicyError("policy", "is no JSON: %(error)s", error=error) from None
     check(policy)
     return policy
 
@@ -127,9 +127,9 @@ def check(policy: Policy) -> None:
             raise PolicyError(name, "must not be below 0")
     for name, most in _AT_MOST.items():
         if getattr(policy, name) > most:
-            raise PolicyError(name, f"must be at most {most:,g}")
+            raise PolicyError(name, "must be at most %(most)s", most=most)
     if policy.pace < _SLOWEST:
-        raise PolicyError("pace", f"must be at least {_SLOWEST:g}")
+        raise PolicyError("pace", "must be at least %(least)s", least=_SLOWEST)
     if policy.soak >= policy.deadline:
         raise PolicyError("soak_minutes", "must be shorter than deadline_hours: nobody could be well for so long in time")
     if not 0 < policy.halt_failed_pct <= 100:
@@ -138,5 +138,5 @@ def check(policy: Policy) -> None:
         try:
             check_window(policy.window)
         except WindowError as error:
-            raise PolicyError(f"window.{error.field}", error.detail) from None
+            raise PolicyError(f"window.{error.field}", error.pattern, **error.known) from None
     check_policy(policy.gate)

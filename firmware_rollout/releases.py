@@ -12,18 +12,14 @@ from typing import Any, Final
 import psycopg
 
 from fleet.database import Connection
-from fleet.errors import VigieError
+from fleet.errors import FieldError
 from fleet.registry import REPORTED_FIRMWARE, REPORTED_FROM, all_terminals
 
 _VERSION: Final = re.compile(r"(0|[1-9][0-9]{0,5})\.(0|[1-9][0-9]{0,5})\.(0|[1-9][0-9]{0,5})")
 
 
-class ReleaseError(VigieError):
+class ReleaseError(FieldError):
     """A release cannot be added; `field` names what is wrong."""
-
-    def __init__(self, field: str, detail: str) -> None:
-        super().__init__(f"{field}: {detail}")
-        self.field = field
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +69,7 @@ def add_release(conn: Connection, *, version: str, models: Sequence[str], notes:
         ReleaseError: the version is no `x.y.z`, is there already, or names no model that the registry has.
     """
     if parse_version(version) is None:
-        raise ReleaseError("version", f"{version!r} is not of the form 4.3.0: three numbers, no leading zeros")
+        raise ReleaseError("version", "'%(version)s' is not of the form 4.3.0: three numbers, no leading zeros", version=version)
     wanted = sorted(set(models))
     if not wanted:
         raise ReleaseError("models", "name at least one model that it fits")
@@ -88,7 +84,7 @@ def add_release(conn: Connection, *, version: str, models: Sequence[str], notes:
                 {"version": version, "models": wanted, "notes": release.notes, "now": now},
             )
     except psycopg.errors.UniqueViolation:
-        raise ReleaseError("version", f"{version} was added before; a release never changes") from None
+        raise ReleaseError("version", "%(version)s was added before; a release never changes", version=version) from None
     return release
 
 
@@ -97,8 +93,13 @@ def check_fits_registry(conn: Connection, *, models: Sequence[str], hw: Sequence
     fleet = all_terminals(conn)
     for name, wanted, known in (("models", models, {one.model for one in fleet}), ("hw", hw, {one.hw for one in fleet})):
         if strange := [value for value in wanted if known and value not in known]:
-            what = "model" if name == "models" else "hardware"
-            raise ReleaseError(name, f"no terminal is of {what} {', '.join(strange)}; known: {', '.join(sorted(known))}")
+            if name == "models":
+                raise ReleaseError(
+                    name, "no terminal is of model %(strange)s; known: %(known)s", strange=strange, known=sorted(known)
+                )
+            raise ReleaseError(
+                name, "no terminal is of hardware %(strange)s; known: %(known)s", strange=strange, known=sorted(known)
+            )
 
 
 def list_releases(conn: Connection) -> list[Release]:
@@ -119,8 +120,8 @@ def release_of(conn: Connection, version: str) -> Release:
     """One release; `ReleaseError` lists those there are where there is none."""
     if found := _read(conn, "WHERE version = %(version)s", {"version": version}):
         return found[0]
-    known = ", ".join(release.version for release in list_releases(conn))
-    raise ReleaseError("version", f"no release {version!r}; known: {known or 'none'}")
+    known = [release.version for release in list_releases(conn)]
+    raise ReleaseError("version", "no release '%(version)s'; known: %(known)s", version=version, known=known)
 
 
 def release_with_file(conn: Connection, sha256: str) -> Release | None:
@@ -139,7 +140,13 @@ def withdraw_release(conn: Connection, version: str, *, why: str, now: datetime)
     if not why.strip():
         raise ReleaseError("why", "say why; who finds the release withdrawn will read it")
     if release.withdrawn_at is not None:
-        raise ReleaseError("version", f"{version} was withdrawn on {release.withdrawn_at:%Y-%m-%d}: {release.withdrawn_why}")
+        raise ReleaseError(
+            "version",
+            "%(version)s was withdrawn on %(day)s: %(why)s",
+            version=version,
+            day=release.withdrawn_at,
+            why=release.withdrawn_why,
+        )
     conn.execute(
         "UPDATE firmware_rollout.release SET withdrawn_at = %(now)s, withdrawn_why = %(why)s WHERE version = %(version)s",
         {"version": version, "why": why.strip(), "now": now},

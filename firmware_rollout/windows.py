@@ -17,7 +17,7 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from fleet.errors import VigieError
+from fleet.errors import FieldError, VigieError
 from fleet.opening_hours import MINUTES_A_DAY, MINUTES_A_WEEK, minute_of_week, parse
 
 Bool = NDArray[np.bool_]
@@ -31,12 +31,8 @@ _STEP: Final = 15
 _SEARCH_MINUTES: Final = 9 * MINUTES_A_DAY
 
 
-class WindowError(VigieError):
+class WindowError(FieldError):
     """A window that cannot be; `field` names what is wrong."""
-
-    def __init__(self, field: str, detail: str) -> None:
-        super().__init__(f"{field}: {detail}")
-        self.field, self.detail = field, detail
 
 
 class Window(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -104,7 +100,7 @@ def check_window(window: Window) -> None:
     """Raise `WindowError` unless an update can begin at some minute of a day, in a shop in France that is closed all day."""
     for name, pair in (("local", window.local), ("races_paris", window.races_paris)):
         if pair is not None and not all(_CLOCK.fullmatch(clock) for clock in pair):
-            raise WindowError(name, f"{pair[0]!r} to {pair[1]!r} is not of the form 02:00 to 06:30")
+            raise WindowError(name, "'%(begin)s' to '%(end)s' is not of the form 02:00 to 06:30", begin=pair[0], end=pair[1])
         if pair is not None and pair[0] == pair[1]:
             raise WindowError(name, "begins and ends at the same time")
     if not 0 <= window.needed_minutes <= MINUTES_A_DAY:
@@ -114,10 +110,13 @@ def check_window(window: Window) -> None:
     if window.races_paris is not None:
         good = _day(window.local) & ~_day(window.races_paris)
         if _longest_run(good) < max(window.needed_minutes, 1):
-            detail = (
-                f"leave a shop in France no {window.needed_minutes} minutes of its window, {window.local[0]} to {window.local[1]}"
+            raise WindowError(
+                "races_paris",
+                "leave a shop in France no %(minutes)s minutes of its window, %(begin)s to %(end)s",
+                minutes=window.needed_minutes,
+                begin=window.local[0],
+                end=window.local[1],
             )
-            raise WindowError("races_paris", detail)
 
 
 class _Minutes(NamedTuple):

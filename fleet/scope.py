@@ -6,7 +6,7 @@ Incidents and rollout campaigns both name terminals so. A campaign may give a di
 
 from collections.abc import Mapping, Sequence
 
-from fleet.errors import VigieError
+from fleet.errors import FieldError
 from fleet.registry import DIMENSIONS, Terminal
 
 # A dimension's one value, or several, of which one is enough.
@@ -16,12 +16,8 @@ Values = str | Sequence[str]
 _MOST_LISTED = 40
 
 
-class ScopeError(VigieError):
+class ScopeError(FieldError):
     """A scope names a dimension or a value that the registry does not have; `field` is the dimension as it was given."""
-
-    def __init__(self, field: str, detail: str) -> None:
-        super().__init__(f"{field}: {detail}")
-        self.field = field
 
 
 def parse_scope(conditions: Sequence[str]) -> dict[str, str]:
@@ -39,7 +35,7 @@ def parse_target(conditions: Sequence[str]) -> dict[str, list[str]]:
     for condition in conditions:
         dimension, equals, value = (part.strip() for part in condition.partition("="))
         if not (dimension and equals and value):
-            raise ScopeError(dimension, f"write {dimension or 'a dimension'}=value, for example model=B")
+            raise ScopeError(dimension, "write %(dimension)s=value, for example model=B", dimension=dimension or "a dimension")
         values = target.setdefault(dimension, [])
         if value not in values:
             values.append(value)
@@ -55,15 +51,22 @@ def check_scope(scope: Mapping[str, Values], terminals: Sequence[Terminal]) -> N
     """Raise `ScopeError`, listing what is known, where a dimension or a value is not one of the registry's."""
     for dimension, values in scope.items():
         if dimension not in DIMENSIONS:
-            raise ScopeError(dimension, f"not a dimension of the registry; known: {', '.join(DIMENSIONS)}")
+            raise ScopeError(dimension, "not a dimension of the registry; known: %(known)s", known=DIMENSIONS)
         known = sorted({getattr(terminal, dimension) for terminal in terminals})
         if not either(values):
             raise ScopeError(dimension, "name a value, or leave the dimension out")
         if unknown := [value for value in either(values) if value not in known]:
-            listed = ", ".join(known[:_MOST_LISTED]) + (
-                f" and {len(known) - _MOST_LISTED} more" if len(known) > _MOST_LISTED else ""
-            )
-            raise ScopeError(dimension, f"no terminal has {unknown[0]!r}; known: {listed or 'none, the registry is empty'}")
+            if not known:
+                raise ScopeError(dimension, "no terminal has '%(value)s': the registry is empty", value=unknown[0])
+            if (more := len(known) - _MOST_LISTED) > 0:
+                raise ScopeError(
+                    dimension,
+                    "no terminal has '%(value)s'; known: %(known)s and %(more)s more",
+                    value=unknown[0],
+                    known=known[:_MOST_LISTED],
+                    more=more,
+                )
+            raise ScopeError(dimension, "no terminal has '%(value)s'; known: %(known)s", value=unknown[0], known=known)
 
 
 def in_scope(scope: Mapping[str, Values], terminals: Sequence[Terminal]) -> list[Terminal]:

@@ -125,15 +125,15 @@ def _number(text: str, field: str) -> float:
     try:
         value = float(text.strip().replace(",", "."))
     except ValueError:
-        raise PolicyError(field, f"{text!r} is no number") from None
+        raise PolicyError(field, "'%(text)s' is no number", text=text.strip()) from None
     if not abs(value) <= _LARGEST:
-        raise PolicyError(field, f"{text!r} is too large")
+        raise PolicyError(field, "'%(text)s' is too large", text=text.strip())
     return value
 
 
 def _seed(text: str) -> int:
     if not (text.strip().isascii() and text.strip().isdigit() and len(text.strip()) <= 12):
-        raise CampaignError("seed", f"{text!r} is no whole number of at most 12 digits")
+        raise CampaignError("seed", "'%(text)s' is no whole number of at most 12 digits", text=text.strip())
     return int(text)
 
 

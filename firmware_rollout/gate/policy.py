@@ -5,7 +5,7 @@ from enum import StrEnum
 
 import msgspec
 
-from fleet.errors import VigieError
+from fleet.errors import FieldError
 
 
 class Metric(StrEnum):
@@ -20,12 +20,8 @@ class Metric(StrEnum):
     CALLS = "calls"
 
 
-class PolicyError(VigieError):
+class PolicyError(FieldError):
     """A policy that cannot be followed; `field` names what is wrong."""
-
-    def __init__(self, field: str, detail: str) -> None:
-        super().__init__(f"{field}: {detail}")
-        self.field = field
 
 
 class Needed(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -105,23 +101,23 @@ DEFAULT_POLICY = GatePolicy(
 def check_policy(policy: GatePolicy) -> None:
     """Raise `PolicyError` unless the policy can be followed: a gate that cannot be read must not open."""
     if not 0 < policy.alpha < 1:
-        raise PolicyError("alpha", f"{policy.alpha:g} is no chance between 0 and 1")
+        raise PolicyError("alpha", "%(alpha)s is no chance between 0 and 1", alpha=policy.alpha)
     if not policy.metrics:
         raise PolicyError("metrics", "a gate that watches nothing would let everything through")
     names = [one.metric for one in policy.metrics]
     if len(set(names)) < len(names):
         raise PolicyError("metrics", "each may be named once")
     if not 0 <= policy.least_days < policy.longest_days:
-        raise PolicyError("least_days", f"{policy.least_days:g} days, from 0 to less than the longest of {policy.longest_days:g}")
+        raise PolicyError("least_days", "days, from 0 to less than the longest of %(longest)s", longest=policy.longest_days)
     if policy.longest_days > MOST_DAYS:
-        raise PolicyError("longest_days", f"must be at most {MOST_DAYS:,}")
+        raise PolicyError("longest_days", "must be at most %(most)s", most=MOST_DAYS)
     if not 0 <= policy.least_updated_pct <= 100:
         raise PolicyError("least_updated_pct", "percent, from 0 to 100")
     for one in policy.metrics:
         if not one.ratios or min(one.ratios) <= 1 or max(one.ratios) > MOST_RATIO:
-            raise PolicyError(f"{one.metric}.ratios", f"name at least one, each above 1 and at most {MOST_RATIO:,}")
+            raise PolicyError(f"{one.metric}.ratios", "name at least one, each above 1 and at most %(most)s", most=MOST_RATIO)
         if not 1 < one.tolerated <= MOST_RATIO:
-            raise PolicyError(f"{one.metric}.tolerated", f"must be above 1 and at most {MOST_RATIO:,}")
+            raise PolicyError(f"{one.metric}.tolerated", "must be above 1 and at most %(most)s", most=MOST_RATIO)
         if one.grace_days < 0 or (one.grace_days and one.metric is Metric.SILENCE):
             raise PolicyError(f"{one.metric}.grace_days", "from 0 on, and none for silence: a brick is silent at once")
         if any(not 0 <= need.beyond_pct <= 100 for need in one.needed):

@@ -75,10 +75,14 @@ def _check(conn: Connection, targets: bytes, *, file: Path | None, now: datetime
     facts = accepted.brings
     if facts is None:
         if file is not None:
-            raise ReleaseError("targets", f"name no new release for {file.name}: take the metadata that was signed with it")
+            raise ReleaseError(
+                "targets", "name no new release for %(file)s: take the metadata that was signed with it", file=file.name
+            )
         return accepted
     if file is None:
-        raise ReleaseError("file", f"is needed: these targets bring release {facts.version} ({facts.filename})")
+        raise ReleaseError(
+            "file", "is needed: these targets bring release %(version)s (%(file)s)", version=facts.version, file=facts.filename
+        )
     _check_new(conn, facts)
     _check_file(file, facts)
     check_fits_registry(conn, models=facts.models, hw=facts.hw)
@@ -90,9 +94,16 @@ def _check_new(conn: Connection, facts: ReleaseFacts) -> None:
     known = {release.version: release for release in list_releases(conn)}
     before = known.get(facts.version)
     if before is not None and (before.file is not None or before.withdrawn_at is not None):
-        raise ReleaseError("version", f"{facts.version} was used before; a release never changes, so take a new version")
+        raise ReleaseError(
+            "version", "%(version)s was used before; a release never changes, so take a new version", version=facts.version
+        )
     if (same := release_with_file(conn, facts.file.sha256)) is not None:
-        raise ReleaseError("file", f"is the one of release {same.version}, byte for byte: build {facts.version} anew")
+        raise ReleaseError(
+            "file",
+            "is the one of release %(same)s, byte for byte: build %(version)s anew",
+            same=same.version,
+            version=facts.version,
+        )
 
 
 def _check_file(file: Path, facts: ReleaseFacts) -> None:
@@ -100,11 +111,16 @@ def _check_file(file: Path, facts: ReleaseFacts) -> None:
     try:
         length = file.stat().st_size
     except OSError as error:
-        raise ReleaseError("file", f"{file} cannot be read: {error.strerror}") from None
+        raise ReleaseError("file", "%(file)s cannot be read: %(error)s", file=file, error=error.strerror) from None
     if not length:
-        raise ReleaseError("file", f"is empty, its maker signed {facts.file.length:,} bytes: upload the signed one")
+        raise ReleaseError("file", "is empty, its maker signed %(signed)s bytes: upload the signed one", signed=facts.file.length)
     if length != facts.file.length:
-        raise ReleaseError("file", f"has {length:,} bytes, its maker signed {facts.file.length:,}: upload the signed one")
+        raise ReleaseError(
+            "file",
+            "has %(length)s bytes, its maker signed %(signed)s: upload the signed one",
+            length=length,
+            signed=facts.file.length,
+        )
 
 
 def _insert(conn: Connection, facts: ReleaseFacts, *, now: datetime) -> Release:

@@ -60,11 +60,11 @@ def file_facts(file: Path) -> FileFacts:
             for chunk in chunks(opened):
                 digests.add(chunk)
                 if digests.length > LARGEST_FILE_BYTES:
-                    raise ReleaseError("file", f"{file.name} is longer than {LARGEST_FILE_BYTES:,} bytes")
+                    raise ReleaseError("file", "%(file)s is longer than %(most)s bytes", file=file.name, most=LARGEST_FILE_BYTES)
     except OSError as error:
-        raise ReleaseError("file", f"{file} cannot be read: {error.strerror}") from None
+        raise ReleaseError("file", "%(file)s cannot be read: %(error)s", file=file, error=error.strerror) from None
     if not digests.length:
-        raise ReleaseError("file", f"{file.name} is empty")
+        raise ReleaseError("file", "%(file)s is empty", file=file.name)
     return digests.facts()
 
 
@@ -86,8 +86,11 @@ def checked_chunks(opened: BinaryIO, expected: FileFacts) -> Iterator[bytes]:
             yield held
         held = chunk
     if digests.length != expected.length:
-        more = "longer" if digests.length > expected.length else "shorter"
-        raise ReleaseError("file", f"is {more} than the {expected.length:,} bytes its maker signed: upload it again")
+        if digests.length > expected.length:
+            raise ReleaseError(
+                "file", "is longer than the %(signed)s bytes its maker signed: upload it again", signed=expected.length
+            )
+        raise ReleaseError("file", "is shorter than the %(signed)s bytes its maker signed: upload it again", signed=expected.length)
     if digests.facts() != expected:
         raise ReleaseError("file", "is not the one its maker signed (its hashes differ): upload the signed one")
     yield held
@@ -114,10 +117,13 @@ def facts_of(target: TargetFile) -> ReleaseFacts:
     wanted = {"version", "models", "hw", "notes", "filename", "sha1"}
     if not isinstance(custom, dict) or set(custom) != wanted:
         raise ReleaseError(
-            "targets", f"{target.path} must say exactly {', '.join(sorted(wanted))}: sign it by `vigie release sign`"
+            "targets",
+            "%(path)s must say exactly %(wanted)s: sign it by `vigie release sign`",
+            path=target.path,
+            wanted=sorted(wanted),
         )
     if set(target.hashes) != {"sha256", "sha512"}:
-        raise ReleaseError("targets", f"{target.path} needs the hashes sha256 and sha512")
+        raise ReleaseError("targets", "%(path)s needs the hashes sha256 and sha512", path=target.path)
     facts = ReleaseFacts(
         version=_text(custom, "version", 24),
         models=_words(custom, "models"),
@@ -141,18 +147,32 @@ def checked(facts: ReleaseFacts, *, path: str | None = None) -> ReleaseFacts:
         ReleaseError: names the field and what it should look like.
     """
     if parse_version(facts.version) is None:
-        raise ReleaseError("version", f"{facts.version!r} is not of the form 4.3.0: three numbers, no leading zeros")
+        raise ReleaseError(
+            "version", "'%(version)s' is not of the form 4.3.0: three numbers, no leading zeros", version=facts.version
+        )
     if path is not None and path != facts.path:
-        raise ReleaseError("targets", f"{path} holds version {facts.version}, whose place is {facts.path}")
+        raise ReleaseError(
+            "targets",
+            "%(path)s holds version %(version)s, whose place is %(place)s",
+            path=path,
+            version=facts.version,
+            place=facts.path,
+        )
     if not _FILENAME.fullmatch(facts.filename):
-        raise ReleaseError("file", f"{facts.filename!r}: a name is letters, digits, dots, hyphens and underscores, at most 100")
+        raise ReleaseError(
+            "file", "'%(file)s': a name is letters, digits, dots, hyphens and underscores, at most 100", file=facts.filename
+        )
     if not 0 < facts.file.length <= LARGEST_FILE_BYTES:
-        raise ReleaseError("file", f"has {facts.file.length:,} bytes; 1 to {LARGEST_FILE_BYTES:,} are possible")
+        raise ReleaseError(
+            "file", "has %(length)s bytes; 1 to %(most)s are possible", length=facts.file.length, most=LARGEST_FILE_BYTES
+        )
     if len(facts.notes) > LONGEST_NOTES:
-        raise ReleaseError("notes", f"are longer than {LONGEST_NOTES:,} characters")
+        raise ReleaseError("notes", "are longer than %(most)s characters", most=LONGEST_NOTES)
     for field, words in (("models", facts.models), ("hw", facts.hw)):
         if not 0 < len(words) <= MOST_WORDS or not all(map(_WORD.fullmatch, words)):
-            raise ReleaseError(field, f"name what it fits, at most {MOST_WORDS}, each of letters and digits: {', '.join(words)!r}")
+            raise ReleaseError(
+                field, "name what it fits, at most %(most)s, each of letters and digits: '%(words)s'", most=MOST_WORDS, words=words
+            )
     return facts
 
 
@@ -185,7 +205,7 @@ class Digests:
 def _text(custom: dict[str, Any], field: str, longest: int) -> str:
     value = custom[field]
     if not isinstance(value, str) or len(value) > longest:
-        raise ReleaseError(field, f"must be a text of at most {longest:,} characters")
+        raise ReleaseError(field, "must be a text of at most %(most)s characters", most=longest)
     return value
 
 
@@ -198,5 +218,5 @@ def _words(custom: dict[str, Any], field: str) -> list[str]:
 
 def _hex(field: str, value: object, digits: int) -> str:
     if not isinstance(value, str) or len(value) != digits or not _HEX.fullmatch(value):
-        raise ReleaseError(field, f"must be {digits} hexadecimal digits")
+        raise ReleaseError(field, "must be %(digits)s hexadecimal digits", digits=digits)
     return value

@@ -121,14 +121,14 @@ def read_metadata(path: Path) -> bytes:
         with path.open("rb") as opened:
             body = opened.read(LARGEST_METADATA_BYTES + 1)
     except OSError as error:
-        raise ReleaseError("file", f"{path} cannot be read: {error.strerror}") from None
+        raise ReleaseError("file", "%(file)s cannot be read: %(error)s", file=path, error=error.strerror) from None
     return bounded(body, path.name)
 
 
 def bounded(body: bytes, field: str, *, most: int = LARGEST_METADATA_BYTES) -> bytes:
     """The same bytes, unless they are too many to be metadata."""
     if len(body) > most:
-        raise ReleaseError(field, f"is longer than {most:,} bytes: devices take no more")
+        raise ReleaseError(field, "is longer than %(most)s bytes: devices take no more", most=most)
     return body
 
 
@@ -137,9 +137,11 @@ def parsed(kind: type[Kind], body: bytes, field: str) -> Metadata[Kind]:
     try:
         metadata = Metadata[Kind].from_bytes(bounded(body, field, most=ROLES[kind.type].longest))
     except RepositoryError as error:
-        raise ReleaseError(field, f"cannot be read as release metadata: {error.__cause__ or error}") from None
+        raise ReleaseError(field, "cannot be read as release metadata: %(error)s", error=error.__cause__ or error) from None
     if metadata.signed.type != kind.type:
-        raise ReleaseError(field, f"this is {metadata.signed.type} metadata; {kind.type} metadata is wanted")
+        raise ReleaseError(
+            field, "this is %(found)s metadata; %(wanted)s metadata is wanted", found=metadata.signed.type, wanted=kind.type
+        )
     return metadata
 
 

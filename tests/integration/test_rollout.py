@@ -327,7 +327,7 @@ def test_a_campaign_aims_at_several_values_of_a_dimension_and_newcomers_join_by_
         " FROM fleet.terminal WHERE model = 'B') n WHERE id = of"
     )
     fleet.execute("UPDATE firmware_rollout.release SET hw = '{2,3}'")
-    with pytest.raises(CampaignError, match=r"fits models B and hardware 2, 3, but this aims at 6 of model B, hardware 1"):
+    with pytest.raises(CampaignError, match=r"fits models B, hardware 2, 3, but this aims at others .by model/hardware.: B/1: 6"):
         drafted(fleet)
     made = begun(fleet, where={"model": "B", "hw": ["2", "3"]})
     assert (made.target, sum(made.states.values())) == ({"model": ["B"], "hw": ["2", "3"]}, 14)
