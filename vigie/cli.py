@@ -83,6 +83,8 @@ def main() -> None:
     logging.getLogger("yoyo").setLevel(logging.WARNING)
     # It logs the address of every request, and the call hook's holds its token.
     logging.getLogger("httpx").setLevel(logging.WARNING)
+    # It logs each key that has not signed, where two of three are enough.
+    logging.getLogger("tuf").setLevel(logging.WARNING)
     try:
         app(prog_name="vigie")
     except VigieError as error:

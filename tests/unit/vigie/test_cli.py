@@ -45,6 +45,18 @@ def test_a_wrong_setting_stops_a_command_and_names_its_variable(monkeypatch: pyt
     assert "nowhere" not in done.stderr
 
 
+def test_an_answer_is_not_drowned_in_what_libraries_log(tmp_path: Path) -> None:
+    def vigie(*words: str) -> str:
+        done = subprocess.run([sys.executable, "-m", "vigie", *words], capture_output=True, text=True, check=True, cwd=tmp_path)
+        return done.stdout + done.stderr
+
+    (tmp_path / "fw.swu").write_bytes(b"firmware")
+    vigie("release", "keys", "--out", "KEYS")
+    (tmp_path / "KEYS/offline/targets-1.pem").unlink()
+    signing = "release sign fw.swu --version 4.3.0 --models B --hw 2 --keys KEYS --out targets.json"
+    assert vigie(*signing.split()) == "targets.json: 2 of 2 signatures; ready for `vigie release add`\n"
+
+
 def test_the_version_is_the_packages() -> None:
     project = tomllib.loads((Path(cli.__file__).resolve().parent.parent / "pyproject.toml").read_text())["project"]
     assert project["version"] == VERSION
