@@ -64,6 +64,10 @@ class Standing(NamedTuple):
 # As long as the watch's: a restart of the program takes less.
 LOOK_LASTS: Final = WATCH_LASTS
 
+# A newer campaign takes a terminal `a` over from an older one when it begins it, and as long as it has its way.
+TAKEN_OVER: Final = """EXISTS (
+    SELECT FROM firmware_rollout.assignment n WHERE n.terminal_id = a.terminal_id AND n.campaign_id > a.campaign_id
+        AND n.firmware_before IS NOT NULL AND n.state IN ('updating', 'soaking', 'done'))"""
 _STATES: Final = {state.value: state for state in State}
 # Whoever finished, fell out or has its wave still to come has no action that matters.
 _STANDING: Final = f"""
@@ -86,10 +90,7 @@ _STANDING: Final = f"""
     ) c ON true
     -- Who was withdrawn after it was begun may have installed it all the same.
     WHERE a.campaign_id = %(campaign)s AND (a.state <> 'withdrawn' OR a.firmware_before IS NOT NULL)
-        -- A newer campaign takes a terminal over from an older one when it begins it, and as long as it has its way.
-        AND NOT EXISTS (SELECT FROM firmware_rollout.assignment n
-                        WHERE n.terminal_id = a.terminal_id AND n.campaign_id > a.campaign_id
-                            AND n.firmware_before IS NOT NULL AND n.state IN ('updating', 'soaking', 'done'))
+        AND NOT {TAKEN_OVER}
     ORDER BY a.terminal_id
 """
 

@@ -10,12 +10,14 @@ from firmware_rollout.attempts import Member, WaveAttempts, attempts_by_wave, me
 from firmware_rollout.audit import PLANNER, ROUTINE, Entry, entries_of
 from firmware_rollout.campaigns import Campaign, CampaignError, WaveProgress, list_campaigns, progress
 from firmware_rollout.deeds import Deed, possible_now
-from firmware_rollout.gate.judging import Reason, Why
+from firmware_rollout.gate.judging import Reason
 from firmware_rollout.gate.policy import PolicyError
 from firmware_rollout.gate_story import Story, story_of
+from firmware_rollout.harm import Harm, harms
 from firmware_rollout.passing import few_shops
 from firmware_rollout.policy import Policy, read_policy
 from firmware_rollout.states import SETTLED, CampaignState, State
+from firmware_rollout.way_back import WayBack, way_back
 from fleet.database import Connection
 from hotline.accounts import agents
 
@@ -23,7 +25,6 @@ FAILED_SHOWN: Final = 20
 COURSE_SHOWN: Final = 40
 # A campaign in one of these goes on, or may.
 _OVER: Final = (CampaignState.FINISHED, CampaignState.ABORTED, CampaignState.ROLLED_BACK)
-_BY_THE_GATE: Final = (Because.GATE_HALTS, Because.GATE_UNDECIDED)
 _TO_BEGIN: Final = (CampaignState.DRAFT, CampaignState.APPROVED)
 NOBODY: Final = WaveAttempts(0, 0, 0, 0)
 
@@ -78,6 +79,10 @@ class CampaignPage:
     course: Sequence[Step]
     failed: Sequence[Member]
     story: Story | None
+    # What the gate found, as long as nobody has gone on against it.
+    harm: Harm | None
+    # What a roll-back would do; None where there is none to do.
+    way_back: WayBack | None
     # How many shops it aims at, where so few say little.
     few_shops: int | None
     # People's names by login.
@@ -99,14 +104,27 @@ class CampaignPage:
 
     @property
     def halted_for(self) -> Sequence[Reason]:
-        """Where the gate halted it: what it found."""
-        gate = self.course and self.course[0].entry.deed in _BY_THE_GATE and self.campaign.state is CampaignState.HALTED
-        return self.story.newest.reasons if gate and self.story is not None else ()
+        """What the gate found when it halted the campaign; harm is told for as long as it stands, also when it has been undone."""
+        if self.does_harm and self.harm is not None:
+            return self.harm.reasons
+        undecided = self.course and self.course[0].entry.deed == Because.GATE_UNDECIDED
+        halted = undecided and self.campaign.state is CampaignState.HALTED
+        return self.story.newest.reasons if halted and self.story is not None else ()
 
     @property
     def does_harm(self) -> bool:
-        """Whether the gate halted it for proven harm, not for want of evidence."""
-        return any(reason.why is Why.WORSE for reason in self.halted_for)
+        """Whether the gate found harm and the campaign does not go on, not whether it wanted evidence."""
+        return self.harm is not None and self.campaign.state is not CampaignState.RUNNING
+
+    @property
+    def unwanted(self) -> bool:
+        """Whether to run its release is no success any more."""
+        return is_unwanted(self.campaign, harmful=self.does_harm)
+
+
+def is_unwanted(campaign: Campaign, *, harmful: bool) -> bool:
+    """Whether to run a campaign's release is no success: the gate found that it does harm, or the campaign is undone."""
+    return harmful or campaign.state in (CampaignState.ROLLING_BACK, CampaignState.ROLLED_BACK)
 
 
 def campaign_by_id(conn: Connection, campaign_id: int) -> Campaign:
@@ -122,14 +140,17 @@ def read_campaign_page(conn: Connection, campaign_id: int) -> CampaignPage:
     found = campaign_by_id(conn, campaign_id)
     attempts = attempts_by_wave(conn, found.id)
     course = entries_of(conn, found.id, without=ROUTINE, limit=COURSE_SHOWN)
+    deeds = possible_now(conn, found)
     return CampaignPage(
         campaign=found,
         policy=readable_policy(found),
         waves=[WaveView(wave, attempts.get(wave.number, NOBODY)) for wave in progress(conn, found.id)],
-        deeds=possible_now(conn, found),
+        deeds=deeds,
         course=[Step(entry, json.loads(entry.details)) for entry in course],
         failed=members_after(conn, found.id, states=[State.FAILED], limit=FAILED_SHOWN),
         story=story_of(conn, found.id),
+        harm=next(iter(harms(conn, campaign_id=found.id)), None),
+        way_back=way_back(conn, found.id, found.release) if Deed.ROLL_BACK in deeds else None,
         few_shops=few_shops(conn, found.id) if found.state in _TO_BEGIN else None,
         names={agent.login: agent.name for agent in agents(conn)},
     )

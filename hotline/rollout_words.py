@@ -58,7 +58,7 @@ MEANS: Final[Mapping[Deed, str]] = {
     Deed.PASS: _("The next wave begins although the evidence does not suffice: you answer for it."),
     Deed.HALT: _("Nothing more is offered, at once, until a person decides. It can be resumed, aborted or rolled back."),
     Deed.ABORT: _("It ends where it stands, for good; terminals on their way are asked to stop."),
-    Deed.ROLL_BACK: _("Every terminal that runs the new version gets its previous one again."),
+    Deed.ROLL_BACK: _("Who got the new version from this campaign gets the previous one again; who had it before keeps it."),
 }
 
 METRICS: Final[Mapping[Metric, str]] = {

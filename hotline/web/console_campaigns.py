@@ -11,12 +11,14 @@ from firmware_rollout.actors import person
 from firmware_rollout.campaigns import CampaignError, create_campaign, list_campaigns
 from firmware_rollout.deeds import Deed, do
 from firmware_rollout.gate.policy import PolicyError
+from firmware_rollout.harm import harms
 from firmware_rollout.releases import list_releases
+from firmware_rollout.states import CampaignState
 from fleet.scope import ScopeError
 from hotline.accounts import agents
 from hotline.roles import Right
 from hotline.rollout_form import FIGURES, field_of, figures_of, read_form, suggested
-from hotline.rollout_page import campaign_by_id, read_campaign_page
+from hotline.rollout_page import campaign_by_id, is_unwanted, read_campaign_page
 from hotline.rollout_plots import RolloutPlots
 from hotline.rollout_words import refusal
 from hotline.sessions import Session
@@ -94,7 +96,7 @@ def campaign_page(request: Request, campaign: int, session: ReadingSession, prog
 @router.get("/console/campaigns/{campaign}/now")
 def campaign_now(request: Request, campaign: int, session: PollingSession, program: Program) -> Response:
     """The part of the page that renews itself."""
-    return fragment(request, "campaign_now.html", session=session, **_read(request, session, program, campaign))
+    return fragment(request, "campaign_now.html", session=session, renews=True, **_read(request, session, program, campaign))
 
 
 @router.post("/console/campaigns/{campaign}/{deed}")
@@ -148,8 +150,10 @@ def _read(request: Request, session: Session, program: Web, campaign: int) -> di
 def _list(program: Web, session: Session) -> dict[str, Any]:
     with program.pool.connection() as conn:
         found = list_campaigns(conn)
+        harmful = {one.campaign_id for one in harms(conn)}
         names = {agent.login: agent.name for agent in agents(conn)}
-    return {"campaigns": found, "names": names, "acts": session.may(Right.MANAGE_ROLLOUT)}
+    unwanted = {one.id for one in found if is_unwanted(one, harmful=one.id in harmful and one.state is not CampaignState.RUNNING)}
+    return {"campaigns": found, "unwanted": unwanted, "names": names, "acts": session.may(Right.MANAGE_ROLLOUT)}
 
 
 def _form(

@@ -69,7 +69,8 @@ def test_a_campaign_goes_its_way_by_the_command_line(run: Run, database_url: str
     assert run("campaign", "resume", "autumn", "--why", "coffee", "--by", "sacha") == "autumn is running"
     assert run("campaign", "halt", "autumn", "--why", "smoke", "--by", "sacha") == "autumn is halted"
     assert "halted since" in run("campaign", "show", "autumn")
-    assert run("campaign", "roll-back", "autumn", "--why", "fire", "--by", "sacha") == "autumn is rolling back"
+    undone = run("campaign", "roll-back", "autumn", "--why", "fire", "--by", "sacha")
+    assert undone == "autumn is rolling back: 0 terminals go back, 2 on their way are asked to stop"
     shown = run("campaign", "show", "autumn")
     assert ("did not begin" in shown, "when the gate lets it" in shown) == (True, False)
     assert run("campaign", "abort", "autumn", "--why", "enough", "--by", "sacha") == "autumn is aborted"

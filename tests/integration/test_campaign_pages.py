@@ -92,7 +92,8 @@ def test_the_pop_says_the_wave_the_arm_and_why_it_halted(web: RunningWeb) -> Non
         updated, waiting = (rollout_world.in_wave(conn, "hiver", wave)[5] for wave in (1, 2))
     with web.client("alice") as browser:
         text = browser.get(f"/console/terminals/{updated}").text
-        assert "campagne hiver arrêtée, vague 1 · sa vague a commencé · arrêt automatique" in text
+        assert "micrologiciel 4.5.0\u00a0: installé, reconnu nuisible" in text
+        assert "campagne hiver arrêtée, vague 1 · sa vague a commencé · version nuisible" in text
         assert "là où elle est installée\u00a0: appels à l&#39;assistance" in text
         assert "vague 2 · groupe témoin\u00a0: son tour n&#39;est pas venu" in browser.get(f"/console/terminals/{waiting}").text
 

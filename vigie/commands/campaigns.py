@@ -11,6 +11,7 @@ from vigie.commands.transaction import connection, transaction
 if TYPE_CHECKING:
     from firmware_rollout.deeds import Deed
     from firmware_rollout.policy import Policy
+    from firmware_rollout.way_back import WayBack
 
 campaigns = typer.Typer(help="Campaigns: which terminals get a release, in waves.", no_args_is_help=True)
 
@@ -192,7 +193,7 @@ def abort_campaign(name: NameArgument, why: WhyOption, by: ByOption = "") -> Non
 
 @campaigns.command("roll-back")
 def roll_back_campaign(name: NameArgument, why: WhyOption, by: ByOption = "") -> None:
-    """Bring every terminal that runs the release back to what it ran before."""
+    """Bring what ran before back to the terminals that it brought its release; who had the release before keeps it."""
     from firmware_rollout.deeds import Deed
 
     _do(name, Deed.ROLL_BACK, by, why)
@@ -214,12 +215,22 @@ def replay_campaign(name: NameArgument) -> None:
 
 def _do(name: str, deed: "Deed", by: str, why: str) -> None:
     from firmware_rollout.deeds import Deed, do, one_account
+    from firmware_rollout.way_back import way_back
 
     with transaction("campaigns") as (conn, now):
         done = do(conn, name, deed, actor=acting(by), why=why, now=now)
-    typer.echo(f"{name} is {done.state.replace('_', ' ')}")
+        plan = way_back(conn, done.id, done.release) if deed is Deed.ROLL_BACK else None
+    typer.echo(f"{name} is {done.state.replace('_', ' ')}{_told(plan, done.release) if plan else ''}")
     if deed is Deed.APPROVE and (one := one_account(done.created_by, done.approved_by)):
         typer.echo(f"made and approved by the one account {one}: nothing proves two people, and the audit says so", err=True)
+
+
+def _told(plan: "WayBack", release: str) -> str:
+    """Whom a roll-back concerns."""
+    told = f": {plan.back:,} terminals go back"
+    told += f", {plan.had_it:,} ran {release} before and stay" if plan.had_it else ""
+    told += f", {plan.stranded:,} have no way back and stay" if plan.stranded else ""
+    return told + (f", {plan.on_their_way:,} on their way are asked to stop" if plan.on_their_way else "")
 
 
 def _read_policy(path: Path | None) -> "Policy | None":
