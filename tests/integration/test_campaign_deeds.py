@@ -84,7 +84,10 @@ def test_a_deed_needs_a_reason_and_somebody(fleet: Conn) -> None:
         pytest.param({"actor": " "}, CampaignError, "actor: ", id="nobody"),
         pytest.param({"release": "9.9.9"}, CampaignError, "release: .*known: 4.3.0, 4.2.1", id="an unknown release"),
         pytest.param(
-            {"where": {}}, CampaignError, "where: release 4.3.0 fits models B, .* others .by model/hardware.: A/1: 2", id="a model it does not fit"
+            {"where": {}},
+            CampaignError,
+            "where: release 4.3.0 fits models B, .* others .by model/hardware.: A/1: 2",
+            id="a model it does not fit",
         ),
         pytest.param({"where": {"model": "Z"}}, ScopeError, "model: .*known: A, B", id="an unknown value"),
         pytest.param({"where": {"colour": "red"}}, ScopeError, "colour: ", id="an unknown dimension"),
