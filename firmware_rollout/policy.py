@@ -3,13 +3,14 @@
 A policy is kept with its campaign as JSON. One that cannot be read stops the campaign: it is refused by the name of its field.
 """
 
+import re
 from datetime import timedelta
 from itertools import pairwise
 from typing import Any, Final
 
 import msgspec
 
-from firmware_rollout.gate.policy import DEFAULT_POLICY, GatePolicy, PolicyError, check_policy
+from firmware_rollout.gate.policy import DEFAULT_POLICY, GatePolicy, MetricPolicy, Needed, PolicyError, check_policy
 from firmware_rollout.windows import Window, WindowError, check_window
 
 DAY: Final = timedelta(days=1)
@@ -29,6 +30,8 @@ _AT_MOST: Final = {
     "pace": 2_880,
 }
 _SLOWEST: Final = 0.1
+# As the reader of JSON says it.
+_UNKNOWN: Final = re.compile(r"Object contains unknown field `(.+)`")
 
 
 class Policy(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -97,16 +100,30 @@ def read_policy(json: bytes | str) -> Policy:
         policy = msgspec.json.decode(json, type=Policy)
     except msgspec.ValidationError as error:
         what, _, where = str(error).partition(" - at `$.")
-        raise PolicyError(where.rstrip("`") or "policy", what) from None
+        field = where.rstrip("`") or "policy"
+        if unknown := _UNKNOWN.fullmatch(what):
+            raise PolicyError(field, "has no field %(name)s; known: %(known)s", name=unknown[1], known=_fields_of(field)) from None
+        raise PolicyError(field, what) from None
     except msgspec.DecodeError as error:
         raise PolicyError("policy", "is no JSON: %(error)s", error=error) from None
     check(policy)
     return policy
 
 
+def _fields_of(where: str) -> list[str]:
+    """What stands in a part of a policy, named as errors name it: `gate.metrics[2].needed[0]`."""
+    parts = {"gate": GatePolicy, "metrics": MetricPolicy, "needed": Needed, "window": Window}
+    return list(parts.get(where.rpartition(".")[2].partition("[")[0], Policy).__struct_fields__)
+
+
 def written(policy: Policy) -> str:
     """The policy as JSON, every field of it: a later release's other defaults don't change a campaign."""
     return msgspec.json.encode(policy).decode()
+
+
+def indented(policy: Policy) -> str:
+    """The same as people read and change it."""
+    return msgspec.json.format(written(policy), indent=2)
 
 
 def changed(policy: Policy, **fields: Any) -> Policy:

@@ -37,10 +37,19 @@ def check_root(trusted: bytes | None, new: bytes, *, now: datetime) -> Root:
     root = parsed(Root, new, "root").signed
     before = parsed(Root, trusted, "root").signed if trusted is not None else root
     if trusted is not None and _signs_nothing(before, "root", parsed(Root, new, "root")):
-        why = f"none of the keys of root {before.version}, which is trusted here, signed it"
-        raise ReleaseError("root", f"{why}: it is another maker's, or roots between the two are left out")
+        raise ReleaseError(
+            "root",
+            "none of the keys of root %(trusted)s, which is trusted here, signed it:"
+            " it is another maker's, or roots between the two are left out",
+            trusted=before.version,
+        )
     if trusted is not None and root.version != before.version + 1:
-        raise ReleaseError("root", f"version {root.version} cannot follow {before.version}: trust each root in turn")
+        raise ReleaseError(
+            "root",
+            "version %(version)s cannot follow %(trusted)s: trust each root in turn",
+            version=root.version,
+            trusted=before.version,
+        )
     check_signed_root(before, new)
     if root.is_expired(now):
         raise ReleaseError("root", f"expired on {root.expires:%Y-%m-%d}: its keys' holders must sign a new one")
@@ -72,8 +81,12 @@ def check_targets(root: bytes, current: bytes | None, new: bytes, *, withdrawn: 
         )
     metadata = parsed(Targets, new, "targets")
     if metadata.signatures and _signs_nothing(trusted, "targets", metadata):
-        why = f"are signed by other keys than those that root {trusted.version}, which is trusted here, names"
-        raise ReleaseError("targets", f"{why}: sign with that maker's keys, or `vigie release trust` the root that replaced them")
+        raise ReleaseError(
+            "targets",
+            "are signed by other keys than those that root %(trusted)s, which is trusted here, names:"
+            " sign with that maker's keys, or `vigie release trust` the root that replaced them",
+            trusted=trusted.version,
+        )
     try:
         trusted.verify_delegate("targets", metadata.signed_bytes, metadata.signatures)
     except RepositoryError as error:

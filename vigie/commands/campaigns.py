@@ -82,9 +82,9 @@ def create_campaign(
 @campaigns.command("policy")
 def show_policy() -> None:
     """Print the policy that a campaign has where nothing else is said, as JSON to start from."""
-    from firmware_rollout.policy import Policy, written
+    from firmware_rollout.policy import Policy, indented
 
-    typer.echo(written(Policy()))
+    typer.echo(indented(Policy()))
 
 
 @campaigns.command("list")

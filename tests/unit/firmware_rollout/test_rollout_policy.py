@@ -5,13 +5,32 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from firmware_rollout.gate.policy import PolicyError
-from firmware_rollout.policy import Policy, changed, check, read_policy, written
+from firmware_rollout.policy import Policy, changed, check, indented, read_policy, written
 
 
 def test_a_policy_is_read_as_it_was_written() -> None:
     policy = Policy(window=None, pace=60.0, shares_pct=(1.0, 100.0))
     assert read_policy(written(policy)) == policy
     assert read_policy("{}") == Policy()
+    assert read_policy(indented(policy)) == policy
+    assert max(map(len, indented(Policy()).splitlines())) < 80, "for people to read"
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ('{"soak_minuts": 30}', r"policy: has no field soak_minuts; known: shares_pct, window, .*soak_minutes, .*pace"),
+        ('{"gate": {"alfa": 0.1}}', r"gate: has no field alfa; known: alpha, metrics, .*longest_days"),
+        ('{"window": {"locl": []}}', r"window: has no field locl; known: local, "),
+        (
+            '{"gate": {"metrics": [{"metric": "calls", "needs": []}]}}',
+            r"gate.metrics\[0\]: has no field needs; known: metric, .*needed",
+        ),
+    ],
+)
+def test_a_mistyped_field_is_refused_with_those_there_are(text: str, words: str) -> None:
+    with pytest.raises(PolicyError, match=words):
+        read_policy(text)
 
 
 def test_the_furthest_a_policy_may_reach_is_a_time_that_can_be_reckoned_with() -> None:
