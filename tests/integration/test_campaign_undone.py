@@ -64,6 +64,10 @@ def test_a_roll_back_says_beforehand_whom_it_brings_back_and_leaves_the_harm_tol
         assert "avec cette version" in page
         assert "<dt>à jour</dt>" not in page
         header, waves = page.split("</dl>")[0], page.split('class="waves"')[1].split("</table>")[0]
-        assert "<dt>en échec</dt><dd>0</dd>" in header
+        failed = done.states[State.FAILED]
+        assert f"<dt>en échec</dt><dd>{failed}</dd>" in header
         assert "<dt>de retour à l'ancienne version</dt><dd>38</dd>" in header
-        assert [row.split('class="number">')[3].split("<")[0] for row in waves.split("<tr")[2:]] == ["0", "0"], "as the header says"
+        assert [row.split('class="number">')[3].split("<")[0] for row in waves.split("<tr")[2:]] == [
+            str(failed),
+            "0",
+        ], "as the header says"
