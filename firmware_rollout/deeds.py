@@ -12,7 +12,7 @@ from typing import Any, Final
 from firmware_rollout.actors import account, person
 from firmware_rollout.audit import note
 from firmware_rollout.campaigns import Campaign, CampaignError, campaign, check_free
-from firmware_rollout.passing import refused_pass, wave_to_pass
+from firmware_rollout.passing import PASSED, refused_pass, wave_to_pass
 from firmware_rollout.releases import release_of
 from firmware_rollout.states import AT_WORK, CampaignState
 from fleet.database import Connection
@@ -24,7 +24,7 @@ class Deed(StrEnum):
     APPROVE = "approve"
     PAUSE = "pause"
     RESUME = "resume"
-    PASS = "pass"
+    PASS = PASSED
     HALT = "halt"
     ABORT = "abort"
     ROLL_BACK = "roll_back"

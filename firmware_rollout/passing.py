@@ -3,15 +3,18 @@
 The gate of a small campaign may never know enough. What it then waits for, or was halted for, a person answers for instead.
 """
 
+import json
 from typing import Final
 
 from firmware_rollout.advancing import Because
-from firmware_rollout.audit import newest_move
+from firmware_rollout.audit import PLANNER, entries_of, newest_move
 from firmware_rollout.campaigns import Campaign, CampaignError
 from firmware_rollout.gating import standing_halt
 from firmware_rollout.states import CampaignState
 from fleet.database import Connection
 
+# As the audit notes that a person let a wave pass (`deeds.Deed.PASS`).
+PASSED: Final = "pass"
 # Campaigns of fewer shops learn little: `vigie evaluate-gate --target` says what they find, and what they miss.
 FEW_SHOPS: Final = 2_000
 
@@ -50,3 +53,13 @@ def refused_pass(conn: Connection, campaign: Campaign) -> CampaignError | None:
     if campaign.state is CampaignState.HALTED and newest_move(conn, campaign.id) != Because.GATE_UNDECIDED:
         return CampaignError("evidence", "it was not halted for want of evidence; resume it first")
     return None
+
+
+def let_pass_by(conn: Connection, campaign_id: int) -> dict[int, str]:
+    """The waves that went by on a person's word, not on the gate's, with who gave it."""
+    given: dict[int, str] = {}
+    for entry in entries_of(conn, campaign_id, deed=PASSED):
+        given.setdefault(json.loads(entry.details)["wave"], entry.actor)
+    begun = entries_of(conn, campaign_id, actor=PLANNER, deed=Because.LET_PASS)
+    waves = [json.loads(entry.details)["inputs"]["wave"] for entry in begun]
+    return {wave: given[wave] for wave in waves if wave in given}

@@ -14,7 +14,7 @@ from firmware_rollout.gate.judging import Reason
 from firmware_rollout.gate.policy import PolicyError
 from firmware_rollout.gate_story import Story, story_of
 from firmware_rollout.harm import Harm, harms
-from firmware_rollout.passing import few_shops
+from firmware_rollout.passing import few_shops, let_pass_by
 from firmware_rollout.policy import Policy, read_policy
 from firmware_rollout.states import SETTLED, CampaignState, State
 from firmware_rollout.way_back import WayBack, way_back
@@ -30,10 +30,12 @@ NOBODY: Final = WaveAttempts(0, 0, 0, 0)
 
 
 class WaveView(NamedTuple):
-    """A wave with what became of its terminals."""
+    """A wave with what became of its terminals, and who let the campaign past it."""
 
     wave: WaveProgress
     attempts: WaveAttempts
+    # Who let it pass; empty where the gate did, or nobody yet.
+    let_pass_by: str = ""
 
     @property
     def terminals(self) -> int:
@@ -141,10 +143,13 @@ def read_campaign_page(conn: Connection, campaign_id: int) -> CampaignPage:
     attempts = attempts_by_wave(conn, found.id)
     course = entries_of(conn, found.id, without=ROUTINE, limit=COURSE_SHOWN)
     deeds = possible_now(conn, found)
+    let_pass = let_pass_by(conn, found.id)
     return CampaignPage(
         campaign=found,
         policy=readable_policy(found),
-        waves=[WaveView(wave, attempts.get(wave.number, NOBODY)) for wave in progress(conn, found.id)],
+        waves=[
+            WaveView(wave, attempts.get(wave.number, NOBODY), let_pass.get(wave.number, "")) for wave in progress(conn, found.id)
+        ],
         deeds=deeds,
         course=[Step(entry, json.loads(entry.details)) for entry in course],
         failed=members_after(conn, found.id, states=[State.FAILED], limit=FAILED_SHOWN),

@@ -124,7 +124,13 @@ def test_a_halt_for_want_of_evidence_is_not_shown_as_harm(web: RunningWeb) -> No
         assert (refused.status_code, "Dites pourquoi" in refused.text) == (422, True)
         assert acts(browser, made, "pass", "rien à signaler").status_code == 303
         assert "a laissé passer la vague sans preuves suffisantes" in browser.get(f"/console/campaigns/{made.id}").text
-    assert state_of(web, made.name) is CampaignState.RUNNING
+        assert state_of(web, made.name) is CampaignState.RUNNING
+        with psycopg.connect(web.database_url) as conn:
+            take_step(conn, web.clock())
+            rollout_world.judged_again(conn, now=web.clock())
+        waves = browser.get(f"/console/campaigns/{made.id}").text.split('class="waves"')[1].split("</table>")[0]
+        assert "franchie sur décision de Personne rollout_manager" in waves, "no green mark for what nobody proved"
+        assert '#ok"/>' not in waves
 
 
 def test_a_campaign_is_made_from_the_form_and_begins_when_a_second_person_approves_it(web: RunningWeb) -> None:

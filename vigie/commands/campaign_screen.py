@@ -13,6 +13,7 @@ from rich.text import Text
 from firmware_rollout.advancing import ReadingNow
 from firmware_rollout.campaigns import HOME, Campaign, WaveProgress, campaign, progress, reasons
 from firmware_rollout.gating import newest_reading
+from firmware_rollout.passing import let_pass_by
 from firmware_rollout.states import SETTLED, CampaignState, State
 from fleet.database import Connection
 
@@ -29,12 +30,16 @@ class View:
     waves: list[WaveProgress]
     reading: ReadingNow | None
     reasons: list[tuple[State, str, int, datetime]]
+    # Who let which wave pass.
+    let_pass: Mapping[int, str]
 
 
 def read(conn: Connection, name: str) -> View:
     """Read what is shown; raises `CampaignError` where there is no such campaign."""
     found = campaign(conn, name)
-    return View(found, progress(conn, found.id), newest_reading(conn, found.id), reasons(conn, found.id))
+    return View(
+        found, progress(conn, found.id), newest_reading(conn, found.id), reasons(conn, found.id), let_pass_by(conn, found.id)
+    )
 
 
 def picture(view: View, now: datetime) -> RenderableType:
@@ -53,7 +58,9 @@ def picture(view: View, now: datetime) -> RenderableType:
         total = sum(wave.states.values())
         settled = sum(count for state, count in wave.states.items() if state in SETTLED)
         bar = ProgressBar(total=max(total, 1), completed=settled, width=20)
-        table.add_row(str(wave.number), _begins(wave, one.state, now), f"{wave.share_pct:g} %", bar, counts_text(wave.states))
+        begins = _begins(wave, one.state, now)
+        begins += f"; let pass by {view.let_pass[wave.number]}" if wave.number in view.let_pass else ""
+        table.add_row(str(wave.number), begins, f"{wave.share_pct:g} %", bar, counts_text(wave.states))
     gate = "has not judged yet" if view.reading is None else f"says {view.reading.verdict}: {view.reading.finding}"
     moved = [
         Text(f"{count:,} became {state}: {why.replace('_', ' ')}, last {when_text(last)}")
