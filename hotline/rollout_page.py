@@ -83,6 +83,8 @@ class CampaignPage:
     story: Story | None
     # What the gate found, as long as nobody has gone on against it.
     harm: Harm | None
+    # What the campaigns of its release found, where it has still to begin.
+    release_harms: Sequence[Harm]
     # What a roll-back would do; None where there is none to do.
     way_back: WayBack | None
     # How many shops it aims at, where so few say little.
@@ -134,7 +136,7 @@ def campaign_by_id(conn: Connection, campaign_id: int) -> Campaign:
     for one in list_campaigns(conn):
         if one.id == campaign_id:
             return one
-    raise CampaignError("campaign", f"no campaign {campaign_id}")
+    raise CampaignError("campaign", "no campaign %(id)s", id=campaign_id)
 
 
 def read_campaign_page(conn: Connection, campaign_id: int) -> CampaignPage:
@@ -144,6 +146,7 @@ def read_campaign_page(conn: Connection, campaign_id: int) -> CampaignPage:
     course = entries_of(conn, found.id, without=ROUTINE, limit=COURSE_SHOWN)
     deeds = possible_now(conn, found)
     let_pass = let_pass_by(conn, found.id)
+    found_harms = harms(conn, release=found.release)
     return CampaignPage(
         campaign=found,
         policy=readable_policy(found),
@@ -154,7 +157,8 @@ def read_campaign_page(conn: Connection, campaign_id: int) -> CampaignPage:
         course=[Step(entry, json.loads(entry.details)) for entry in course],
         failed=members_after(conn, found.id, states=[State.FAILED], limit=FAILED_SHOWN),
         story=story_of(conn, found.id),
-        harm=next(iter(harms(conn, campaign_id=found.id)), None),
+        harm=next((one for one in found_harms if one.campaign_id == found.id), None),
+        release_harms=found_harms if found.state in _TO_BEGIN else [],
         way_back=way_back(conn, found.id, found.release) if Deed.ROLL_BACK in deeds else None,
         few_shops=few_shops(conn, found.id) if found.state in _TO_BEGIN else None,
         names={agent.login: agent.name for agent in agents(conn)},

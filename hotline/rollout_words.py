@@ -224,11 +224,6 @@ REFUSALS: Final[Mapping[str, str]] = {
 }
 
 
-def refusal(field: str, *, translate: Translate) -> str:
-    """What is wrong with this field, in the reader's language; the exact finding stands beside it."""
-    return translate(REFUSALS.get(field, REFUSALS["policy"]))
-
-
 def reason_text(reason: Reason, *, translate: Translate, language: str) -> str:
     """Why the gate decided so, with its figures."""
     value, needed = reason.value, reason.needed

@@ -52,7 +52,7 @@ def check_root(trusted: bytes | None, new: bytes, *, now: datetime) -> Root:
         )
     check_signed_root(before, new)
     if root.is_expired(now):
-        raise ReleaseError("root", f"expired on {root.expires:%Y-%m-%d}: its keys' holders must sign a new one")
+        raise ReleaseError("root", "expired on %(day)s: its keys' holders must sign a new one", day=root.expires)
     _check_strength(root)
     return root
 
@@ -121,11 +121,17 @@ def _check_strength(root: Root) -> None:
         raise ReleaseError("root", "must use consistent snapshots: make it by `vigie release keys`")
     for role in OFFLINE:
         if root.roles[role].threshold < ROLES[role].threshold:
-            raise ReleaseError("root", f"lets {root.roles[role].threshold} key speak for {role}: at least {ROLES[role].threshold}")
+            raise ReleaseError(
+                "root",
+                "lets %(keys)s key speak for %(role)s: at least %(least)s",
+                keys=root.roles[role].threshold,
+                role=role,
+                least=ROLES[role].threshold,
+            )
     holders = [(role, root.keys[keyid].keyval.get("public")) for role in ROLES for keyid in root.roles[role].keyids]
     values = [value for _, value in holders]
     if shared := sorted({role for role, value in holders if values.count(value) > 1}):
-        raise ReleaseError("root", f"uses one key more than once, for {', '.join(shared)}: each role needs keys of its own")
+        raise ReleaseError("root", "uses one key more than once, for %(shared)s: each role needs keys of its own", shared=shared)
 
 
 def _brought(held: dict[str, TargetFile], offered: dict[str, TargetFile], *, withdrawn: Collection[str]) -> ReleaseFacts | None:

@@ -12,7 +12,7 @@ import fleet
 import hotline
 
 # The second argument of each of these is shown to people: what is wrong with a field, as a pattern.
-_ERRORS: Final = ("CampaignError", "PolicyError", "ReleaseError", "ScopeError", "WindowError")
+ERRORS: Final = ("CampaignError", "PolicyError", "ReleaseError", "ScopeError", "WindowError")
 
 
 def messages() -> Iterator[tuple[str, str | tuple[str, ...]]]:
@@ -23,7 +23,7 @@ def messages() -> Iterator[tuple[str, str | tuple[str, ...]]]:
                 Path(folder),
                 method_map=[("**.py", "python"), ("**/templates/**.html", "jinja2.ext:babel_extract")],
                 options_map={"**/templates/**.html": {"trim_blocks": "true", "lstrip_blocks": "true", "newstyle_gettext": "true"}},
-                keywords={"_": None, "gettext": None, "ngettext": (1, 2), **dict.fromkeys(_ERRORS, (2,))},
+                keywords={"_": None, "gettext": None, "ngettext": (1, 2), **dict.fromkeys(ERRORS, (2,))},
             )
             for file, line, message, _comments, _context in found:
                 yield f"{package.__name__}/{file}:{line}", message

@@ -1,6 +1,7 @@
 """The console's campaigns: which there are, how far each is, what the gate says of it, and what people do to it."""
 
 from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Form, Request
@@ -10,17 +11,17 @@ from starlette.exceptions import HTTPException
 from firmware_rollout.actors import person
 from firmware_rollout.campaigns import CampaignError, create_campaign, list_campaigns
 from firmware_rollout.deeds import Deed, do
-from firmware_rollout.gate.policy import PolicyError
 from firmware_rollout.harm import harms
 from firmware_rollout.releases import list_releases
 from firmware_rollout.states import CampaignState
-from fleet.scope import ScopeError
+from fleet.errors import FieldError
+from fleet.registry import all_terminals
 from hotline.accounts import agents
+from hotline.refusal_words import finding, refused
 from hotline.roles import Right
-from hotline.rollout_form import FIGURES, field_of, figures_of, read_form, suggested
+from hotline.rollout_form import FIGURES, LABELS, PLACES, FormError, field_of, figures_of, known_values, read_form, suggested
 from hotline.rollout_page import campaign_by_id, is_unwanted, read_campaign_page
 from hotline.rollout_plots import RolloutPlots
-from hotline.rollout_words import refusal
 from hotline.sessions import Session
 from hotline.web.context import Web, web
 from hotline.web.guards import Editor, Reader
@@ -67,8 +68,8 @@ def new_campaign(request: Request, session: MakingSession) -> Response:
 def make_campaign(request: Request, session: ActingSession, program: Program, form: Fields) -> Response:
     """Draft a campaign, for somebody else to approve; or show the form again, with the field that is wrong."""
     try:
-        wanted = read_form(form)
         with program.pool.connection() as conn:
+            wanted = read_form(form, all_terminals(conn))
             made = create_campaign(
                 conn,
                 name=wanted.name,
@@ -80,10 +81,10 @@ def make_campaign(request: Request, session: ActingSession, program: Program, fo
                 policy=wanted.policy,
                 waves=wanted.waves,
             )
-    except ScopeError as error:
-        return _form(request, session, form, field=error.field, kind="dimension", detail=str(error))
-    except (CampaignError, PolicyError) as error:
-        return _form(request, session, form, field=field_of(error), detail=str(error))
+    except FormError as refused_form:
+        return _form(request, session, form, wrong=refused_form.wrong)
+    except FieldError as error:
+        return _form(request, session, form, wrong={field_of(error): error})
     return _to(made.id)
 
 
@@ -109,8 +110,9 @@ def do_deed(*, request: Request, campaign: int, deed: Deed, session: ActingSessi
     except CampaignError as error:
         if error.field == "campaign":
             raise HTTPException(404) from None
-        translate = program.pages.translate(session.agent.language)
-        return _page(request, session, program, campaign, status=422, error=refusal(error.field, translate=translate))
+        language = language_of(request, session)
+        why_not = refused(error, translate=program.pages.translate(language), language=language)
+        return _page(request, session, program, campaign, status=422, error=why_not)
     return _to(campaign)
 
 
@@ -157,23 +159,29 @@ def _list(program: Web, session: Session) -> dict[str, Any]:
 
 
 def _form(
-    request: Request, session: Session, filled: Mapping[str, str], *, field: str = "", kind: str = "", detail: str = ""
+    request: Request, session: Session, filled: Mapping[str, str], *, wrong: Mapping[str, FieldError] = MappingProxyType({})
 ) -> Response:
-    """The form, with what is wrong beside the field that it is wrong with."""
+    """The form, with what is wrong beside each field that it is wrong with."""
     program = web(request)
     with program.pool.connection() as conn:
         releases = [one for one in list_releases(conn) if one.file is not None and one.withdrawn_at is None]
-    translate = program.pages.translate(language_of(request, session))
+        known = known_values(all_terminals(conn))
+        harmful = {one.release for one in harms(conn)}
+    language = language_of(request, session)
+    translate = program.pages.translate(language)
     return page(
         request,
         "campaign_form.html",
         session=session,
         here="rollout",
-        status=422 if field else 200,
+        status=422 if wrong else 200,
         releases=releases,
+        harmful=harmful,
         figures=FIGURES,
         filled=filled,
-        wrong=field,
-        error=refusal(kind or field, translate=translate) if field else "",
-        detail=detail,
+        known=known,
+        labels=LABELS,
+        at=PLACES,
+        # In the order of the page: the first is where people begin.
+        wrong={field: finding(wrong[field], translate=translate, language=language) for field in LABELS if field in wrong},
     )

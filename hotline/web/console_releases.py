@@ -9,13 +9,14 @@ from starlette.exceptions import HTTPException
 
 from firmware_rollout.artifacts import open_store
 from firmware_rollout.campaigns import list_campaigns
+from firmware_rollout.harm import by_release, harms
 from firmware_rollout.release_deeds import take_in, withdraw
 from firmware_rollout.releases import ReleaseError, list_releases, release_of, terminals_by_version
 from firmware_rollout.trust.metadata_store import newest
 from firmware_rollout.trust.online import expiring
 from fleet.errors import VigieError
+from hotline.refusal_words import refused
 from hotline.roles import Right
-from hotline.rollout_words import refusal
 from hotline.sessions import Session
 from hotline.web.context import Web, web
 from hotline.web.guards import Editor, Reader, Uploader
@@ -39,9 +40,17 @@ def releases(request: Request, session: ReadingSession, program: Program) -> Res
         found = list_releases(conn)
         running = terminals_by_version(conn)
         ending = expiring(newest(conn), now=program.now())
-    acts = session.may(Right.MANAGE_ROLLOUT)
+        found_harms = by_release(harms(conn))
     return page(
-        request, "releases.html", session=session, here="rollout", releases=found, running=running, ending=ending, acts=acts
+        request,
+        "releases.html",
+        session=session,
+        here="rollout",
+        releases=found,
+        harms=found_harms,
+        running=running,
+        ending=ending,
+        acts=session.may(Right.MANAGE_ROLLOUT),
     )
 
 
@@ -55,11 +64,10 @@ def add_release(request: Request, session: UploadingSession, upload: Uploaded, p
                 conn, store, file=upload.file, targets=upload.read_targets(), actor=session.agent.login, now=program.now()
             )
     except VigieError as error:
-        translate = program.pages.translate(language_of(request, session))
-        field = faulty_field(error)
-        said = fragment(
-            request, "upload_refused.html", session=session, error=refusal(field, translate=translate), detail=str(error)
-        )
+        language = language_of(request, session)
+        translate = program.pages.translate(language)
+        why = refused(error, translate=translate, language=language)
+        said = fragment(request, "upload_refused.html", session=session, error=why)
         said.status_code = 422
         return said
     return Response(status_code=204, headers={"HX-Redirect": f"/console/releases/{release.version if release else ''}"})
@@ -79,15 +87,10 @@ def withdraw_release(request: Request, version: str, session: ActingSession, pro
             release_of(conn, version)
             withdraw(conn, version, why=why, actor=session.agent.login, now=program.now())
     except ReleaseError as error:
-        translate = program.pages.translate(language_of(request, session))
-        return _page(request, session, program, version, status=422, error=refusal(error.field, translate=translate))
+        language = language_of(request, session)
+        why_not = refused(error, translate=program.pages.translate(language), language=language)
+        return _page(request, session, program, version, status=422, error=why_not)
     return RedirectResponse(f"/console/releases/{version}", status_code=303)
-
-
-def faulty_field(error: VigieError) -> str:
-    """What is wrong: the field that the error names, the settings, or else the file, which could not be kept."""
-    field = getattr(error, "field", None)
-    return field or ("settings" if str(error).startswith("settings:") else "file")
 
 
 def _page(
@@ -100,6 +103,7 @@ def _page(
             raise HTTPException(404) from None
         running = terminals_by_version(conn).get(version, 0)
         campaigns = [one for one in list_campaigns(conn) if one.release == version]
+        found_harms = harms(conn, release=version)
     return page(
         request,
         "release.html",
@@ -109,6 +113,7 @@ def _page(
         release=release,
         running=running,
         campaigns=campaigns,
+        harms=found_harms,
         acts=session.may(Right.MANAGE_ROLLOUT),
         error=error,
     )

@@ -10,8 +10,8 @@ from firmware_rollout.release_deeds import take_in, withdraw
 from firmware_rollout.releases import Release, ReleaseError, list_releases, parse_version, release_of
 from fleet.database import Connection
 from fleet.errors import VigieError
+from hotline.refusal_words import faulty_field
 from hotline.roles import Right
-from hotline.web.console_releases import faulty_field
 from hotline.web.context import Web, web
 from hotline.web.guards import ApiGuard, Caller
 from hotline.web.problems import ProblemError

@@ -192,6 +192,27 @@ def test_what_is_wrong_with_the_form_stands_at_its_field_and_nothing_is_made(web
         campaign(conn, "nulle")
 
 
+def test_every_wrong_field_is_told_at_once_in_the_readers_language(web: RunningWeb) -> None:
+    """And the form offers what can be aimed at."""
+    wrong = {"name": "nulle", "soak_minutes": "lots", "cap_in_flight": "-3", "pace": "99999", "model": "Z"}
+    with web.client(MAKER) as browser:
+        asked = browser.get("/console/campaigns/new")
+        assert '<option value="omega">' in asked.text.split('<datalist id="known-carrier">')[1].split("</datalist>")[0]
+        form = {**suggested("fr"), "csrf": csrf_of(asked), "release": NEW, **wrong}
+        text = browser.post("/console/campaigns", data=form).text
+    for field, said in (
+        ("model", "Aucun terminal n&#39;a «\u00a0Z\u00a0»"),
+        ("soak_minutes", "«\u00a0lots\u00a0» n&#39;est pas un nombre."),
+        ("cap_in_flight", "Il faut plus de 0."),
+        ("pace", "Au plus 2\u202f880."),
+    ):
+        assert said in text.split(f'id="{field}-error"')[1].split("</p>")[0], field
+    assert text.count('aria-invalid="true"') == 4
+    assert " autofocus" in text.split('name="model"')[1].split(">")[0], "the first on the page"
+    assert text.count(" autofocus") == 1
+    assert '<a href="#scope-model">modèle</a>, <a href="#cap_in_flight">' in text.split('role="alert"')[1].split("</p>")[0]
+
+
 def test_people_pause_resume_halt_abort_and_roll_back_each_with_a_reason(web: RunningWeb) -> None:
     made = begun(web, "chi")
     way = [

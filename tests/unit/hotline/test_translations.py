@@ -1,5 +1,7 @@
+import ast
 import importlib.resources
 import re
+from pathlib import Path
 
 import pytest
 from babel.messages.pofile import read_po
@@ -15,7 +17,7 @@ from hotline.call_state import Reason as CallReason
 from hotline.call_state import State as CallState
 from hotline.roles import Role
 from hotline.translations import load, preferred
-from hotline.translations.extract import messages
+from hotline.translations.extract import ERRORS, messages
 
 FR = importlib.resources.files(hotline.translations) / "fr.po"
 TEMPLATES = sorted((importlib.resources.files("hotline.web") / "templates").iterdir(), key=lambda path: path.name)
@@ -35,6 +37,22 @@ def test_every_text_has_its_french() -> None:
     french = in_french()
     missing = [f"{where}: {text!r}" for where, text in messages() if not french.get(text)]
     assert not missing
+
+
+# Their errors are only shown on the server's command line.
+BY_COMMAND_ONLY = {"firmware_rollout/trust/keys.py", "firmware_rollout/trust/signing.py", "firmware_rollout/trust/online.py"}
+
+
+def test_what_is_wrong_with_a_field_is_a_text_that_can_be_translated() -> None:
+    root = Path(hotline.__file__).parents[1]
+    files = [*root.glob("firmware_rollout/**/*.py"), *root.glob("hotline/**/*.py"), root / "fleet/scope.py"]
+    found = []
+    for file in (one for one in files if str(one.relative_to(root)) not in BY_COMMAND_ONLY):
+        for call in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
+            if isinstance(call, ast.Call) and isinstance(call.func, ast.Name) and call.func.id in ERRORS and len(call.args) > 1:
+                # A name or an attribute hands on what others have said.
+                found += [f"{file.name}:{call.lineno}"] if isinstance(call.args[1], ast.JoinedStr | ast.BinOp) else []
+    assert not found
 
 
 def test_the_catalogue_holds_nothing_that_is_not_used() -> None:
