@@ -26,10 +26,15 @@ def token(terminals: Annotated[list[str], typer.Argument(help="T00012 …")]) ->
     from firmware_rollout.ddi.tokens import device_token
     from fleet.contract import is_terminal_id
     from fleet.errors import VigieError
+    from fleet.registry import terminal
 
     key = _key()
     if wrong := [one for one in terminals if not is_terminal_id(one)]:
         raise VigieError(f"terminals: {', '.join(wrong)}: a terminal's id is of the form T00012")
+    with transaction("device") as (conn, _):
+        unknown = [one for one in terminals if terminal(conn, one) is None]
+    if unknown:
+        raise VigieError(f"terminals: {', '.join(unknown)}: not in the registry (`vigie registry import`)")
     for one in terminals:
         typer.echo(f"{one} {device_token(key, one)}" if len(terminals) > 1 else device_token(key, one))
 
