@@ -44,18 +44,28 @@ class _Reasons(msgspec.Struct):
     reasons: tuple[Reason, ...]
 
 
-def harms(conn: Connection, *, release: str | None = None, campaign_id: int | None = None) -> list[Harm]:
-    """The harm that stands, newest campaign first; of one release, or of one campaign, where that is given."""
+def harms(conn: Connection, *, release: str | None = None) -> list[Harm]:
+    """The harm that stands, newest campaign first; of one release where that is given."""
     rows = conn.execute(
         f"SELECT c.id, c.name, c.release, g.at, g.reading FROM firmware_rollout.campaign c JOIN LATERAL ({HARM}) g ON true"
-        " WHERE (%(release)s::text IS NULL OR c.release = %(release)s) AND (%(id)s::bigint IS NULL OR c.id = %(id)s)"
-        " ORDER BY c.id DESC",
-        {"release": release, "id": campaign_id},
+        " WHERE (%(release)s::text IS NULL OR c.release = %(release)s) ORDER BY c.id DESC",
+        {"release": release},
     )
     return [
         Harm(id_, name, version, at, [one for one in _read(reading) if one.why is Why.WORSE])
         for id_, name, version, at, reading in rows
     ]
+
+
+def told(harm: Harm) -> str:
+    """One of them in a line."""
+    metrics = ", ".join(metric.replace("_", " ") for metric in harm.metrics)
+    return f"the gate found {harm.release} to do harm ({metrics}) in campaign {harm.campaign}"
+
+
+def by_release(found: Sequence[Harm]) -> dict[str, list[Harm]]:
+    """The same, by version."""
+    return {version: [one for one in found if one.release == version] for version in {one.release for one in found}}
 
 
 def _read(reading: str) -> tuple[Reason, ...]:

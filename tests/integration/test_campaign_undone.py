@@ -1,10 +1,11 @@
 """A campaign whose release was found to do harm, in the console: what a roll-back will do, and what stays known."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import timedelta
 
 import psycopg
 import pytest
+from typer.testing import CliRunner
 
 from firmware_rollout.campaigns import campaign
 from firmware_rollout.deeds import Deed, do
@@ -14,6 +15,9 @@ from tests import rollout_world
 from tests.integration.rollout_house import MINUTE, born, take_step
 from tests.rollout_world import MAKER, NEW, OLD, SECOND
 from tests.running_web import RunningWeb
+from vigie.cli import app
+
+Run = Callable[..., str]
 
 
 @pytest.fixture
@@ -29,6 +33,19 @@ def web(database_url: str) -> Iterator[RunningWeb]:
     running.start()
     yield running
     running.stop()
+
+
+@pytest.fixture
+def run(database_url: str, monkeypatch: pytest.MonkeyPatch) -> Run:
+    """Runs `vigie …`."""
+    monkeypatch.setenv("VIGIE_DATABASE_URL", database_url)
+
+    def ran(*words: str) -> str:
+        done = CliRunner().invoke(app, list(words), env={"COLUMNS": "200"}, catch_exceptions=False)
+        assert done.exit_code == 0, done.output
+        return " ".join(done.output.split())
+
+    return ran
 
 
 def test_a_roll_back_says_beforehand_whom_it_brings_back_and_leaves_the_harm_told(web: RunningWeb) -> None:
@@ -71,3 +88,26 @@ def test_a_roll_back_says_beforehand_whom_it_brings_back_and_leaves_the_harm_tol
             str(failed),
             "0",
         ], "as the header says"
+
+
+def test_a_release_that_was_found_to_do_harm_is_marked_wherever_it_is_chosen(web: RunningWeb, run: Run) -> None:
+    with web.client(MAKER) as browser:
+        page, listed = browser.get(f"/console/releases/{NEW}").text, browser.get("/console/releases").text
+        assert "Le contrôle a trouvé cette version nuisible\u00a0: appels à l'assistance" in page
+        for shown in (page, listed):
+            assert "reconnue nuisible" in shown
+        assert "reconnue nuisible" not in browser.get(f"/console/releases/{OLD}").text
+        form = browser.get("/console/campaigns/new").text
+        assert f'value="{NEW}">{NEW} · modèles B · reconnue nuisible' in form
+        assert f'value="{OLD}">{OLD} · modèles B</option>' in form
+        with psycopg.connect(web.database_url) as conn:
+            do(conn, "hiver", Deed.ABORT, actor=SECOND, why="les appels", now=web.clock())
+        drafted = run("campaign", "create", "again", "--release", NEW, "--where", "carrier=omega", "--by", "alix")
+        with psycopg.connect(web.database_url) as conn:
+            made = campaign(conn, "again")
+        assert "Le contrôle a trouvé cette version nuisible" in browser.get(f"/console/campaigns/{made.id}").text
+    said = f"the gate found {NEW} to do harm (calls) in campaign hiver"
+    assert said in drafted
+    assert said in run("release", "show", NEW)
+    assert "B, does harm" in run("release", "list")
+    assert "does harm" not in run("release", "show", OLD)

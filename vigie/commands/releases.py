@@ -151,16 +151,19 @@ def list_releases() -> None:
     from rich.console import Console
     from rich.table import Table
 
+    from firmware_rollout.harm import by_release, harms
     from firmware_rollout.releases import list_releases as find
     from firmware_rollout.trust.metadata_store import newest
     from firmware_rollout.trust.online import expiring
 
     with transaction("releases") as (conn, now):
         found = find(conn)
+        harmful = by_release(harms(conn))
         ending = expiring(newest(conn), now=now)
     table = Table("version", "models", "hardware", "file", "added", "notes")
     for release in found:
         state = "withdrawn" if release.withdrawn_at else f"{release.file.length:,} B" if release.file else "none"
+        state += ", does harm" if release.version in harmful else ""
         table.add_row(release.version, ", ".join(release.models), _any(release.hw), state, _when(release.added_at), release.notes)
     Console().print(table)
     for role, at in ending.items():
@@ -170,10 +173,13 @@ def list_releases() -> None:
 @releases.command("show")
 def show_release(version: Annotated[str, typer.Argument(help="For example 4.3.0.")]) -> None:
     """Show a release with its hashes."""
+    from firmware_rollout.harm import harms, told
     from firmware_rollout.releases import release_of
 
     with transaction("releases") as (conn, _):
         _show(release_of(conn, version))
+        for harm in harms(conn, release=version):
+            typer.echo(told(harm))
 
 
 @releases.command("withdraw")
