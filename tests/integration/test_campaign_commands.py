@@ -1,6 +1,8 @@
 """A campaign's whole way by the command line: made, approved by another, watched, halted, aborted; and the audit that tells it."""
 
 import json
+import subprocess
+import sys
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -74,7 +76,7 @@ def test_a_campaign_goes_its_way_by_the_command_line(run: Run, database_url: str
     shown = run("campaign", "show", "autumn")
     assert ("did not begin" in shown, "when the gate lets it" in shown) == (True, False)
     assert run("campaign", "abort", "autumn", "--why", "enough", "--by", "sacha") == "autumn is aborted"
-    assert "autumn: aborted since" in run("campaign", "watch", "autumn"), "it has ended, so watching ends"
+    assert "autumn: aborted (enough); wave 1 of 3; " in run("campaign", "watch", "autumn"), "it has ended, so watching ends"
     assert "aborted" in run("campaign", "list")
     assert run("campaign", "replay", "autumn") == "0 readings, each comes out as it was stored"
     assert "rows, each follows from the one before; the newest hash is " in run("audit", "verify")
@@ -107,6 +109,28 @@ def test_a_name_that_was_only_said_stands_beside_the_account_that_said_it(
         ]
         assert "one_account" not in entries[0].details, "a console's person is somebody else"
         assert [one.number for one in entries_of(conn, actor="alix")] == [3]
+
+
+def test_what_is_watched_from_a_file_gets_a_line_for_each_change(run: Run, database_url: str) -> None:
+    run("campaign", "create", "autumn", "--release", "4.3.0", "--where", "model=B", "--by", "alix")
+    command = [sys.executable, "-m", "vigie", "campaign", "watch", "autumn", "--every-s", "0.2"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as watching:
+        assert watching.stdout is not None
+        assert watching.stdout.readline()[16:] == "  autumn: draft; wave 0 of 7; 20 planned\n", "at once, not at its end"
+        with psycopg.connect(database_url) as conn:
+            do(conn, "autumn", Deed.ABORT, actor="sacha", why="enough", now=datetime.now(UTC))
+        assert [line[16:] for line in watching.stdout] == ["  autumn: aborted (enough); wave 0 of 7; 20 planned\n"]
+    assert watching.returncode == 0
+
+
+def test_the_list_is_read_on_a_narrow_terminal(run: Run, database_url: str) -> None:
+    run("campaign", "create", "4.3.0, model B", "--release", "4.3.0", "--where", "model=B", "--by", "alix")
+    with psycopg.connect(database_url) as conn:
+        conn.execute("UPDATE firmware_rollout.campaign SET state = 'rolling_back'")
+    lines = CliRunner().invoke(app, ["campaign", "list"], env={"COLUMNS": "80"}).output.rstrip().splitlines()
+    assert " rolling back " in lines[-1], "whole, and in one line"
+    assert "4.3.0, model B" in lines[-1]
+    assert "0 of 20 done" in lines[-1]
 
 
 def test_a_policy_to_start_from_can_be_read_again(run: Run) -> None:

@@ -74,6 +74,20 @@ def counts_text(states: Mapping[State, int]) -> str:
     return ", ".join(f"{states[state]:,} {state.replace('_', ' ')}" for state in State if state in states)
 
 
+def line(view: View) -> str:
+    """The same in one line, as far as it may change."""
+    one, begun = view.campaign, [wave.number for wave in view.waves if wave.opened_at is not None]
+    words = f"{one.name}: {one.state.replace('_', ' ')}{f' ({one.reason})' if one.reason else ''}"
+    words += f"; wave {max(begun, default=0)} of {len(view.waves)}; {counts_text(one.states)}"
+    return words if view.reading is None else f"{words}; the gate says {view.reading.verdict}: {view.reading.finding}"
+
+
+def done_text(states: Mapping[State, int]) -> str:
+    """How far a campaign is, in few words."""
+    bad = counts_text({state: states[state] for state in (State.FAILED, State.ROLLED_BACK) if state in states})
+    return f"{states.get(State.DONE, 0):,} of {sum(states.values()):,} done{f', {bad}' if bad else ''}"
+
+
 def scope_text(scope: Mapping[str, Sequence[str]]) -> str:
     """Whom a campaign aims at."""
     return " & ".join(f"{dimension}={' or '.join(values)}" for dimension, values in scope.items()) or "the whole fleet"

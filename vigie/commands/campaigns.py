@@ -90,17 +90,23 @@ def show_policy() -> None:
 @campaigns.command("list")
 def list_campaigns() -> None:
     """List the campaigns, newest first."""
+    from rich import box
     from rich.console import Console
     from rich.table import Table
 
     from firmware_rollout.campaigns import list_campaigns as find
-    from vigie.commands.campaign_screen import counts_text, scope_text, when_text
+    from vigie.commands.campaign_screen import done_text, scope_text, when_text
 
     with transaction("campaigns") as (conn, _):
         found = find(conn)
-    table = Table("campaign", "state", "release", "target", "created", "terminals")
+    # Narrow enough for 80 columns: the details are `show`'s.
+    table = Table("campaign", box=box.SIMPLE_HEAD)
+    table.add_column("state", no_wrap=True)
+    for title in ("brings", "made", "terminals"):
+        table.add_column(title)
     for one in found:
-        table.add_row(one.name, one.state, one.release, scope_text(one.target), when_text(one.created_at), counts_text(one.states))
+        brings, made = f"{one.release} to {scope_text(one.target)}", when_text(one.created_at)[:10]
+        table.add_row(one.name, one.state.replace("_", " "), brings, made, done_text(one.states))
     Console().print(table)
 
 
@@ -120,27 +126,33 @@ def watch_campaign(
     name: NameArgument,
     every_s: Annotated[float, typer.Option(min=0.2, help="Seconds between two looks.")] = 2.0,
 ) -> None:
-    """Watch a campaign go on, until it ends or Ctrl-C."""
+    """Watch a campaign go on, until it ends or Ctrl-C; where no terminal shows it, each change is a line."""
     import time
+    from contextlib import nullcontext, suppress
 
+    from rich.console import Console
     from rich.live import Live
 
     from fleet.clock import system_clock
     from fleet.settings import ClockSettings
     from fleet.settings import read as read_settings
-    from vigie.commands.campaign_screen import ENDED, picture, read
+    from vigie.commands.campaign_screen import ENDED, line, picture, read, when_text
 
     clock = system_clock(read_settings(ClockSettings).clock_offset_s)
-    with connection("campaigns") as (conn, now), Live(picture(read(conn, name), now), auto_refresh=False) as live:
-        try:
+    console, told = Console(), ""
+    with suppress(KeyboardInterrupt), connection("campaigns") as (conn, now):
+        view = read(conn, name)
+        with Live(picture(view, now), console=console, auto_refresh=False) if console.is_terminal else nullcontext() as live:
             while True:
-                view = read(conn, name)
-                live.update(picture(view, clock()), refresh=True)
+                if live is not None:
+                    live.update(picture(view, clock()), refresh=True)
+                elif line(view) != told:
+                    told = line(view)
+                    print(f"{when_text(clock())}  {told}", flush=True)
                 if view.campaign.state in ENDED:
                     return
                 time.sleep(every_s)
-        except KeyboardInterrupt:
-            return
+                view = read(conn, name)
 
 
 @campaigns.command("approve")
