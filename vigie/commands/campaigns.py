@@ -54,6 +54,7 @@ def create_campaign(
     """Draft a campaign, for somebody else to approve. Times without an offset are Paris's."""
     from firmware_rollout.campaigns import create_campaign as create
     from firmware_rollout.campaigns import parse_wave
+    from firmware_rollout.harm import harms, told
     from firmware_rollout.passing import few_shops
     from fleet.scope import parse_target
 
@@ -70,7 +71,10 @@ def create_campaign(
             now=now,
         )
         few = few_shops(conn, made.id)
+        found_harms = harms(conn, release=made.release)
     show_campaign(made.name)
+    for harm in found_harms:
+        typer.echo(told(harm), err=True)
     if few is not None:
         typer.echo(
             f"only {few:,} shops: the gate learns little from so few. It may miss what harms them,"
@@ -227,12 +231,16 @@ def replay_campaign(name: NameArgument) -> None:
 
 def _do(name: str, deed: "Deed", by: str, why: str) -> None:
     from firmware_rollout.deeds import Deed, do, one_account
+    from firmware_rollout.harm import harms, told
     from firmware_rollout.way_back import way_back
 
     with transaction("campaigns") as (conn, now):
         done = do(conn, name, deed, actor=acting(by), why=why, now=now)
+        found_harms = harms(conn, release=done.release) if deed is Deed.APPROVE else []
         plan = way_back(conn, done.id, done.release) if deed is Deed.ROLL_BACK else None
     typer.echo(f"{name} is {done.state.replace('_', ' ')}{_told(plan, done.release) if plan else ''}")
+    for harm in found_harms:
+        typer.echo(told(harm), err=True)
     if deed is Deed.APPROVE and (one := one_account(done.created_by, done.approved_by)):
         typer.echo(f"made and approved by the one account {one}: nothing proves two people, and the audit says so", err=True)
 
