@@ -156,6 +156,10 @@ def test_the_audit_is_read_and_its_chain_checked_on_the_page_and_by_rest(web: Ru
         assert "automatiquement" in halts
         halted_by_hand = browser.get("/console/rollout-audit", params={"deed": "approve"}).text
         assert "<p>essayé sur dix terminaux</p><details" in halted_by_hand, "a reason does not hide what else was noted"
+        decisions = browser.get("/console/rollout-audit", params={"deed": "decisions"}).text
+        assert ("automatiquement" in decisions, "a fait avancer des terminaux</td>" in decisions) == (True, False)
+        moved = browser.get("/console/rollout-audit", params={"deed": "planned"}).text
+        assert "<li>en attente → en cours de mise à jour · sa vague a commencé · 40 (T00" in moved, "read, not JSON"
         assert "Rien n'a été fait" in browser.get("/console/rollout-audit", params={"actor": "nobody"}).text
         with psycopg.connect(web.database_url) as conn:
             conn.execute("ALTER TABLE firmware_rollout.audit DISABLE TRIGGER audit_is_for_ever")
