@@ -66,6 +66,9 @@ _ASSIGNMENT = f"""
         WHERE z.campaign_id = a.campaign_id AND z.terminal_id = a.terminal_id ORDER BY z.id DESC LIMIT 1
     ) x ON true
     WHERE a.terminal_id = ANY(%(ids)s)
+        -- One that was aborted before it began never concerned it.
+        AND (c.state <> 'aborted' OR EXISTS (
+            SELECT FROM firmware_rollout.wave o WHERE o.campaign_id = c.id AND o.opened_at IS NOT NULL))
     ORDER BY a.terminal_id, a.state = 'withdrawn', c.state IN ('draft', 'approved'), a.campaign_id DESC
 """
 

@@ -15,6 +15,7 @@ from firmware_rollout.gate.policy import PolicyError
 from firmware_rollout.policy import Policy
 from firmware_rollout.releases import ReleaseError, add_release, list_releases
 from firmware_rollout.states import CampaignState, State
+from firmware_rollout.status import Kind, rollout_status_of
 from fleet.scope import ScopeError
 from tests import rollout_world
 from tests.integration.rollout_house import (
@@ -148,6 +149,7 @@ def test_a_draft_that_was_aborted_left_no_trace_on_its_terminals(fleet: Conn) ->
     assert found.states == {State.WITHDRAWN: 20}
     assert possible_now(fleet, found) == [], "nothing was begun that could be rolled back"
     assert reasons(fleet, made.id) == []
+    assert rollout_status_of(fleet, ["T00001"], NOW)["T00001"].kind is Kind.NO_CAMPAIGN
     begun(fleet, name="winter")
     do(fleet, "winter", Deed.ABORT, actor="alix", why="not now", now=NOW)
     assert possible_now(fleet, campaign(fleet, "winter")) == [Deed.ROLL_BACK]
