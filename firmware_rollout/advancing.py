@@ -194,10 +194,13 @@ def _rolled_back(campaign: CampaignNow, standings: Sequence[Standing], since: da
     if on_their_way or ((left or away) and not given_up):
         return None
     back = sum(one.state is State.ROLLED_BACK for one in standings) - sum(one.state is State.ROLLED_BACK for one in run_it)
-    stranded = sum(not one.way_back for one in run_it)
-    in_vain = len(run_it) - left - stranded
-    inputs = {"rolled_back": back, "left": left, "away": away, "in_vain": in_vain, "stranded": stranded}
+    # Nobody has to bring back what the campaign did not bring.
+    had_it = sum(one.memory.firmware_before is None and not one.way_back for one in run_it)
+    stranded = sum(not one.way_back for one in run_it) - had_it
+    in_vain = len(run_it) - left - stranded - had_it
+    inputs = {"rolled_back": back, "had_it": had_it, "left": left, "away": away, "in_vain": in_vain, "stranded": stranded}
     words = f"{back:,} terminals are back"
+    words += f", {had_it:,} ran it before the campaign and stay" if had_it else ""
     words += f", {left:,} were not reached" if left else ""
     words += f", {away:,} are away since they were asked to update" if away else ""
     words += f", {in_vain:,} run it after every attempt to bring them back" if in_vain else ""

@@ -184,6 +184,7 @@ WAVE: Final = _("wave %(wave)s")
 _FAILED: Final = _("%(failed)s of %(of)s")
 _BACK: Final[Mapping[str, str]] = {
     "rolled_back": _("back: %(count)s"),
+    "had_it": _("had it before: %(count)s"),
     "left": _("not reached: %(count)s"),
     "away": _("away since they were asked to update: %(count)s"),
     "in_vain": _("run it after every attempt: %(count)s"),

@@ -167,6 +167,8 @@ def _form(
         releases = [one for one in list_releases(conn) if one.file is not None and one.withdrawn_at is None]
         known = known_values(all_terminals(conn))
         harmful = {one.release for one in harms(conn)}
+    # The first one is chosen where nobody chooses.
+    releases.sort(key=lambda one: one.version in harmful)
     language = language_of(request, session)
     translate = program.pages.translate(language)
     return page(

@@ -93,7 +93,7 @@ def test_the_pop_says_the_wave_the_arm_and_why_it_halted(web: RunningWeb) -> Non
     with web.client("alice") as browser:
         text = browser.get(f"/console/terminals/{updated}").text
         assert "micrologiciel 4.5.0\u00a0: installé, reconnu nuisible" in text
-        assert "campagne hiver arrêtée, vague 1 · sa vague a commencé · version nuisible" in text
+        assert "campagne hiver\u00a0: arrêtée, vague 1 · sa vague a commencé · version nuisible" in text
         assert "là où elle est installée\u00a0: appels à l&#39;assistance" in text
         assert "vague 2 · groupe témoin\u00a0: son tour n&#39;est pas venu" in browser.get(f"/console/terminals/{waiting}").text
 
@@ -276,6 +276,6 @@ def test_the_overflow_floor_has_the_line_of_the_call_and_no_more(web: RunningWeb
         for path in ("/console/campaigns", f"/console/campaigns/{halted.id}", "/console/releases", "/console/rollout-audit"):
             assert browser.get(path).status_code == 403, path
         page = browser.get(f"/console/terminals/{terminal}").text
-        assert "campagne hiver arrêtée, vague 1" in page
+        assert "campagne hiver\u00a0: arrêtée, vague 1" in page
         assert "Historique du micrologiciel" not in page
         assert 'href="/console/campaigns"' not in page

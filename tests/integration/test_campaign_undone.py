@@ -77,6 +77,7 @@ def test_a_roll_back_says_beforehand_whom_it_brings_back_and_leaves_the_harm_tol
         assert (done.states[State.ROLLED_BACK], done.states[State.DONE]) == (38, 2)
         page = browser.get(address).text
         assert "Version nuisible" in page
+        assert "(revenus\u00a0: 38, l&#39;avaient déjà\u00a0: 2)" in page
         assert "appels à l&#39;assistance\u00a0: les points de vente mis à jour vont moins bien" in page
         assert "avec cette version" in page
         assert "<dt>à jour</dt>" not in page

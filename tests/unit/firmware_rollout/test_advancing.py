@@ -165,11 +165,12 @@ def test_the_way_back_says_who_still_runs_it_and_who_may() -> None:
     rolling = RUNNING._replace(state=CampaignState.ROLLING_BACK)
     tried = Memory(attempts=3, firmware_before="4.2.1")
     in_vain = terminal(State.FAILED, reported="4.3.0", memory=tried, action=asked()._replace(kind=ActionKind.ROLL_BACK))
-    stranded = terminal(State.DONE, way_back=False)
-    ended = advance(rolling, ONE_OPEN, [in_vain, stranded], None, since=BEGAN, withdrawn=None, overruled=0, now=NOW)
+    stranded = terminal(State.DONE, memory=tried, way_back=False)
+    had_it = terminal(State.DONE, memory=Memory(), way_back=False)
+    ended = advance(rolling, ONE_OPEN, [in_vain, stranded, had_it], None, since=BEGAN, withdrawn=None, overruled=0, now=NOW)
     assert ended is not None
-    assert ended.inputs == {"rolled_back": 0, "left": 0, "away": 0, "in_vain": 1, "stranded": 1}
-    assert ended.finding.startswith("0 terminals are back, 1 run it after every attempt to bring them back, 1 have no way back")
+    assert ended.inputs == {"rolled_back": 0, "had_it": 1, "left": 0, "away": 0, "in_vain": 1, "stranded": 1}
+    assert ended.finding.startswith("0 terminals are back, 1 ran it before the campaign and stay, 1 run it after every attempt")
     away = terminal(State.FAILED, memory=Memory(attempts=1), online=False)
     assert decide(rolling, standings=[away]) is None, "nobody knows what it will come up with"
     assert decide(rolling, standings=[away], since=NOW - 31 * DAY) is not None
