@@ -9,6 +9,8 @@ from typing import Final
 
 from fleet.errors import VigieError
 
+# Who makes the demonstration's campaigns.
+DEMO_MAKER: Final = "demonstration"
 _AT_MACHINE: Final = re.compile(r"(.*) \[cli: ([^\[\]]+)\]", re.DOTALL)
 
 

@@ -36,17 +36,17 @@ class Figure(NamedTuple):
 
 
 FIGURES: Final = (
-    Figure("cap_in_flight", _("Updates under way at once, at most"), _("terminals"), whole=True),
+    Figure("cap_in_flight", _("Updates under way at once, terminals at most"), "", whole=True),
     Figure("soak_minutes", _("Well for so long after its update"), "min"),
     Figure("deadline_hours", _("An update without proof has failed after"), "h"),
     Figure("max_attempts", _("Attempts, at most"), "", whole=True),
     Figure("backoff_minutes", _("Pause after the first failure; it doubles"), "min"),
     Figure("halt_failed_pct", _("Halt when of the updates more failed than"), "%"),
-    Figure("halt_failed_least", _("and at least"), _("terminals"), whole=True),
-    Figure("give_up_days", _("Wait for terminals that are away"), _("days")),
-    Figure("least_days", _("See each wave through for at least"), _("days"), of_gate=True),
+    Figure("halt_failed_least", _("and at least so many terminals"), "", whole=True),
+    Figure("give_up_days", _("Wait for terminals that are away"), _("d")),
+    Figure("least_days", _("See each wave through for at least"), _("d"), of_gate=True),
     Figure("least_updated_pct", _("and until of its terminals are updated"), "%", of_gate=True),
-    Figure("longest_days", _("Undecided: halt after"), _("days"), of_gate=True),
+    Figure("longest_days", _("Undecided: halt after"), _("d"), of_gate=True),
     Figure("pace", _("Pace (1: in real time; more: compressed, for demonstrations)"), "×"),
 )
 # What each field that can be wrong is called, in the order of the page.

@@ -5,9 +5,10 @@ from collections.abc import Callable, Mapping
 from typing import Any, Final
 
 from diagnostics.plot_axes import number
-from firmware_rollout.actors import account, person
+from firmware_rollout.actors import DEMO_MAKER, account, person
 from firmware_rollout.advancing import Because
 from firmware_rollout.audit import PLANNER
+from firmware_rollout.ddi.protocol import Execution
 from firmware_rollout.deeds import Deed
 from firmware_rollout.gate.judging import MetricReading, Reason, Verdict, Why
 from firmware_rollout.gate.policy import Metric
@@ -84,10 +85,10 @@ NO_HARM: Final = _("no harm found")
 _GATE: Final[Mapping[Why, str]] = {
     Why.WORSE: _("%(metric)s: updated shops do worse (evidence %(value)s, halts from %(needed)s)"),
     Why.NOT_MEASURED: _("%(metric)s: not measured"),
-    Why.TOO_EARLY: _("the wave is %(value)s of %(needed)s days old"),
+    Why.TOO_EARLY: _("the wave is %(value)s of %(needed)s\u202fd old"),
     Why.TOO_FEW_UPDATED: _("%(value)s %% of the wave updated, of %(needed)s %% needed"),
     Why.NOT_SURE_YET: _("%(metric)s: not sure yet that nothing changed (odds %(value)s to 1, of %(needed)s needed)"),
-    Why.UNDECIDED: _("undecided after %(value)s days: a person has to decide"),
+    Why.UNDECIDED: _("undecided after %(value)s\u202fd: a person has to decide"),
     Why.UNCHANGED: _("%(metric)s: unchanged, as sure as the next wave needs (odds %(value)s to 1, of %(needed)s needed)"),
 }
 # What little harm a small wave can do is let pass without proof; that is no word for the release.
@@ -192,6 +193,18 @@ _BACK: Final[Mapping[str, str]] = {
 }
 # In place of a name.
 AUTOMATIC: Final = _("automatically")
+_BY_DEMONSTRATION: Final = _("the demonstration")
+# What a terminal says of an update on its way, in the words of its interface.
+STAGES: Final[Mapping[str, str]] = {
+    Execution.SCHEDULED: _("has it before it"),
+    Execution.DOWNLOAD: _("fetches it"),
+    Execution.DOWNLOADED: _("has fetched it"),
+    Execution.PROCEEDING: _("installs it"),
+    Execution.RESUMED: _("goes on with it"),
+    Execution.REJECTED: _("refuses it"),
+    Execution.CANCELED: _("has stopped it"),
+    Execution.CLOSED: _("says it is over"),
+}
 _BY_COMMAND: Final = _("%(name)s (server account %(account)s)")
 _ONE_ACCOUNT: Final = _("made and approved by one account of the server, %(account)s")
 
@@ -265,6 +278,8 @@ def who(actor: str, names: Mapping[str, str], *, translate: Translate) -> str:
     """Who did it: a name where the login is known, with the server's account by which it was; the planner did it by itself."""
     if actor == PLANNER:
         return translate(AUTOMATIC)
+    if actor == DEMO_MAKER and actor not in names:
+        return translate(_BY_DEMONSTRATION)
     by, said = account(actor), person(actor)
     # A name that was only said on a server's command line is not shown as a console's person is.
     return translate(_BY_COMMAND) % {"name": said, "account": by} if by is not None else names.get(actor, actor)

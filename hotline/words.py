@@ -235,6 +235,29 @@ EVENTS: Final[Mapping[str, str]] = {
     EventCode.OPEN: _("day opened by the shopkeeper"),
     EventCode.CLOSE: _("day closed by the shopkeeper"),
 }
+# An event's detail, as terminals write it: whether it was meant to be, and why.
+_MEANT: Final[Mapping[str, str]] = {"expected": _("as planned"), "unexpected": _("unplanned")}
+_EVENT_CAUSES: Final[Mapping[str, str]] = {
+    "update": _("update"),
+    "service": _("service"),
+    "maintenance": _("maintenance"),
+    "first start": _("first start"),
+    "application crash": _("application crash"),
+    "power loss": _("power loss"),
+    "watchdog": _("watchdog"),
+    "switched off": _("switched off"),
+}
+_MEANT_AND_WHY: Final = _("%(how)s: %(what)s")
+
+
+def event_detail(detail: str, *, translate: Translate) -> str:
+    """An event's detail in the reader's language; what terminals say in other words is shown as it came."""
+    how, colon, what = detail.partition(": ")
+    if how not in _MEANT:
+        return detail
+    if not colon:
+        return translate(_MEANT[how])
+    return translate(_MEANT_AND_WHY) % {"how": translate(_MEANT[how]), "what": translate(_EVENT_CAUSES.get(what, what))}
 
 
 # A symptom is said as the reason that it gives its terminal.

@@ -19,6 +19,7 @@ from typing import Self
 import psycopg
 
 from diagnostics.baseline_store import save_baseline
+from firmware_rollout.actors import DEMO_MAKER
 from firmware_rollout.artifacts import FolderStore
 from firmware_rollout.campaigns import Wave, create_campaign
 from firmware_rollout.ddi.tokens import write_tokens
@@ -212,7 +213,7 @@ def _begin_campaigns(conn: Connection, now: datetime) -> None:
             waves=[Wave(now + FIRST_AFTER, share_pct) for share_pct in COMPRESSED.shares_pct],
             policy=COMPRESSED,
             seed=1,
-            actor="demonstration",
+            actor=DEMO_MAKER,
             now=now,
         )
         do(conn, name, Deed.APPROVE, actor=Role.ROLLOUT_MANAGER.value, why="", now=now)

@@ -135,6 +135,7 @@ def _filters(language: str, translate: words.Translate) -> Mapping[str, Any]:
         "long_date": long_date,
         "figure": figure,
         "reason": reason,
+        "event_detail": lambda detail: words.event_detail(detail, translate=translate),
         "symptom": lambda symptom: words.symptom_text(symptom, translate=translate, language=language),
         "figure_charts": lambda past: figure_charts(past, translate=translate, language=language),
         "day_strip": DayPlots(translate=translate, language=language).strip,

@@ -114,7 +114,7 @@ def test_a_halt_for_want_of_evidence_is_not_shown_as_harm(web: RunningWeb) -> No
         page = browser.get(f"/console/campaigns/{made.id}").text
         audit = browser.get("/console/rollout-audit", params={"campaign": made.id}).text
     assert "le contrôle n'a pas pu dire à temps si la version nuit" in page
-    assert "toujours indécis après 1 jours" in page
+    assert "toujours indécis après 1\u202fj" in page
     assert "arrêt automatique\u00a0: indécis depuis trop longtemps" in page, "its course"
     assert "automatique\u00a0: les points de vente" not in page
     assert "<td>arrêt automatique\u00a0: indécis depuis trop longtemps" in audit

@@ -17,7 +17,7 @@ from hotline import rollout_line, rollout_words
 from hotline.rollout_line import campaign_line, rollout_text
 from hotline.rollout_words import against_control, noted_text, reason_text, step_text, who
 from hotline.translations import load
-from hotline.words import Translate
+from hotline.words import Translate, event_detail
 
 MOMENT = datetime(2026, 11, 23, 14, 7, tzinfo=UTC)
 FR, EN = (load()[language].gettext for language in ("fr", "en"))
@@ -64,7 +64,7 @@ def test_every_word_of_the_rollout_is_said() -> None:
             " (preuve 1\u202f998, arrêt à partir de 1\u202f394)",
             id="worse, as what the logarithms are of",
         ),
-        pytest.param(Reason(Why.TOO_EARLY, None, 1.0, 3.0), "la vague a 1 jour(s), sur 3", id="too early"),
+        pytest.param(Reason(Why.TOO_EARLY, None, 1.0, 3.0), "la vague a 1\u202fj, sur 3", id="too early"),
         pytest.param(
             Reason(Why.WORSE, Metric.SILENCE, 900.0, 7.24),
             "terminaux muets\u00a0: les points de vente mis à jour vont moins bien (preuve 10³⁹¹, arrêt à partir de 1\u202f394)",
@@ -197,6 +197,24 @@ def test_where_a_terminal_stands_is_one_line(changed: dict[str, Any], english: s
 
     assert said(EN) == english
     assert said(FR).startswith(french)
+
+
+def test_the_demonstration_is_no_person() -> None:
+    assert who("demonstration", {}, translate=FR) == "la démonstration"
+    assert who("demonstration", {"demonstration": "Dem O'Nstration"}, translate=FR) == "Dem O'Nstration"
+
+
+@pytest.mark.parametrize(
+    ("detail", "said"),
+    [
+        ("expected: update", "prévu\u00a0: mise à jour"),
+        ("unexpected: fell back to slot B", "imprévu\u00a0: fell back to slot B"),
+        ("unexpected", "imprévu"),
+        ("slot 2", "slot 2"),
+    ],
+)
+def test_what_a_terminal_says_of_a_restart_is_said_in_the_readers_language(detail: str, said: str) -> None:
+    assert event_detail(detail, translate=FR) == said
 
 
 def test_a_name_that_was_only_said_is_not_shown_as_a_person_who_signed_in() -> None:
