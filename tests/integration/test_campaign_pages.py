@@ -74,6 +74,7 @@ def test_a_halted_campaign_says_why_and_shows_its_evidence(web: RunningWeb, halt
     with web.client(MAKER) as browser:
         page = browser.get(f"/console/campaigns/{made.id}").text
         assert 'data-deed="pass"' not in page, "harm is overruled, not let pass"
+        assert page.count('required pattern=".*\\S.*"') >= 3, "a reason of blanks is none, and the dialog says so"
         assert 'id="act-resume" class="button button-quiet"' in page, "nothing invites to go on against the gate"
         refused = acts(browser, made, "pass", "on est pressé")
         assert (refused.status_code, "Cette vague ne peut pas être laissée passer" in refused.text) == (422, True)
