@@ -321,7 +321,10 @@ def show(bad: dict[str, Any], good: dict[str, Any], cost: dict[str, Any], held: 
         table.add_row("bad: last offer after the halt", f"{bad['last_offer_after_halt_s']} s")
         table.add_row("bad: rolled back", f"after {bad['back_after_s']} s, {bad['still_run_it']} still run it; {bad['states']}")
     if good:
-        table.add_row("good: runs on", f"{good['runs_it']:,} after {good['reached_after_s']} s; {good['state']} {good['reason']} {good['states']}")
+        table.add_row(
+            "good: runs on",
+            f"{good['runs_it']:,} after {good['reached_after_s']} s; {good['state']} {good['reason']} {good['states']}",
+        )
         table.add_row("good: attempts", str(good["outcomes"]))
     for part, used in cost.items():
         table.add_row(f"{part}: cores, MB", f"{used['cores']}, {used['mb']:,.0f}")
