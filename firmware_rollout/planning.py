@@ -358,9 +358,11 @@ def _tried_in_vain(
 
 def _released(campaign: CampaignNow, one: Standing, why: Why, *, closing: Closing | None = None) -> Step:
     """An attempt that was called off and so does not count."""
-    if one.action is not None and one.action.kind is ActionKind.ROLL_BACK:
-        return _to(one, State.FAILED, why, closing=closing)
     before = max(one.memory.attempts - 1, 0)
+    if one.action is not None and one.action.kind is ActionKind.ROLL_BACK:
+        # Its way back was not tried in vain: it may be begun at any time, should the campaign be rolled back once more.
+        memory = one.memory._replace(attempts=before, retry_at=one.action.opened_at)
+        return _to(one, State.FAILED, why, memory=memory, closing=closing)
     ended = State.FAILED if before else State.WITHDRAWN
     after = ended if campaign.state in _ENDING else State.PLANNED
     return _to(one, after, why, memory=one.memory._replace(attempts=before), closing=closing)

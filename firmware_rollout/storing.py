@@ -6,7 +6,7 @@ Devices' words are stored by another program at the same time. What it has chang
 from collections.abc import Sequence
 from datetime import datetime
 
-from firmware_rollout.planning import Closing, Step
+from firmware_rollout.planning import Closing, Step, Why
 from fleet.database import Connection
 
 
@@ -125,7 +125,10 @@ def _remember(conn: Connection, campaign_id: int, steps: Sequence[Step], *, now:
         WITH moved AS (
             SELECT * FROM unnest(%(terminals)s::text[], %(states)s::text[], %(whys)s::text[]) AS m (terminal_id, state, reason)
         ), dated AS (
-            UPDATE firmware_rollout.assignment a SET since = %(now)s FROM moved m
+            UPDATE firmware_rollout.assignment a
+            -- Who comes back stays the failure it was, as old as it was: a person may have forgiven it since.
+            SET since = CASE WHEN m.reason = %(came_back)s THEN a.since ELSE %(now)s END
+            FROM moved m
             WHERE a.campaign_id = %(campaign)s AND a.terminal_id = m.terminal_id
         )
         INSERT INTO firmware_rollout.assignment_change (campaign_id, terminal_id, at, state, reason)
@@ -137,6 +140,7 @@ def _remember(conn: Connection, campaign_id: int, steps: Sequence[Step], *, now:
             "campaign": campaign_id,
             "now": now,
             "begun": begun,
+            "came_back": Why.CAME_BACK.value,
             "terminals": [step.terminal_id for step in steps],
             "states": [step.after.value for step in steps],
             "whys": [step.why.value for step in steps],

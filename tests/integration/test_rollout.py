@@ -254,6 +254,21 @@ def test_a_campaign_halts_when_updates_fail(fleet: Conn) -> None:
     assert campaign(fleet, NAME).state is CampaignState.RUNNING, "what a person judged does not halt it again"
 
 
+def test_failures_that_a_person_forgave_are_none_anew_when_their_terminals_come_back(fleet: Conn) -> None:
+    begun(fleet, policy=lenient_policy(halt_failed_least=2))
+    lost(fleet, in_wave(fleet, 1), at=NOW + MINUTE)
+    for _ in range(2):
+        take_step(fleet, NOW + 25 * HOUR)
+    assert campaign(fleet, NAME).reason == "2 of 2 updates failed (100 %)"
+    do(fleet, NAME, Deed.RESUME, actor="sacha", why="the shops were closed", now=NOW + 26 * HOUR)
+    born(fleet, in_wave(fleet, 1), at=NOW + 27 * HOUR, boot=2)
+    for _ in range(3):
+        take_step(fleet, NOW + 27 * HOUR)
+    found = campaign(fleet, NAME)
+    assert found.state is CampaignState.RUNNING
+    assert found.states == {State.UPDATING: 2, State.PLANNED: 18}
+
+
 def test_a_withdrawn_release_halts_its_campaign(fleet: Conn) -> None:
     begun(fleet)
     withdraw_release(fleet, "4.3.0", why="the printers", now=NOW)

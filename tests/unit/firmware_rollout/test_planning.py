@@ -372,6 +372,12 @@ def test_the_way_back_is_proven_like_the_way_there() -> None:
         rolling, [on_its_way._replace(action=back._replace(state=ActionState.CLOSED, outcome=Outcome.FAILURE))], now=NOW
     )
     assert (failed.after, failed.memory.retry_at) == (State.FAILED, NOW + HOUR)
+    unfetched = on_its_way._replace(action=back._replace(state=ActionState.OPEN, retrieved_at=None), memory=TRIED)
+    [called_off] = plan(in_state(CampaignState.ABORTED), [unfetched], now=NOW)
+    assert (called_off.after, called_off.memory.attempts) == (State.FAILED, TRIED.attempts - 1)
+    again = unfetched._replace(state=State.FAILED, memory=called_off.memory)
+    assert plan(rolling, [again], now=NOW) != [], "called off is not tried in vain"
+    assert called_off.memory.retry_at is not None, "which tells it from one that was"
 
 
 def test_as_many_are_begun_as_there_is_room_for_and_shop_by_shop() -> None:
