@@ -100,8 +100,8 @@ class CampaignNow(NamedTuple):
 
 # So many steps at most are taken at once, so that an abort of a whole fleet does not keep a halt of another campaign waiting.
 MOST_STEPS: Final = 1_000
-# On its way to the end of a campaign nobody is begun any more.
-_ENDING = (CampaignState.ABORTED, CampaignState.ROLLING_BACK)
+# On its way to the end of a campaign, and after it, nobody is begun any more; those on their way are seen to their own end.
+_ENDING = (CampaignState.ABORTED, CampaignState.ROLLING_BACK, CampaignState.ROLLED_BACK)
 _MAY_RUN_IT = (State.SOAKING, State.DONE, State.FAILED, State.ROLLED_BACK)
 _STOPPED = (*_ENDING, CampaignState.PAUSED, CampaignState.HALTED)
 
@@ -224,7 +224,8 @@ def _stopping(campaign: CampaignNow, one: Standing) -> Step | None:
     """What a campaign that does not go on asks of a terminal on its way."""
     action = one.action
     assert action is not None  # only asked of one that has
-    undoes_itself = action.kind is ActionKind.ROLL_BACK and campaign.state is CampaignState.ROLLING_BACK
+    undoing = (CampaignState.ROLLING_BACK, CampaignState.ROLLED_BACK)
+    undoes_itself = action.kind is ActionKind.ROLL_BACK and campaign.state in undoing
     if campaign.state not in _STOPPED or action.state is not ActionState.OPEN or undoes_itself:
         return None
     if action.retrieved_at is None:

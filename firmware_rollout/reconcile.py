@@ -50,6 +50,7 @@ _AT_WORK: Final = (
     CampaignState.HALTED,
     CampaignState.ROLLING_BACK,
 )
+_OVER: Final = (CampaignState.ABORTED, CampaignState.ROLLED_BACK)
 
 
 class Metrics:
@@ -138,8 +139,8 @@ def run(settings: RolloutSettings, *, clock: Clock | None = None, stop: threadin
 
 
 def _leaves_some(campaign: Campaign) -> bool:
-    """Whether a campaign that was aborted still has terminals on their way."""
-    return campaign.state is CampaignState.ABORTED and not set(campaign.states) <= SETTLED
+    """Whether a campaign that is over still has terminals on their way; who has no way back may soak on after a roll-back."""
+    return campaign.state in _OVER and not set(campaign.states) <= SETTLED
 
 
 def _step_campaign(conn: Connection, campaign: Campaign, *, now: datetime) -> list[Step]:

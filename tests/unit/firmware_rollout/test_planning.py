@@ -361,6 +361,7 @@ def test_the_way_back_is_proven_like_the_way_there() -> None:
     back = asked()._replace(kind=ActionKind.ROLL_BACK, release="4.2.1", boot_before=8)
     on_its_way = terminal(State.UPDATING, reported="4.3.0", boot=8, action=back)
     assert plan(rolling, [on_its_way], now=NOW) == []
+    assert plan(in_state(CampaignState.ROLLED_BACK), [on_its_way], now=NOW) == [], "begun in the very step that ended it"
     assert plan(rolling, [on_its_way._replace(boot=9)], now=NOW) == [], "another boot, and still the release"
     tried = terminal(State.FAILED, reported="4.3.0", memory=TRIED._replace(attempts=3), action=back)
     assert plan(rolling, [tried], now=NOW) == [], "its way back has failed three times"
