@@ -19,6 +19,7 @@ from firmware_rollout.audit import note
 from firmware_rollout.policy import Policy, changed, check, written
 from firmware_rollout.releases import Release, list_releases
 from firmware_rollout.shops import calls_of_shops, draw_waves, strata_of_shops
+from firmware_rollout.snapshot import TAKEN_OVER
 from firmware_rollout.states import AT_WORK, CampaignState, State
 from fleet.database import Connection
 from fleet.errors import FieldError
@@ -301,7 +302,7 @@ def check_free(conn: Connection, terminals: Sequence[str]) -> None:
     """
     rows = conn.execute(
         "SELECT c.name, count(*) FROM firmware_rollout.assignment a JOIN firmware_rollout.campaign c ON c.id = a.campaign_id"
-        " WHERE a.terminal_id = ANY(%(ids)s) AND (a.state IN ('updating', 'soaking')"
+        f" WHERE a.terminal_id = ANY(%(ids)s) AND ((a.state IN ('updating', 'soaking') AND NOT {TAKEN_OVER})"
         "   OR (a.state = 'planned' AND c.state = ANY(%(at_work)s)))"
         " GROUP BY 1 ORDER BY 2 DESC, 1",
         {"ids": terminals, "at_work": [state.value for state in AT_WORK]},

@@ -6,6 +6,7 @@ from datetime import datetime
 from firmware_rollout.campaigns import Campaign, assign
 from firmware_rollout.releases import Release
 from firmware_rollout.shops import calls_of_shops, draw_late, strata_of_shops
+from firmware_rollout.snapshot import TAKEN_OVER
 from firmware_rollout.states import AT_WORK, CampaignState
 from fleet.database import Connection
 from fleet.registry import terminals_of
@@ -26,7 +27,7 @@ def join_newcomers(
         " AND (%(hw)s::text[] = '{}' OR t.hw = ANY(%(hw)s)) AND NOT EXISTS (SELECT FROM firmware_rollout.assignment a"
         "   JOIN firmware_rollout.campaign c ON c.id = a.campaign_id WHERE a.terminal_id = t.id"
         # A draft has nothing yet, and one that was aborted before it began a terminal never had it.
-        "   AND (a.campaign_id = %(id)s OR a.state IN ('updating', 'soaking')"
+        f"   AND (a.campaign_id = %(id)s OR (a.state IN ('updating', 'soaking') AND NOT {TAKEN_OVER})"
         "     OR (a.campaign_id > %(id)s AND c.state <> 'draft' AND (a.state <> 'withdrawn' OR a.firmware_before IS NOT NULL))"
         "     OR (a.state = 'planned' AND c.state = ANY(%(at_work)s))))",
         {"models": release.models, "hw": release.hw, "id": campaign.id, "at_work": [state.value for state in AT_WORK]},

@@ -101,7 +101,7 @@ class CampaignNow(NamedTuple):
 # So many steps at most are taken at once, so that an abort of a whole fleet does not keep a halt of another campaign waiting.
 MOST_STEPS: Final = 1_000
 # On its way to the end of a campaign, and after it, nobody is begun any more; those on their way are seen to their own end.
-_ENDING = (CampaignState.ABORTED, CampaignState.ROLLING_BACK, CampaignState.ROLLED_BACK)
+_ENDING = (CampaignState.FINISHED, CampaignState.ABORTED, CampaignState.ROLLING_BACK, CampaignState.ROLLED_BACK)
 _MAY_RUN_IT = (State.SOAKING, State.DONE, State.FAILED, State.ROLLED_BACK)
 _STOPPED = (*_ENDING, CampaignState.PAUSED, CampaignState.HALTED)
 

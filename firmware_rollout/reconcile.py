@@ -29,7 +29,7 @@ from firmware_rollout.planning import MOST_STEPS, CampaignNow, Step, Why, count_
 from firmware_rollout.policy import Policy, read_policy
 from firmware_rollout.releases import release_of
 from firmware_rollout.settings import RolloutSettings
-from firmware_rollout.snapshot import Standing, look, standings
+from firmware_rollout.snapshot import TAKEN_OVER, Standing, look, standings
 from firmware_rollout.states import SETTLED, CampaignState, State
 from firmware_rollout.storing import store_steps
 from firmware_rollout.trust.keeping import MetadataMetrics, keep_signed
@@ -50,7 +50,7 @@ _AT_WORK: Final = (
     CampaignState.HALTED,
     CampaignState.ROLLING_BACK,
 )
-_OVER: Final = (CampaignState.ABORTED, CampaignState.ROLLED_BACK)
+_OVER: Final = (CampaignState.FINISHED, CampaignState.ABORTED, CampaignState.ROLLED_BACK)
 
 
 class Metrics:
@@ -73,7 +73,7 @@ def step(conn: Connection, *, now: datetime, metrics: Metrics) -> list[Step]:
     taken: list[Step] = []
     states: Count[State] = Count()
     for campaign in reversed(list_campaigns(conn)):
-        if campaign.state in _AT_WORK or _leaves_some(campaign):
+        if campaign.state in _AT_WORK or _leaves_some(conn, campaign):
             try:
                 with conn.transaction():
                     taken += _step_campaign(conn, campaign, now=now)
@@ -138,9 +138,19 @@ def run(settings: RolloutSettings, *, clock: Clock | None = None, stop: threadin
         close()
 
 
-def _leaves_some(campaign: Campaign) -> bool:
-    """Whether a campaign that is over still has terminals on their way; who has no way back may soak on after a roll-back."""
-    return campaign.state in _OVER and not set(campaign.states) <= SETTLED
+def _leaves_some(conn: Connection, campaign: Campaign) -> bool:
+    """Whether a campaign that is over still has terminals on their way.
+
+    Who has no way back may soak on after a roll-back, and what a newer campaign took over and gave up is the older one's again.
+    """
+    if campaign.state not in _OVER or set(campaign.states) <= SETTLED:
+        return False
+    row = conn.execute(
+        "SELECT 1 FROM firmware_rollout.assignment a WHERE a.campaign_id = %(id)s AND NOT a.state = ANY(%(settled)s)"
+        f" AND NOT {TAKEN_OVER} LIMIT 1",
+        {"id": campaign.id, "settled": [state.value for state in SETTLED]},
+    ).fetchone()
+    return row is not None
 
 
 def _step_campaign(conn: Connection, campaign: Campaign, *, now: datetime) -> list[Step]:
