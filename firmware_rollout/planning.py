@@ -81,7 +81,7 @@ class CampaignNow(NamedTuple):
     """What planning needs to know of a campaign.
 
     Waves up to `open_wave` have begun. From `give_up_at` on, who is away is waited for no more (None: not yet known).
-    `looked`: planning has looked without a break until now; else nobody knows whether who is well now was so all the time.
+    `looked_since`: since when planning has looked without a break (None: always); how anybody was before, nobody knows.
     `harms`: the release was found to do harm, or was withdrawn, so that a halt also asks those to stop that have fetched it.
     """
 
@@ -91,7 +91,7 @@ class CampaignNow(NamedTuple):
     open_wave: int
     give_up_at: datetime | None
     harms: bool = False
-    looked: bool = True
+    looked_since: datetime | None = None
 
     def gives_up(self, now: datetime) -> bool:
         """Whether nobody is waited for any more."""
@@ -263,7 +263,10 @@ def _overdue(campaign: CampaignNow, one: Standing, now: datetime) -> Step | None
 def _soaking(campaign: CampaignNow, one: Standing, now: datetime) -> Step | None:
     if is_at_least(one.reported, campaign.release) is False:
         return _tried_in_vain(campaign, one, Why.FELL_BACK, now)
-    well, since = is_well(one), one.memory.well_since if campaign.looked else None
+    well, since = is_well(one), one.memory.well_since
+    # What is from before a break begins anew, however many steps it takes to reach everybody.
+    if since is not None and campaign.looked_since is not None and since < campaign.looked_since:
+        since = None
     if well and since is not None and now - since >= campaign.policy.soak:
         return _to(one, State.DONE, Why.WELL_FOR_LONG)
     if well and since is None:

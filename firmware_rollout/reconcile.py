@@ -166,7 +166,7 @@ def _step_campaign(conn: Connection, campaign: Campaign, *, now: datetime) -> li
     withdrawn = None if release.withdrawn_at is None else release.withdrawn_why
     halted = campaign.state is CampaignState.HALTED
     harms = halted and (withdrawn is not None or newest_move(conn, campaign.id) in HARMS)
-    current = _now(campaign, policy, waves, harms=harms)._replace(looked=look(conn, campaign.id, now=now))
+    current = _now(campaign, policy, waves, harms=harms)._replace(looked_since=look(conn, campaign.id, now=now))
     due = plan(current, fleet, now=now) if campaign.state is not CampaignState.APPROVED else []
     taken = store_steps(conn, campaign.id, due, now=now, begun=current.open_wave > 0)
     # Planning may have been away while the gate read on: a halt is not lost behind newer words.

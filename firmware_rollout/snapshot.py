@@ -102,15 +102,17 @@ def standings(conn: Connection, campaign_id: int, *, now: datetime) -> list[Stan
     return list(_read(conn.execute(_STANDING, parameters).fetchall()))
 
 
-def look(conn: Connection, campaign_id: int, *, now: datetime) -> bool:
-    """Keep that planning looks at a campaign now; whether it has looked without a break until now."""
-    row = conn.execute("SELECT at FROM firmware_rollout.campaign_look WHERE campaign_id = %(id)s", {"id": campaign_id}).fetchone()
-    conn.execute(
-        "INSERT INTO firmware_rollout.campaign_look (campaign_id, at) VALUES (%(id)s, %(now)s)"
-        " ON CONFLICT (campaign_id) DO UPDATE SET at = excluded.at",
-        {"id": campaign_id, "now": now},
-    )
-    return row is not None and now - row[0] <= LOOK_LASTS
+def look(conn: Connection, campaign_id: int, *, now: datetime) -> datetime:
+    """Keep that planning looks at a campaign now; since when it has done so without a break."""
+    row = conn.execute(
+        "INSERT INTO firmware_rollout.campaign_look AS l (campaign_id, at, since) VALUES (%(id)s, %(now)s, %(now)s)"
+        " ON CONFLICT (campaign_id) DO UPDATE SET at = excluded.at,"
+        " since = CASE WHEN excluded.at - l.at <= %(lasts)s THEN l.since ELSE excluded.at END RETURNING since",
+        {"id": campaign_id, "now": now, "lasts": LOOK_LASTS},
+    ).fetchone()
+    assert row is not None  # INSERT … RETURNING gives its row
+    since: datetime = row[0]
+    return since
 
 
 def _watched_at(conn: Connection) -> datetime | None:

@@ -19,10 +19,11 @@ ALTER TABLE firmware_rollout.campaign
     -- The wave that a person let pass although the gate was not sure: the next one may begin.
     ADD COLUMN let_pass integer;
 
--- When planning last looked at a campaign: what happened while it did not was seen by nobody.
+-- When planning last looked at a campaign, and since when without a break: what happened while it did not was seen by nobody.
 CREATE TABLE firmware_rollout.campaign_look (
     campaign_id  bigint PRIMARY KEY REFERENCES firmware_rollout.campaign,
-    at           timestamptz NOT NULL
+    at           timestamptz NOT NULL,
+    since        timestamptz NOT NULL
 );
 
 -- One run of a campaign's gate, from a first wave or from a person's decision to go on after a halt.

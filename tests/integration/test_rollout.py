@@ -9,7 +9,7 @@ import psycopg
 import pytest
 from prometheus_client import CollectorRegistry
 
-from firmware_rollout import gate_round, reconcile
+from firmware_rollout import gate_round, planning, reconcile
 from firmware_rollout.advancing import WaveNow
 from firmware_rollout.audit import entries_of, verify
 from firmware_rollout.campaigns import CampaignError, campaign, list_campaigns, progress, reasons
@@ -121,6 +121,23 @@ def test_a_terminal_is_not_done_for_what_nobody_saw(fleet: Conn) -> None:
     for minutes in range(60):
         assert not done_at(NOW + 4 * HOUR + minutes * MINUTE)
     assert done_at(NOW + 5 * HOUR)
+
+
+def test_an_outage_of_planning_is_no_soak_of_those_whom_its_next_step_does_not_reach(
+    fleet: Conn, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    begun(fleet)
+    born(fleet, in_wave(fleet, 1), at=NOW + MINUTE, firmware="4.3.0", boot=2)
+    take_step(fleet, NOW + MINUTE)
+    monkeypatch.setattr(planning, "MOST_STEPS", 1)
+    for seconds in (0, 5, 10):
+        now = NOW + 3 * HOUR + timedelta(seconds=seconds)
+        watched(fleet, now)
+        step(fleet, now=now, metrics=Metrics(CollectorRegistry()))
+        assert states(fleet)[State.SOAKING] == 2
+    take_step(fleet, NOW + 4 * HOUR + MINUTE)
+    take_step(fleet, NOW + 4 * HOUR + MINUTE)
+    assert states(fleet)[State.DONE] == 2
 
 
 def test_the_pop_knows_wave_and_arm(fleet: Conn) -> None:

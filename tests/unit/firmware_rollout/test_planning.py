@@ -410,9 +410,22 @@ def test_a_whole_fleet_is_taken_back_in_portions() -> None:
 
 def test_what_nobody_looked_at_is_no_time_of_being_well() -> None:
     soaked = terminal(State.SOAKING, memory=SOAKED._replace(well_since=NOW - DAY))
-    [step] = plan(RUNNING._replace(looked=False), [soaked], now=NOW)
+    looks_again = RUNNING._replace(looked_since=NOW)
+    [step] = plan(looks_again, [soaked], now=NOW)
     assert (step.after, step.memory.well_since) == (State.SOAKING, NOW)
-    assert plan(RUNNING, [soaked._replace(memory=step.memory)], now=NOW + HOUR) == []
+    assert plan(looks_again, [soaked._replace(memory=step.memory)], now=NOW + HOUR) == []
+    [done] = plan(looks_again, [soaked._replace(memory=step.memory)], now=NOW + 2 * HOUR)
+    assert done.after is State.DONE
+
+
+def test_after_a_break_everybody_soaks_anew_though_a_step_does_not_reach_all() -> None:
+    fleet = {f"T{number:05}": SOAKED._replace(well_since=NOW - DAY) for number in range(2 * MOST_STEPS + 1)}
+    looks_again = RUNNING._replace(looked_since=NOW)
+    for portion in (MOST_STEPS, MOST_STEPS, 1, 0):
+        soaking = [terminal(State.SOAKING, terminal_id=one, memory=memory) for one, memory in fleet.items()]
+        steps = plan(looks_again, soaking, now=NOW + MINUTE)
+        assert [step.why for step in steps] == [Why.GOT_WELL] * portion
+        fleet |= {step.terminal_id: step.memory for step in steps}
 
 
 def test_who_was_never_reached_is_given_up_when_the_last_wave_is_long_open() -> None:
