@@ -376,8 +376,8 @@ def test_the_way_back_is_proven_like_the_way_there() -> None:
     unfetched = on_its_way._replace(action=back._replace(state=ActionState.OPEN, retrieved_at=None), memory=TRIED)
     [called_off] = plan(in_state(CampaignState.ABORTED), [unfetched], now=NOW)
     assert (called_off.after, called_off.memory.attempts) == (State.FAILED, TRIED.attempts - 1)
-    again = unfetched._replace(state=State.FAILED, memory=called_off.memory)
-    assert plan(rolling, [again], now=NOW) != [], "called off is not tried in vain"
+    asked_again = unfetched._replace(state=State.FAILED, memory=called_off.memory)
+    assert plan(rolling, [asked_again], now=NOW) != [], "called off is not tried in vain"
     assert called_off.memory.retry_at is not None, "which tells it from one that was"
 
 
