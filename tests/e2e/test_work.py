@@ -55,6 +55,21 @@ def test_a_call_is_qualified_and_put_away_by_keyboard_alone(web: RunningWeb, ope
     assert (said.version, said.subject, said.outcome) == (2, Subject.COMMERCIAL, Outcome.CALLBACK)
 
 
+def test_a_form_that_has_just_come_is_sent_as_any_other(web: RunningWeb, open_console: OpenConsole) -> None:
+    page = open_console(web.url, login="alice").page
+    expect(page.locator(".pop .qualify")).to_be_visible()
+    page.evaluate("""document.addEventListener("htmx:afterSwap", ({ detail }) => {
+        if (detail.target.id === "call-1-work") setTimeout(() => document.getElementById("call-1-qualify-close")?.click());
+    })""")
+    page.keyboard.press("Alt+q")
+    page.keyboard.press("1")
+    page.keyboard.press("Tab")
+    page.keyboard.press("3")
+    with page.expect_response(lambda answer: "close=1" in (answer.request.post_data or ""), timeout=10_000):
+        page.keyboard.press("Enter")
+    expect(page.locator(".pop")).to_have_count(0)
+
+
 def test_two_agents_at_one_call_see_each_other(web: RunningWeb, open_console: OpenConsole) -> None:
     console = open_console(web.url, login="alice")
     alice, carol = console.page, open_console(web.url, login="carol").page
