@@ -39,11 +39,11 @@ setup-dev:
 engines: setup
 	@$(BIN)/vigie engines fetch
 
-# Debian sid's, which may be out of reach on a given day: the tests that need it then say so and are left out.
+# Debian sid's, which may be out of reach on a given day: the tests that need it then say so; `.ci/run` lets none be left out.
 exchange: setup
 	-@$(BIN)/vigie engines fetch --telephony
 
-# Debian 12's, likewise; `.ci/run` does not let its tests be left out.
+# Debian 12's, likewise.
 update-client: setup
 	-@$(BIN)/vigie engines fetch --update-client
 

@@ -1,6 +1,7 @@
 """What becomes of tests whose foreign program cannot be had on this machine: left out and said so, or, in CI, failed.
 
-`.ci/run` sets the variable: that unmodified update clients and a store that speaks S3 work is promised, and so is tried there.
+`.ci/run` sets the variable: that a real telephone exchange, unmodified update clients and a store that speaks S3 work is promised,
+and so is tried there.
 """
 
 import os

@@ -4,7 +4,6 @@ import json
 import threading
 from collections.abc import Generator, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -287,36 +286,32 @@ def test_an_altered_file_is_offered_to_nobody_and_cut_connections_heal(devices: 
         assert device.get("").status_code == 200
 
 
-@dataclass
-class StallingStore:
+class StallingStore(FolderStore):
     """A store that gives nothing before it may; it keeps how many readers waited at once."""
 
-    kept: FolderStore
-    may: threading.Event = field(default_factory=threading.Event)
-    waiting: int = 0
-    most: int = 0
+    def __init__(self, root: Path) -> None:
+        super().__init__(root)
+        self.may = threading.Event()
+        self.waiting = self.most = 0
 
     def read(self, sha256: str, *, start: int, length: int) -> Generator[bytes, None, None]:
         self.waiting += 1
         self.most = max(self.most, self.waiting)
         assert self.may.wait(30)
         self.waiting -= 1
-        yield from self.kept.read(sha256, start=start, length=length)
-
-    def __getattr__(self, name: str) -> object:
-        return getattr(self.kept, name)
+        yield from super().read(sha256, start=start, length=length)
 
 
 def test_a_store_that_stalls_delays_no_poll_and_takes_a_few_threads(
     module_database_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(serving, "READERS", 2)
-    stalling = StallingStore(FolderStore(tmp_path / "store"))
+    stalling = StallingStore(tmp_path / "store")
     file = tmp_path / "fw-4.3.0.swu"
     file.write_bytes(CONTENT)
     with_shops(module_database_url)
     with (
-        running_devices(module_database_url, tmp_path / "store", store=stalling) as devices,  # type: ignore[arg-type]  # by __getattr__
+        running_devices(module_database_url, tmp_path / "store", store=stalling) as devices,
         devices.as_device() as device,
         ThreadPoolExecutor(4) as downloads,
     ):

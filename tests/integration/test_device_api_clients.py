@@ -3,8 +3,8 @@
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from collections.abc import Callable, Generator, Iterator
+from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
 
@@ -27,29 +27,26 @@ WITHIN_S = 60
 ANY_TIME = '{"window": null}'
 
 
-@dataclass
-class CuttingStore:
+class CuttingStore(FolderStore):
     """A store whose first downloads break off after some bytes, as a radio link does; it keeps where each began.
 
     A file's first reader is the server itself, for its MD5: that one is never cut. A slow link waits `piece_s` before each piece.
     """
 
-    kept: FolderStore
-    cuts: list[int] = field(default_factory=list)
-    piece_s: float = 0.0
-    begun_at: list[int] = field(default_factory=list)
+    def __init__(self, root: Path) -> None:
+        super().__init__(root)
+        self.cuts: list[int] = []
+        self.piece_s = 0.0
+        self.begun_at: list[int] = []
 
-    def read(self, sha256: str, *, start: int, length: int) -> Iterator[bytes]:
+    def read(self, sha256: str, *, start: int, length: int) -> Generator[bytes, None, None]:
         self.begun_at.append(start)
         cut = self.cuts.pop(0) if self.cuts and len(self.begun_at) > 1 else length
-        for piece in self.kept.read(sha256, start=start, length=min(cut, length)):
+        for piece in super().read(sha256, start=start, length=min(cut, length)):
             time.sleep(self.piece_s)
             yield piece
         if cut < length:
             raise VigieError("the link is cut")
-
-    def __getattr__(self, name: str) -> object:
-        return getattr(self.kept, name)
 
 
 @pytest.fixture(scope="module")
@@ -103,8 +100,8 @@ def maker(tmp_path_factory: pytest.TempPathFactory) -> Signer:
 @pytest.fixture
 def house(module_database_url: str, maker: Signer, tmp_path: Path) -> Iterator[House]:
     with_shops(module_database_url)
-    store = CuttingStore(FolderStore(tmp_path / "store"))
-    with running_devices(module_database_url, tmp_path / "store", store=store, poll_s=1) as devices:  # type: ignore[arg-type]  # by __getattr__
+    store = CuttingStore(tmp_path / "store")
+    with running_devices(module_database_url, tmp_path / "store", store=store, poll_s=1) as devices:
         yield House(devices, store, tmp_path, maker)
 
 

@@ -9,7 +9,6 @@ from vigie.commands.acting import acting
 from vigie.commands.transaction import connection, transaction
 
 if TYPE_CHECKING:
-    from firmware_rollout.deeds import Deed
     from firmware_rollout.policy import Policy
     from firmware_rollout.way_back import WayBack
 
@@ -162,57 +161,43 @@ def watch_campaign(
 @campaigns.command("approve")
 def approve_campaign(name: NameArgument, by: ByOption = "", why: WhyOption = "") -> None:
     """Let a drafted campaign begin; not who drafted it."""
-    from firmware_rollout.deeds import Deed
-
-    _do(name, Deed.APPROVE, by, why)
+    _do(name, "approve", by, why)
 
 
 @campaigns.command("pause")
 def pause_campaign(name: NameArgument, why: WhyOption, by: ByOption = "") -> None:
     """Begin no further terminal, for now."""
-    from firmware_rollout.deeds import Deed
-
-    _do(name, Deed.PAUSE, by, why)
+    _do(name, "pause", by, why)
 
 
 @campaigns.command("resume")
 def resume_campaign(name: NameArgument, why: WhyOption, by: ByOption = "") -> None:
     """Go on after a pause, or, against the gate, after a halt: it then judges anew."""
-    from firmware_rollout.deeds import Deed
-
-    _do(name, Deed.RESUME, by, why)
+    _do(name, "resume", by, why)
 
 
 @campaigns.command("pass")
 def pass_campaign(name: NameArgument, why: WhyOption, by: ByOption = "") -> None:
     """Let the next wave begin although the gate is not sure; where it found harm, only resume goes against it."""
-    from firmware_rollout.deeds import Deed
-
-    _do(name, Deed.PASS, by, why)
+    _do(name, "pass", by, why)
 
 
 @campaigns.command("halt")
 def halt_campaign(name: NameArgument, why: WhyOption, by: ByOption = "") -> None:
     """Offer nothing more, because something is wrong."""
-    from firmware_rollout.deeds import Deed
-
-    _do(name, Deed.HALT, by, why)
+    _do(name, "halt", by, why)
 
 
 @campaigns.command("abort")
 def abort_campaign(name: NameArgument, why: WhyOption, by: ByOption = "") -> None:
     """End it where it stands; terminals on their way are asked to stop."""
-    from firmware_rollout.deeds import Deed
-
-    _do(name, Deed.ABORT, by, why)
+    _do(name, "abort", by, why)
 
 
 @campaigns.command("roll-back")
 def roll_back_campaign(name: NameArgument, why: WhyOption, by: ByOption = "") -> None:
     """Bring what ran before back to the terminals that it brought its release; who had the release before keeps it."""
-    from firmware_rollout.deeds import Deed
-
-    _do(name, Deed.ROLL_BACK, by, why)
+    _do(name, "roll_back", by, why)
 
 
 @campaigns.command("replay")
@@ -229,11 +214,12 @@ def replay_campaign(name: NameArgument) -> None:
     typer.echo(f"{found.readings:,} readings, each comes out as it was stored")
 
 
-def _do(name: str, deed: "Deed", by: str, why: str) -> None:
+def _do(name: str, asked: str, by: str, why: str) -> None:
     from firmware_rollout.deeds import Deed, do, one_account
     from firmware_rollout.harm import harms, told
     from firmware_rollout.way_back import way_back
 
+    deed = Deed(asked)
     with transaction("campaigns") as (conn, now):
         done = do(conn, name, deed, actor=acting(by), why=why, now=now)
         found_harms = harms(conn, release=done.release) if deed is Deed.APPROVE else []
