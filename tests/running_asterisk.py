@@ -193,19 +193,7 @@ astlogdir => {self.home}/var/log
 """,
             "modules.conf": "[modules]\nautoload = no\n" + "".join(f"load = {name}.so\n" for name in _MODULES),
             "logger.conf": "[general]\n[logfiles]\nmessages.log => notice,warning,error,verbose(3)\n",
-            "manager.conf": f"""[general]
-enabled = yes
-bindaddr = 127.0.0.1
-port = {self.ami_port}
-tlsenable = yes
-tlsbindaddr = 127.0.0.1:{self.amis_port}
-tlscertfile = {self._certificate}
-tlsprivatekey = {self._certificate}
-[{AMI_USER}]
-secret = {AMI_SECRET}
-read = call,agent
-write = reporting
-""",
+            "manager.conf": self._manager(),
             "features.conf": f"""[general]
 transferdigittimeout = {PATIENCE_S}
 featuredigittimeout = {PATIENCE_S * 1000}
@@ -237,6 +225,22 @@ exten => _40XX,1,Dial(PJSIP/${{EXTEN}},{PATIENCE_S})
  same => n,Hangup()
 """,
         }
+
+    def _manager(self) -> str:
+        """Who may listen to it, in the clear and by TLS."""
+        return f"""[general]
+enabled = yes
+bindaddr = 127.0.0.1
+port = {self.ami_port}
+tlsenable = yes
+tlsbindaddr = 127.0.0.1:{self.amis_port}
+tlscertfile = {self._certificate}
+tlsprivatekey = {self._certificate}
+[{AMI_USER}]
+secret = {AMI_SECRET}
+read = call,agent
+write = reporting
+"""
 
     @property
     def _certificate(self) -> Path:

@@ -2,8 +2,9 @@
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, suppress
+from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
+from typing import Any, Protocol
 
 import psycopg
 from anyio import CapacityLimiter, to_thread
@@ -167,29 +168,6 @@ def create_app(settings: WebSettings, *, clock: Clock) -> FastAPI:
     house = house_of(settings)
     days = closed_days.keeper(url, wrap_up=house.wrap_up, clock=clock)
 
-    @asynccontextmanager
-    async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
-        listening = [asyncio.create_task(one.run()) for one in (hub, ends, roll_call)]
-        for thread in (forgetting, lost_hangups, days):
-            thread.start()
-        if orders is not None:
-            orders.start()
-        if devices is not None:
-            devices.start()
-        yield
-        for thread in (forgetting, lost_hangups, days):
-            await to_thread.run_sync(thread.stop)
-        if orders is not None:
-            await to_thread.run_sync(orders.stop)
-        if devices is not None:
-            await to_thread.run_sync(devices.stop)
-        for task in listening:
-            task.cancel()
-            with suppress(asyncio.CancelledError):
-                await task
-        for one in (pool, hook_pool, hub_pool):
-            one.close()
-
     app = FastAPI(
         title="Vigie",
         version=VERSION,
@@ -198,7 +176,11 @@ def create_app(settings: WebSettings, *, clock: Clock) -> FastAPI:
         # Their pages load scripts from elsewhere.
         docs_url=None,
         redoc_url=None,
-        lifespan=lifespan,
+        lifespan=_beside(
+            (hub.run, ends.run, roll_call.run),
+            [one for one in (forgetting, lost_hangups, days, orders, devices) if one is not None],
+            (pool, hook_pool, hub_pool),
+        ),
         max_body_size=LARGEST_BODY_BYTES,
     )
     # The server puts it before every layer that is for people.
@@ -210,6 +192,39 @@ def create_app(settings: WebSettings, *, clock: Clock) -> FastAPI:
     app.mount("/static", StaticFiles(directory=str(STATIC), packages=[CHARTS]), name="static")
     _answer_errors(app)
     return app
+
+
+class _Running(Protocol):
+    """What works in threads of its own."""
+
+    def start(self) -> None: ...
+
+    def stop(self) -> None: ...
+
+
+def _beside(
+    loops: Sequence[Callable[[], Coroutine[Any, Any, None]]],
+    threads: Sequence[_Running],
+    pools: Sequence[ConnectionPool[Connection]],
+) -> Callable[[FastAPI], AbstractAsyncContextManager[None]]:
+    """What runs as long as the application does; the connections are let go of last."""
+
+    @asynccontextmanager
+    async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
+        listening = [asyncio.create_task(loop()) for loop in loops]
+        for one in threads:
+            one.start()
+        yield
+        for one in threads:
+            await to_thread.run_sync(one.stop)
+        for task in listening:
+            task.cancel()
+            with suppress(asyncio.CancelledError):
+                await task
+        for pool in pools:
+            pool.close()
+
+    return lifespan
 
 
 def _close_calls(pool: ConnectionPool[Connection], clock: Clock) -> int:

@@ -83,26 +83,9 @@ def _environment(language: str, catalogue: Any) -> Environment:
 
 def _filters(language: str, translate: words.Translate) -> Mapping[str, Any]:
     """How values are written in the language."""
-
-    def ago(moment: datetime, now: datetime) -> str:
-        return span(now - moment)
-
-    def span(length: timedelta) -> str:
-        """A length in its largest unit: `3 min`, `2 h`, `4 j`."""
-        return format_timedelta(max(length, timedelta(0)), threshold=1.5, format="short", locale=language).replace(" ", words.NNBSP)
-
-    def clock(moment: datetime, zone: str | None = None) -> str:
-        return format_time(moment, "HH:mm", tzinfo=ZoneInfo(zone) if zone else ZONE, locale=language)
-
-    def day_and_clock(moment: datetime, now: datetime | None = None) -> str:
-        """The time today; with its day on other days."""
-        local = moment.astimezone(ZONE)
-        if now is not None and local.date() == now.astimezone(ZONE).date():
-            return clock(moment)
-        return format_datetime(moment, "d MMM HH:mm", tzinfo=ZONE, locale=language)
-
-    def long_date(moment: datetime) -> str:
-        return format_date(moment.astimezone(ZONE), "full", locale=language)
+    times = _of_time(language)
+    span: Callable[[timedelta], str] = times["span"]
+    day_and_clock: Callable[[datetime, datetime], str] = times["day_and_clock"]
 
     def figure(value: float, name: str) -> str:
         shape = words.FIGURES[name]
@@ -128,11 +111,7 @@ def _filters(language: str, translate: words.Translate) -> Mapping[str, Any]:
         return rollout_line.rollout_text(status, translate=translate, when=lambda moment: day_and_clock(moment, now))
 
     return {
-        "ago": ago,
-        "span": span,
-        "clock": clock,
-        "day_and_clock": day_and_clock,
-        "long_date": long_date,
+        **times,
         "figure": figure,
         "reason": reason,
         "event_detail": lambda detail: words.event_detail(detail, translate=translate),
@@ -146,13 +125,45 @@ def _filters(language: str, translate: words.Translate) -> Mapping[str, Any]:
         **figures_words.filters(language),
         "number": number,
         "text_for": text_for,
-        "iso": lambda moment: moment.isoformat(timespec="seconds"),
         "icon": icon,
         "department": department_name,
         "hours": lambda text: words.hours_text(text, translate=translate),
         "count": lambda value: format_decimal(value, locale=language),
         "rollout": rollout,
         "campaign_line": lambda status: rollout_line.campaign_line(status, translate=translate),
+    }
+
+
+def _of_time(language: str) -> Mapping[str, Any]:
+    """How moments and lengths of time are written."""
+
+    def ago(moment: datetime, now: datetime) -> str:
+        return span(now - moment)
+
+    def span(length: timedelta) -> str:
+        """A length in its largest unit: `3 min`, `2 h`, `4 j`."""
+        return format_timedelta(max(length, timedelta(0)), threshold=1.5, format="short", locale=language).replace(" ", words.NNBSP)
+
+    def clock(moment: datetime, zone: str | None = None) -> str:
+        return format_time(moment, "HH:mm", tzinfo=ZoneInfo(zone) if zone else ZONE, locale=language)
+
+    def day_and_clock(moment: datetime, now: datetime | None = None) -> str:
+        """The time today; with its day on other days."""
+        local = moment.astimezone(ZONE)
+        if now is not None and local.date() == now.astimezone(ZONE).date():
+            return clock(moment)
+        return format_datetime(moment, "d MMM HH:mm", tzinfo=ZONE, locale=language)
+
+    def long_date(moment: datetime) -> str:
+        return format_date(moment.astimezone(ZONE), "full", locale=language)
+
+    return {
+        "ago": ago,
+        "span": span,
+        "clock": clock,
+        "day_and_clock": day_and_clock,
+        "long_date": long_date,
+        "iso": lambda moment: moment.isoformat(timespec="seconds"),
     }
 
 

@@ -1,11 +1,14 @@
 """The device API beside the console in the web program, and alone."""
 
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import httpx
 import psycopg
 import pytest
+import uvicorn
 from prometheus_client import CollectorRegistry
 from pydantic import SecretStr
 
@@ -26,6 +29,19 @@ HEADERS = {"authorization": f"TargetToken {device_token(KEY, TERMINAL)}"}
 PATH = f"/vigie/controller/v1/{TERMINAL}"
 
 
+@contextmanager
+def served(server: uvicorn.Server) -> Iterator[None]:
+    """The server, running; it has been stopped afterwards."""
+    thread = threading.Thread(target=server.run, daemon=True)
+    thread.start()
+    try:
+        assert wait_until(lambda: server.started, timeout_s=15)
+        yield
+    finally:
+        server.should_exit = True
+        thread.join(15)
+
+
 def test_the_web_program_serves_devices_before_its_layers_for_people(database_url: str, tmp_path: Path) -> None:
     with psycopg.connect(database_url) as conn:
         add_shops(conn, 1)
@@ -37,10 +53,7 @@ def test_the_web_program_serves_devices_before_its_layers_for_people(database_ur
         release_store=str(tmp_path),
     )
     server = build(settings)
-    thread = threading.Thread(target=server.run, daemon=True)
-    thread.start()
-    try:
-        assert wait_until(lambda: server.started, timeout_s=15)
+    with served(server):
         address = f"http://127.0.0.1:{settings.web_port}"
         with httpx.Client(base_url=address) as client:
             polled = client.get(PATH, headers=HEADERS)
@@ -56,9 +69,6 @@ def test_the_web_program_serves_devices_before_its_layers_for_people(database_ur
             assert 'vigie_devices_requests_total{kind="poll",status="401"} 1.0' in counted
             assert 'vigie_devices_requests_total{kind="metadata",status="404"} 1.0' in counted
             assert client.get("/console", follow_redirects=False).status_code == 303
-    finally:
-        server.stop()
-        thread.join(15)
     with psycopg.connect(database_url) as conn:
         assert conn.execute("SELECT count(*) FROM hotline.audit").fetchone() == (0,)
         assert conn.execute("SELECT terminal_id FROM firmware_rollout.device").fetchall() == [(TERMINAL,)]
@@ -66,14 +76,8 @@ def test_the_web_program_serves_devices_before_its_layers_for_people(database_ur
 
 def test_without_a_key_the_web_program_serves_no_devices(database_url: str) -> None:
     server = build(read(WebSettings, database_url=SecretStr(database_url), web_port=free_port()))
-    thread = threading.Thread(target=server.run, daemon=True)
-    thread.start()
-    try:
-        assert wait_until(lambda: server.started, timeout_s=15)
+    with served(server):
         assert httpx.get(f"http://127.0.0.1:{server.config.port}{PATH}", headers=HEADERS).status_code == 404
-    finally:
-        server.stop()
-        thread.join(15)
 
 
 def test_devices_are_served_alone_with_the_tenant_and_the_address_of_the_settings(database_url: str, tmp_path: Path) -> None:
@@ -91,14 +95,8 @@ def test_devices_are_served_alone_with_the_tenant_and_the_address_of_the_setting
     )
     api = open_devices(settings, database_url=database_url, clock=system_clock(), registry=CollectorRegistry())
     server = build_devices(settings, api)
-    thread = threading.Thread(target=server.run, daemon=True)
-    thread.start()
-    try:
-        assert wait_until(lambda: server.started, timeout_s=15)
+    with served(server):
         polled = httpx.get(f"http://127.0.0.1:{settings.devices_port}{PATH.replace('vigie', 'pmu')}", headers=HEADERS).json()
-    finally:
-        server.should_exit = True
-        thread.join(15)
     with psycopg.connect(database_url) as conn:
         assert conn.execute("SELECT terminal_id FROM firmware_rollout.device").fetchall() == [(TERMINAL,)]
     assert polled == {
